@@ -1,0 +1,348 @@
+"""From a log to its tally: one pass counts and checks; only where a check fails does a second pass name the rows."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import duckdb
+import narwhals.stable.v2 as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.errors import InputError, raise_violations
+from audit.predictions import PredictionLog, Role, feature_column
+from audit.tally import SLICE, Codes, Tally, collapse
+from audit.values import canonical_array
+
+BINS = 250
+MAX_NUMERIC_GROUPS = 50
+MAX_GROUPS = 1000
+_SHOWN_ROWS = 5
+_PAIRS_AT_ONCE = 20_000_000
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_PLAIN: tuple[Role, ...] = ("y_true", "y_pred", "cluster")
+_BINARY = {"0": "0", "1": "1", "false": "0", "true": "1"}
+
+
+class Counted(NamedTuple):
+    """A tally and how many rows were left out because a sensitive value was missing."""
+
+    tally: Tally
+    dropped: int
+
+
+def count(log: PredictionLog, *, bins: int = BINS) -> Tally:
+    """Count a log into its tally, in one lazy pass.
+
+    Parameters
+    ----------
+    log
+        The predictions.
+    bins
+        Number of equal, left-closed score bins on [0, 1] (the last one closed); 250 or 500 make every threshold of
+        two decimals an edge. Ignored without scores.
+
+    Raises
+    ------
+    InputError
+        If values are not what the log says: every violation is listed, with the first rows that show it.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1, 0], "p": [1, 1], "g": ["a", None]}),
+    ...                                y_true="y", y_pred="p", sensitive_features=["g"])
+    >>> count(log).cells.select(["slice.g", "y_true", "y_pred", "n"]).to_pylist()
+    [{'slice.g': None, 'y_true': '0', 'y_pred': '1', 'n': 1}, {'slice.g': 'a', 'y_true': '1', 'y_pred': '1', 'n': 1}]
+    """
+    return counted(log, bins=bins).tally
+
+
+def counted(log: PredictionLog, *, bins: int = BINS) -> Counted:
+    """Count a log as `count` does; also say how many rows were dropped for a missing sensitive value."""
+    raw = _collect(log, bins)
+    if not raw.num_rows:
+        msg = "the data has no rows; expected at least one prediction"
+        raise InputError([msg])
+    raise_violations(_value_violations(log, raw))
+    spelled, positive = _spelled(log, raw)
+    raise_violations([*_group_violations(log, raw, spelled), *_label_violations(spelled)])
+    kept, dropped = _without_missing(log, spelled)
+    return Counted(_tally(log, kept, positive, bins), dropped)
+
+
+def _collect(log: PredictionLog, bins: int) -> pa.Table:
+    schema = log.table.collect_schema()
+    raise_violations(_type_violations(log, schema))
+    keys = _key_expressions(log, schema, bins)
+    sums = _sum_expressions(log, schema)
+    try:
+        grouped = log.table.select(**keys, **sums).group_by(*keys).agg(nw.len().alias("n"), *map(_total, sums))
+        collected: pa.Table = grouped.collect(backend="pyarrow").to_native()
+    except (OSError, duckdb.Error, pa.ArrowException) as error:
+        where = ", ".join(map(str, log.source)) or "the data"
+        msg = f"{where} cannot be read to the end ({str(error).splitlines()[0]}); is it complete? write it again"
+        raise InputError([msg]) from error
+    names = {feature_column(place): SLICE + name for place, name in enumerate(log.sensitive_features)}
+    return collected.rename_columns([names.get(name, name) for name in collected.column_names])
+
+
+def _key_expressions(log: PredictionLog, schema: nw.Schema, bins: int) -> dict[str, nw.Expr]:
+    columns, reading = log.columns, log.reading
+    keys = {
+        feature_column(place): _feature(feature_column(place), schema, reading.bins.get(name))
+        for place, name in enumerate(log.sensitive_features)
+    }
+    keys["y_true"] = nw.col("y_true")
+    if "y_score" in columns:
+        score = _number("y_score", schema) / reading.score_max
+        inside = (score >= 0) & (score <= 1)
+        last = nw.lit(bins - 1)
+        place = (score * bins + 1e-9).floor()  # 1e-9: 0.58 * 250 must not fall below its edge
+        keys["score_bin"] = nw.when(inside).then(nw.when(place > last).then(last).otherwise(place)).cast(nw.Int16)
+    if "y_pred" in columns:
+        keys["y_pred"] = nw.col("y_pred")
+    else:
+        keys["y_pred"] = _number("y_score", schema) / reading.score_max >= nw.lit(reading.threshold)
+    for role in ("model_version", "cluster"):
+        if role in columns:
+            keys[role] = nw.col(role)
+    return keys
+
+
+def _sum_expressions(log: PredictionLog, schema: nw.Schema) -> dict[str, nw.Expr]:
+    sums = {}
+    if "y_score" in log.columns:
+        score = _number("y_score", schema) / log.reading.score_max
+        inside = (score >= 0) & (score <= 1)
+        sums |= {"score": score, "score2": score * score, "bad_score": nw.when(inside).then(0).otherwise(1)}
+    if "sample_weight" in log.columns:
+        weight = _number("sample_weight", schema)
+        fine = _fine_weight(log, weight)
+        sums |= {"w": weight, "w2": weight * weight, "bad_weight": nw.when(fine).then(0).otherwise(1)}
+    return sums
+
+
+def _total(name: str) -> nw.Expr:
+    return nw.col(name).sum()
+
+
+def _fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
+    fine = (weight >= 0) & (weight < 1e300)
+    return fine & (weight == weight.floor()) if log.reading.weights == "frequency" else fine
+
+
+def _number(name: str, schema: nw.Schema) -> nw.Expr:
+    column = nw.col(name)
+    if schema[name] == nw.String:
+        return nw.when(column.str.contains(_NUMBER)).then(column).cast(nw.Float64)
+    return column.cast(nw.Float64)
+
+
+def _feature(name: str, schema: nw.Schema, edges: tuple[float, ...] | None) -> nw.Expr:
+    if edges is None:
+        return nw.col(name)
+    value = _number(name, schema)
+    texts = [f"{edge:g}" for edge in edges]
+    labels = [f"<{texts[0]}", *(f"{a}-{b}" for a, b in zip(texts, texts[1:], strict=False))]
+    return _nested(value, edges, [*labels, f">={texts[-1]}"])
+
+
+def _nested(value: nw.Expr, edges: tuple[float, ...], labels: list[str]) -> nw.Expr:
+    expression: nw.Expr = nw.when(value >= edges[-1]).then(nw.lit(labels[-1]))
+    for edge, label in zip(reversed(edges), reversed(labels[:-1]), strict=True):
+        expression = nw.when(value < edge).then(nw.lit(label)).otherwise(expression)
+    return expression
+
+
+def _type_violations(log: PredictionLog, schema: nw.Schema) -> list[str]:
+    numeric: list[Role] = [role for role in ("y_score", "sample_weight") if role in log.columns]
+    violations = [
+        f"column {log.columns[role]!r} ({role}) holds {schema[role]}; expected numbers"
+        for role in numeric
+        if not (schema[role].is_numeric() or schema[role] == nw.String)
+    ]
+    plain = {feature_column(i): f"{name!r} (sensitive feature)" for i, name in enumerate(log.sensitive_features)}
+    plain |= {role: f"{log.columns[role]!r} ({role})" for role in _PLAIN if role in log.columns}
+    violations += [
+        f"column {shown} holds {schema[column]}; expected text, numbers, booleans or dates"
+        for column, shown in plain.items()
+        if schema[column].is_nested() or schema[column] == nw.Binary
+    ]
+    return violations
+
+
+def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
+    violations = []
+    if "bad_score" in raw.column_names and (bad := _int_sum(raw["bad_score"])):
+        top = log.reading.score_max
+        advice = "pass probabilities, not logits" if top == 1 else "is score_max right?"
+        violations.append(_bad_rows(log, "y_score", bad, f"must lie in [0, {top:g}]", advice))
+    if "bad_weight" in raw.column_names and (bad := _int_sum(raw["bad_weight"])):
+        kind = "whole numbers >= 0" if log.reading.weights == "frequency" else "finite numbers >= 0"
+        violations.append(_bad_rows(log, "sample_weight", bad, f"must be {kind}", "mend or drop those rows"))
+    elif "w" in raw.column_names and not (pc.sum(raw["w"]).as_py() or 0) > 0:
+        violations.append("sample_weight: all weights are 0; expected some above 0")
+    for role in ("y_pred", "cluster"):
+        if role in log.columns and raw[role].null_count:
+            missing = pc.sum(pc.filter(raw["n"], pc.is_null(raw[role], nan_is_null=True))).as_py()
+            violations.append(f"{role}: {missing} rows have none; expected one in every row; drop or complete them")
+    return violations
+
+
+def _bad_rows(log: PredictionLog, role: Role, bad: int, rule: str, advice: str) -> str:
+    number = _number(role, log.table.collect_schema())
+    if role == "y_score":
+        fine = (number >= 0) & (number <= log.reading.score_max)
+    else:
+        fine = _fine_weight(log, number)
+    flags = log.table.select(value=nw.col(role), bad=nw.when(fine).then(0).otherwise(1)).collect(backend="pyarrow")
+    table = flags.to_native()
+    rows = np.flatnonzero(table["bad"].to_numpy())[:_SHOWN_ROWS]
+    shown = "; ".join(f"{table['value'][int(row)].as_py()!r} in row {row + 1}" for row in rows)
+    more = f" and {bad - len(rows)} more" if bad > len(rows) else ""
+    return f"column {log.columns[role]!r} ({role}) {rule}; found {shown}{more} (the first row of data is row 1); {advice}"
+
+
+def _spelled(log: PredictionLog, raw: pa.Table) -> tuple[pa.Table, str]:
+    columns = {name: raw[name] for name in raw.column_names}
+    for name in columns:
+        if name.startswith(SLICE) or name in {"y_true", "y_pred", "model_version"}:
+            columns[name] = canonical_array(columns[name])
+    labels, positive = _labels({"y_true": columns["y_true"], "y_pred": columns["y_pred"]}, log)
+    return pa.table(columns | labels), positive
+
+
+def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[str, pa.Array], str]:
+    positive = log.reading.positive
+    found = {role: set(pc.unique(column.drop_null()).to_pylist()) for role, column in columns.items()}
+    distinct = set().union(*found.values())
+    binary = distinct <= set(_BINARY)
+    if binary and (positive is None or positive in _BINARY):
+        wanted = _BINARY[positive or "1"]
+        return {role: _mapped(column, _BINARY) for role, column in columns.items()}, wanted
+    thresholded = "y_pred" not in log.columns
+    labels = found["y_true"] if thresholded else distinct
+    raise_violations(_declared_violations(labels, positive, found))
+    if thresholded:  # true and false of the threshold, in the words of y_true
+        others = sorted(labels - {positive}) or [f"not {positive}"]
+        words = {"true": str(positive), "false": others[0]}
+        return {"y_true": columns["y_true"], "y_pred": _mapped(columns["y_pred"], words)}, str(positive)
+    return dict(columns), str(positive)
+
+
+def _declared_violations(labels: set[str], positive: str | None, found: Mapping[str, set[str]]) -> list[str]:
+    shown = ", ".join(f"{role} has {_quoted(values)}" for role, values in found.items())
+    if len(labels) > 2:
+        return [f"expected two labels; found {len(labels)}: {shown}; merge labels or audit one of them against the rest"]
+    if positive is None:
+        return [f"the positive label is not known: {shown}; say which one is positive (positive=..., --positive ...)"]
+    if labels and positive not in labels and len(labels) == 2:
+        return [f"the positive label {positive!r} does not occur: {shown}; name one of these"]
+    return []
+
+
+def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> list[str]:
+    violations = []
+    for name in log.sensitive_features:
+        column = raw[SLICE + name]
+        groups = pc.count_distinct(spelled[SLICE + name]).as_py()
+        kind = column.type
+        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        if (numeric or _all_numbers(spelled[SLICE + name])) and groups > MAX_NUMERIC_GROUPS:
+            violations.append(
+                f"sensitive feature {name!r} holds {groups} different numbers, more than {MAX_NUMERIC_GROUPS}; cut it "
+                f"into ranges: bins={{{name!r}: [25, 45]}} or --bin {name}=25,45"
+            )
+        elif groups > MAX_GROUPS:
+            violations.append(
+                f"sensitive feature {name!r} has {groups} groups, more than {MAX_GROUPS}; merge groups or leave it out"
+            )
+        missing = _int_sum(pc.filter(spelled["n"], pc.is_null(spelled[SLICE + name])))
+        if log.reading.missing == "raise" and missing:
+            violations.append(f"sensitive feature {name!r} is missing in {missing} rows; complete it or drop them")
+    return violations
+
+
+def _label_violations(spelled: pa.Table) -> list[str]:
+    if spelled["y_true"].null_count == spelled.num_rows:
+        rows = _int_sum(spelled["n"])
+        return [f"y_true: every label is missing ({rows} rows); an audit of error rates needs some; join the labels"]
+    versions = spelled["model_version"].unique().to_pylist() if "model_version" in spelled.column_names else []
+    if len(versions) > 1:
+        return [f"model_version: {len(versions)} models in one log: {_quoted(set(versions))}; audit one at a time"]
+    return []
+
+
+def _without_missing(log: PredictionLog, spelled: pa.Table) -> tuple[pa.Table, int]:
+    if log.reading.missing != "drop" or not log.sensitive_features:
+        return spelled, 0
+    keep = pc.is_valid(spelled[SLICE + log.sensitive_features[0]])
+    for name in log.sensitive_features[1:]:
+        keep = pc.and_(keep, pc.is_valid(spelled[SLICE + name]))
+    kept = spelled.filter(keep)
+    if not kept.num_rows:
+        msg = "no rows are left after dropping missing sensitive values; count them as a group: missing='group'"
+        raise InputError([msg])
+    return kept, _int_sum(spelled["n"]) - _int_sum(kept["n"])
+
+
+def _tally(log: PredictionLog, spelled: pa.Table, positive: str, bins: int) -> Tally:
+    weights = log.reading.weights
+    columns = {name: spelled[name] for name in spelled.column_names if name not in {"cluster", "bad_score", "bad_weight"}}
+    if weights == "frequency":
+        columns["n"] = columns["w"].cast(pa.int64())
+    if weights != "sampling":
+        columns["w"] = columns["w2"] = columns["n"].cast(pa.float64())
+    tally = collapse(
+        pa.table(columns),
+        features=log.sensitive_features,
+        positive=positive,
+        bins=bins if "y_score" in log.columns else None,
+        weights=weights,
+        pairs=None if "cluster" not in log.columns else _pairs(spelled["cluster"], columns["w"]),
+    )
+    return tally
+
+
+def _pairs(cluster: pa.ChunkedArray, weight: pa.ChunkedArray | pa.Array) -> pa.Table:
+    codes = cluster.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    order = np.argsort(codes, kind="stable")
+    weights = weight.to_numpy()[order]
+    sizes = np.bincount(codes)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    left, right = _within(sizes, starts)
+    return pa.table({"left": order[left], "right": order[right], "moment": weights[left] * weights[right]})
+
+
+def _within(sizes: Codes, starts: Codes) -> tuple[Codes, Codes]:
+    """Return all ordered pairs of places that lie in one run, for runs of the given sizes."""
+    if int((sizes**2).sum()) > _PAIRS_AT_ONCE:
+        msg = (
+            f"the clusters are too large: {int((sizes**2).sum()):,} pairs of cells, more than {_PAIRS_AT_ONCE:,}; use "
+            f"fewer sensitive features or no scores"
+        )
+        raise InputError([msg])
+    left = np.repeat(np.arange(starts[-1]), np.repeat(sizes, sizes))
+    length = np.repeat(sizes, sizes)
+    first = np.repeat(starts[:-1], sizes)
+    offset = np.arange(len(left)) - np.repeat(np.cumsum(length) - length, length)
+    return left, np.repeat(first, length) + offset
+
+
+def _mapped(column: pa.Array, words: Mapping[str, str]) -> pa.Array:
+    encoded = column.dictionary_encode()
+    return pa.array([words[value] for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+
+
+def _all_numbers(column: pa.ChunkedArray) -> bool:
+    present = column.drop_null()
+    return bool(len(present)) and bool(pc.all(pc.match_substring_regex(present, _NUMBER)).as_py())
+
+
+def _int_sum(column: Any) -> int:  # noqa: ANN401 - any Arrow array
+    return int(pc.sum(column).as_py() or 0)
+
+
+def _quoted(values: set[str] | set[str | None]) -> str:
+    shown = [repr(value)[:60] for value in sorted(values, key=str)[:10]]
+    return ", ".join(shown) + (", ..." if len(values) > 10 else "")

@@ -1,0 +1,225 @@
+"""Estimates of one metric over the slices of a partition, and their intervals."""
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from audit import intervals
+from audit.intervals import Interval
+from audit.metrics.metric import Counts, Fraction, Metric, Ranked, Smooth
+from audit.rollup import FP, TN, TP, Cells, Floats, Partition, counts_of, scores_of
+
+_STEP = 1e-20
+"""Complex step: f(x + ih) / h has the derivative of f as its imaginary part, to machine precision."""
+
+
+class Estimates(NamedTuple):
+    """One metric over the slices of a partition; every array has one entry per slice.
+
+    `value` is NaN where undefined; `n` counts rows, the smallest denominator. For rates, `successes` out of `trials`
+    are the effective counts that intervals are made of: the rows themselves where rows are independent and count
+    alike. For other metrics `successes` is None and `error` the standard error. `df`: degrees of freedom, infinite for
+    independent rows. `influence`: per cell, the first-order change of the slice's value per unit of weight; None where
+    it is not needed. `method`: how the interval is made, but for the choice between Wilson and Clopper-Pearson.
+    """
+
+    value: Floats
+    n: npt.NDArray[np.int64]
+    df: Floats
+    successes: Floats | None = None
+    trials: Floats | None = None
+    error: Floats | None = None
+    influence: Floats | None = None
+    slack: Floats | None = None
+
+    def take(self, places: npt.ArrayLike) -> "Estimates":
+        """Return the estimates at some places (cell-level influence is kept as it is)."""
+        chosen = np.asarray(places, dtype=np.int64)
+        fields = {
+            name: column[chosen]
+            for name, column in self._asdict().items()
+            if column is not None and name != "influence"
+        }
+        return self._replace(**fields)
+
+
+def estimate(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
+    """Estimate a metric in every slice.
+
+    Rates of independent rows that count alike keep their own counts. Under sampling weights or clusters the variance
+    is the linearised one, sum of squared (cluster totals of) influences (Binder 1983, doi:10.2307/1402588), and turned
+    into effective counts p (1 - p) / variance, at most n; where the rate is 0 or 1, Kish's effective size stands in.
+    Other metrics: the same linearisation, DeLong's placements for the AUC.
+
+    Raises
+    ------
+    ValueError
+        If the metric needs scores and the tally holds none.
+    """
+    if metric.kind == "ranked":
+        return _ranked(metric, cells, slices)
+    weights = counts_of(cells, slices, cells.w)
+    rows = weights if cells.plain else counts_of(cells, slices, cells.n)
+    if metric.kind == "rate":
+        return _rate(metric, cells, slices, weights, rows)
+    return _smooth(metric, cells, slices, weights, rows)
+
+
+def interval(metric: Metric, estimates: Estimates, *, level: float, comparisons: float = 1) -> Interval:
+    """Return the interval of each estimate; NaN where there is none.
+
+    Rates: Clopper-Pearson where min(x, n - x) < 10, else Wilson. Others: the normal (or t) interval on the logit
+    (range [0, 1]), Fisher's z ([-1, 1]) or log scale ([0, inf)); none where the standard error is 0, as at the ends of
+    the range.
+    """
+    if estimates.successes is not None and estimates.trials is not None:
+        df = None if np.all(np.isinf(estimates.df)) else estimates.df
+        return intervals.rate(estimates.successes, estimates.trials, level=level, df=df, comparisons=comparisons)
+    critical = intervals.quantile(level, df=estimates.df, comparisons=comparisons)
+    return _transformed(metric, estimates, critical)
+
+
+def method(metric: Metric, cells: Cells, estimates: Estimates) -> list[str]:
+    """Return the name of the interval of each estimate."""
+    suffix = design(cells)
+    if estimates.successes is not None and estimates.trials is not None:
+        exact = intervals.uses_clopper_pearson(estimates.successes, estimates.trials)
+        return [f"{'clopper_pearson' if flag else 'wilson'}{suffix}" for flag in exact.tolist()]
+    scale = {(0.0, 1.0): "logit", (-1.0, 1.0): "fisher z"}.get(metric.range, "log")
+    return [f"{'delong' if metric.kind == 'ranked' else 'delta'}, {scale}{suffix}"] * len(estimates.value)
+
+
+def design(cells: Cells) -> str:
+    """Return what a method's name adds for rows that are not independent or do not count alike.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> from audit.rollup import cells_of
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1, 0], "p": [1, 0], "who": ["a", "a"]})
+    >>> design(cells_of(count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", cluster="who"))))
+    ', cluster-robust'
+    """
+    if cells.plain:
+        return ""
+    return ", linearised weights" if cells.pairs is None else ", cluster-robust"
+
+
+def spread(cells: Cells, slices: Partition, influence: Floats) -> Floats:
+    """Return the variance of each slice's value from the influence of its cells."""
+    size = len(slices.groups)
+    if cells.pairs is None:
+        return np.bincount(slices.index, weights=cells.w2 * influence**2, minlength=size)
+    left, right = slices.index[cells.pairs.left], slices.index[cells.pairs.right]
+    product = cells.pairs.moment * influence[cells.pairs.left] * influence[cells.pairs.right]
+    within = left == right
+    return np.bincount(left[within], weights=product[within], minlength=size)
+
+
+def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, second: Any) -> Floats:  # noqa: ANN401
+    """Return the covariance of the values of slices `first[i]` and `second[i]`; 0 where no cluster spans both."""
+    size = len(slices.groups)
+    if cells.pairs is None:
+        return np.zeros(len(first))
+    left, right = slices.index[cells.pairs.left], slices.index[cells.pairs.right]
+    product = cells.pairs.moment * influence[cells.pairs.left] * influence[cells.pairs.right]
+    across = left != right
+    place, where = np.unique(left[across] * size + right[across], return_inverse=True)
+    total = np.bincount(where, weights=product[across], minlength=len(place))
+    wanted = np.asarray(first) * size + np.asarray(second)
+    found = np.searchsorted(place, wanted)
+    found_safe = np.minimum(found, max(len(place) - 1, 0))
+    if not len(place):
+        return np.zeros(len(first))
+    return np.where(place[found_safe] == wanted, total[found_safe], 0.0)
+
+
+def _rate(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows: Counts) -> Estimates:
+    outcome: Fraction = cast("Any", metric.function)(weights)
+    denominator = np.asarray(outcome.denominator, dtype=np.float64)
+    value = np.divide(outcome.numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0)
+    n = np.asarray(cast("Any", metric.function)(rows).denominator).astype(np.int64)
+    infinite = np.full(len(value), np.inf)
+    if cells.plain:
+        return Estimates(value, n, infinite, np.asarray(outcome.numerator, np.float64), denominator)
+    units = cast("Any", metric.function)(Counts(*np.eye(6)))
+    inside = units.denominator[cells.quadrant]
+    safe = np.where(denominator > 0, denominator, 1.0)
+    residual = units.numerator[cells.quadrant] - np.nan_to_num(value)[slices.index] * inside
+    influence = residual / safe[slices.index]
+    variance = spread(cells, slices, influence)
+    kish = safe**2 / np.maximum(spread(cells, slices, inside), 1e-300)
+    bernoulli = value * (1 - value)
+    trials = np.where(variance > 1e-18, bernoulli / np.maximum(variance, 1e-300), kish)
+    trials = np.where(denominator > 0, np.minimum(trials, n), 0.0)
+    return Estimates(value, n, np.maximum(kish - 1, 1.0), np.nan_to_num(value) * trials, trials, influence=influence)
+
+
+def _smooth(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows: Counts) -> Estimates:
+    function = cast("Any", metric.function)
+    outcome: Smooth = function(weights)
+    denominators = function(rows).denominators
+    gradient = np.zeros((6, len(slices.groups)))
+    for place in range(6):
+        moved = [column.astype(np.complex128) for column in weights]
+        moved[place] = moved[place] + _STEP * 1j
+        gradient[place] = np.nan_to_num(np.imag(function(Counts(*moved)).value) / _STEP)
+    influence = gradient[cells.quadrant, slices.index]
+    variance = spread(cells, slices, influence)
+    n = np.min(denominators, axis=0).astype(np.int64)
+    df = _freedom(cells, slices)
+    return Estimates(outcome.value, n, df, error=np.sqrt(variance), influence=influence)
+
+
+def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
+    scores = scores_of(cells, slices)
+    outcome: Ranked = cast("Any", metric.function)(scores)
+    bins = cast("Any", cells.bins)
+    positive, negative = scores.positive.sum(axis=1), scores.negative.sum(axis=1)
+    value = np.nan_to_num(outcome.value)[slices.index]
+    is_positive = (cells.quadrant == TP) | (cells.quadrant == TP + 2)
+    is_negative = (cells.quadrant == FP) | (cells.quadrant == TN)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        above = (outcome.above[slices.index, bins] - value) / positive[slices.index]
+        below = (outcome.below[slices.index, bins] - value) / negative[slices.index]
+        tied = (scores.positive * scores.negative).sum(axis=1) / (2 * positive * negative)
+    influence = np.nan_to_num(np.where(is_positive, above, np.where(is_negative, below, 0.0)))
+    rows = counts_of(cells, slices, cells.n)
+    n = np.minimum(rows.tp + rows.fn, rows.fp + rows.tn).astype(np.int64)
+    return Estimates(
+        outcome.value,
+        n,
+        _freedom(cells, slices),
+        error=np.sqrt(spread(cells, slices, influence)),
+        influence=influence,
+        slack=np.zeros(len(n)) if cells.exact_scores else np.nan_to_num(tied),
+    )
+
+
+def _freedom(cells: Cells, slices: Partition) -> Floats:
+    if cells.plain:
+        return np.full(len(slices.groups), np.inf)
+    total = np.bincount(slices.index, weights=cells.w, minlength=len(slices.groups))
+    kish = total**2 / np.maximum(spread(cells, slices, np.ones(len(cells.n))), 1e-300)
+    return np.maximum(kish - 1, 1.0)
+
+
+def _transformed(metric: Metric, estimates: Estimates, critical: Floats) -> Interval:
+    low, high = metric.range
+    value = estimates.value
+    error = np.where((estimates.error == 0) | (value <= low) | (value >= high), np.nan, estimates.error)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        if np.isinf(high):
+            half = critical * error / value
+            bounds = Interval(value * np.exp(-half), value * np.exp(half))
+        else:
+            unit = (value - low) / (high - low)
+            half = critical * error / (high - low) / (unit * (1 - unit))
+            logit = np.log(unit / (1 - unit))
+            sides = [1 / (1 + np.exp(-(logit + sign * half))) for sign in (-1, 1)]
+            bounds = Interval(*(low + (high - low) * side for side in sides))
+    slack = 0.0 if estimates.slack is None else estimates.slack
+    return Interval(np.maximum(bounds.low - slack, low), np.minimum(bounds.high + slack, high))

@@ -1,0 +1,216 @@
+"""The one row shape of every number: what was measured, of whom, against what, how sure, on how many rows."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+Slice = tuple[tuple[str, str | None], ...]
+"""Sorted (feature, value) pairs; empty means everyone; a null value is the group whose value is missing."""
+
+At = tuple[tuple[str, str | int | float], ...]
+"""Sorted (key, value) pairs, keys from `AT_KEYS`: the point of a curve, a class, a place."""
+
+Window = tuple[datetime, datetime]
+"""Half-open [start, end), both UTC."""
+
+Against = Mapping[str, Any]
+"""What a number is compared with: ``{"kind": one of AGAINST_KINDS, ...}``."""
+
+AT_KEYS = frozenset({"feature", "class", "threshold", "bin", "k", "round", "place", "model_version"})
+AGAINST_KINDS = frozenset({"slice", "rest", "groups", "reference", "model", "window"})
+EVERYONE: Slice = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One number with its n, its interval and the way it was made.
+
+    Parameters
+    ----------
+    metric
+        Name from the catalog, or a gap: ``<metric>_difference``, ``<metric>_ratio``.
+    slice
+        Whom it is about: sorted (feature, value) pairs; empty = everyone.
+    at
+        Sorted pairs with keys from `AT_KEYS`: the point that it belongs to.
+    against
+        What it is compared with; None for a plain value. ``{"kind": "slice", "slice": {...}}``, ``{"kind": "rest"}``,
+        ``{"kind": "groups", "features": [...]}`` (the largest gap; with ``"among": [[...], ...]`` where not all groups
+        took part), ``{"kind": "reference", "digest": ...}``.
+    window
+        Half-open UTC interval, or None.
+    value
+        The estimate as a fraction, count or unit of the metric; None where undefined, with a `reason`.
+    low, high
+        The interval at `level`; None beside a value means unbounded on that side, with a `reason`.
+    n
+        The smallest denominator that the number rests on, in rows.
+    level
+        Confidence level of the interval, such as 0.95; None where none is claimed (a count).
+    method
+        How the interval was made: "wilson", "clopper_pearson", "agresti_caffo", "koopman", "count", ...
+    reason
+        Why `value` or a bound is None; otherwise None, or a caveat.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, an undefined value has no reason, or a key is unknown or unsorted.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="false_positive_rate", slice=(("race", "Black"),), value=0.25, low=0.12, high=0.45,
+    ...                   n=24, level=0.95, method="wilson")
+    >>> row.to_json()["slice"], row.value
+    ({'race': 'Black'}, 0.25)
+    """
+
+    metric: str
+    slice: Slice = EVERYONE
+    at: At = ()
+    against: Against | None = None
+    window: Window | None = None
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    level: float | None = None
+    method: str
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        fault = self._fault()
+        if fault:
+            msg = f"measurement {self.metric!r} of {dict(self.slice)}: {fault}"
+            raise ValueError(msg)
+
+    def _fault(self) -> str | None:
+        numbers = [number for number in (self.value, self.low, self.high, self.level) if number is not None]
+        if not all(math.isfinite(number) for number in numbers):
+            return f"numbers must be finite or None; got {numbers}"
+        if self.value is None and not self.reason:
+            return "an undefined value needs a reason"
+        if self.value is not None and self.level is not None and None in (self.low, self.high) and not self.reason:
+            return "an unbounded side needs a reason"
+        return self._fault_of_key()
+
+    def _fault_of_key(self) -> str | None:
+        if list(self.slice) != sorted(self.slice, key=_feature) or list(self.at) != sorted(self.at, key=_feature):
+            return "slice and at must be sorted by key"
+        unknown = [key for key, _ in self.at if key not in AT_KEYS]
+        if unknown:
+            return f"unknown keys in at: {unknown}; expected some of {sorted(AT_KEYS)}"
+        if self.against is not None and self.against.get("kind") not in AGAINST_KINDS:
+            return f"unknown kind of comparison {self.against.get('kind')!r}; expected one of {sorted(AGAINST_KINDS)}"
+        return None
+
+    def key(self) -> str:
+        """Return what identifies the row within a result: its first five fields as canonical JSON.
+
+        Examples
+        --------
+        >>> Measurement(metric="count", value=3, n=3, method="count").key()
+        '["count",{},{},null,null]'
+        """
+        row = self.to_json()
+        return canonical_json([row["metric"], row["slice"], row["at"], row["against"], row["window"]])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as plain JSON values, in the order of the fields."""
+        window = None
+        if self.window is not None:
+            window = {"start": utc_text(self.window[0]), "end": utc_text(self.window[1])}
+        return {
+            "metric": self.metric,
+            "slice": dict(self.slice),
+            "at": dict(self.at),
+            "against": None if self.against is None else dict(self.against),
+            "window": window,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "level": self.level,
+            "method": self.method,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> "Measurement":
+        """Read a row back; the inverse of `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown, or the row breaks a rule of the class.
+        """
+        expected = set(cls.__slots__)
+        if set(row) != expected:
+            msg = f"a measurement has the fields {sorted(expected)}; got {sorted(row)}"
+            raise ValueError(msg)
+        fields = dict(row)
+        window = fields["window"]
+        fields["slice"] = as_slice(fields["slice"])
+        fields["at"] = tuple(sorted(fields["at"].items()))
+        fields["window"] = None if window is None else (utc_time(window["start"]), utc_time(window["end"]))
+        return cls(**fields)
+
+
+def as_slice(pairs: Mapping[str, str | None]) -> Slice:
+    """Return a mapping of features to values as a slice.
+
+    Examples
+    --------
+    >>> as_slice({"sex": "F", "race": None})
+    (('race', None), ('sex', 'F'))
+    """
+    return tuple(sorted(pairs.items(), key=_feature))
+
+
+def canonical_json(value: object) -> str:
+    """Return strict JSON with sorted keys, no spaces, no NaN: equal values give equal text.
+
+    Examples
+    --------
+    >>> canonical_json({"b": 1, "a": [None, "é"]})
+    '{"a":[null,"é"],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def utc_text(time: datetime) -> str:
+    """Return a time zone aware time as ISO 8601 in UTC with a trailing Z.
+
+    Raises
+    ------
+    ValueError
+        If the time has no zone.
+
+    Examples
+    --------
+    >>> utc_text(datetime(2026, 11, 21, tzinfo=UTC))
+    '2026-11-21T00:00:00Z'
+    """
+    if time.tzinfo is None:
+        msg = f"expected a time with a zone; got {time.isoformat()}; say which zone it is in"
+        raise ValueError(msg)
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def utc_time(text: str) -> datetime:
+    """Read what `utc_text` wrote.
+
+    Examples
+    --------
+    >>> utc_time("2026-11-21T00:00:00Z").year
+    2026
+    """
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _feature(pair: tuple[str, Any]) -> str:
+    return pair[0]

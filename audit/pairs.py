@@ -1,0 +1,103 @@
+"""Comparisons of pairs of slices: differences and ratios with their intervals.
+
+Differences of rates: Agresti-Caffo; of other metrics: square-and-add of the two intervals, which takes the slices for
+independent (conservative where clusters span both). Ratios: Koopman's score interval, for rates only.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from audit import intervals
+from audit.estimates import Estimates, covariance, design, estimate, interval
+from audit.gap_intervals import agresti_caffo, square_and_add
+from audit.intervals import Interval
+from audit.metrics.metric import Metric
+from audit.ratio_intervals import koopman
+from audit.rollup import Cells, Floats, Partition
+
+Compare = Literal["value", "difference", "ratio", "baseline"]
+Places = npt.NDArray[np.int64]
+
+
+class Gaps(NamedTuple):
+    """Comparisons of slices `first[i]` with `second[i]`: value and n of each."""
+
+    first: Places
+    second: Places
+    value: Floats
+    n: npt.NDArray[np.int64]
+
+
+class Compared(NamedTuple):
+    """Everything that comparisons of one metric between slices rest on. `right` is `left` but for a baseline."""
+
+    metric: Metric
+    cells: Cells
+    slices: Partition
+    left: Estimates
+    right: Estimates
+
+
+def compared(metric: Metric, cells: Cells, slices: Partition) -> Compared:
+    """Estimate a metric in the slices that are going to be compared with each other."""
+    estimates = estimate(metric, cells, slices)
+    return Compared(metric, cells, slices, estimates, estimates)
+
+
+def gaps(base: Compared, first: npt.ArrayLike, second: npt.ArrayLike, *, compare: Compare) -> Gaps:
+    """Return differences first - second or ratios first / second; NaN where a side is undefined, or 0 / 0."""
+    one, two = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    left, right = base.left.value[one], base.right.value[two]
+    if compare == "ratio":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = left / right
+    else:
+        value = left - right
+    return Gaps(one, two, value, np.minimum(base.left.n[one], base.right.n[two]))
+
+
+def gap_interval(base: Compared, found: Gaps, *, compare: Compare, level: float, comparisons: float = 1) -> Interval:
+    """Return the interval of each gap; simultaneous over `comparisons` of them by Bonferroni."""
+    left, right = base.left.take(found.first), base.right.take(found.second)
+    if left.successes is None or left.trials is None or right.successes is None or right.trials is None:
+        sides = [interval(base.metric, side, level=level, comparisons=comparisons) for side in (left, right)]
+        return square_and_add(left.value, sides[0], right.value, sides[1])
+    factor = _joint_factor(base, found, left, right)
+    critical = intervals.quantile(level, df=_joint_freedom(left, right), comparisons=comparisons)
+    function = koopman if compare == "ratio" else agresti_caffo
+    return function(
+        left.successes * factor, left.trials * factor, right.successes * factor, right.trials * factor, critical=critical
+    )
+
+
+def gap_method(base: Compared, compare: Compare) -> str:
+    """Return the name of the interval of a gap."""
+    rate = "koopman" if compare == "ratio" else "agresti_caffo"
+    return (rate if base.metric.kind == "rate" else "square_and_add") + design(base.cells)
+
+
+def _joint_factor(base: Compared, found: Gaps, left: Estimates, right: Estimates) -> Floats:
+    """Return by how much shared clusters change the effective counts of a difference; 1 where none are shared."""
+    ones = np.ones(len(found.first))
+    influence = base.left.influence
+    if base.cells.pairs is None or influence is None or base.right is not base.left:
+        return ones
+    shared = covariance(base.cells, base.slices, influence, found.first, found.second)
+    variances = [_variance(side) for side in (left, right)]
+    total = variances[0] + variances[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.where(total > 0, total / np.maximum(total - 2 * shared, total * 1e-3), 1.0)
+    rows = [np.where(side.trials == 0, np.inf, side.n / np.maximum(side.trials, 1e-300)) for side in (left, right)]  # type: ignore[arg-type]
+    return np.minimum(factor, np.maximum(np.minimum(rows[0], rows[1]), 1.0))
+
+
+def _variance(side: Estimates) -> Floats:
+    trials = np.asarray(side.trials)
+    return np.divide(side.value * (1 - side.value), trials, out=np.zeros(len(trials)), where=trials > 0)
+
+
+def _joint_freedom(left: Estimates, right: Estimates) -> Floats | None:
+    df = np.minimum(left.df, right.df)
+    return None if np.all(np.isinf(df)) else df

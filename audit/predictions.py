@@ -1,0 +1,302 @@
+"""The one door for data: a table of predictions and what each of its columns means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict, Unpack
+
+import narwhals.stable.v2 as nw
+
+from audit.errors import raise_violations
+from audit.tables import Table, open_file, open_frame, place_column, with_attributes
+from audit.tally import Weights
+from audit.values import canonical
+
+Role = Literal[
+    "prediction_id",
+    "y_true",
+    "y_pred",
+    "y_score",
+    "sample_weight",
+    "cluster",
+    "timestamp",
+    "model_version",
+    "place",
+    "exposure",
+    "action",
+    "propensity",
+    "arm",
+    "dither",
+    "human_decision",
+    "outcome",
+    "outcome_observed",
+    "outcome_source",
+    "training_weight",
+]
+Missing = Literal["group", "raise", "drop"]
+
+
+class RoleColumns(TypedDict, total=False):
+    """Which column plays which `Role`; each value is the name of a column."""
+
+    prediction_id: str
+    y_true: str
+    y_pred: str
+    y_score: str
+    sample_weight: str
+    cluster: str
+    timestamp: str
+    model_version: str
+    place: str
+    exposure: str
+    action: str
+    propensity: str
+    arm: str
+    dither: str
+    human_decision: str
+    outcome: str
+    outcome_observed: str
+    outcome_source: str
+    training_weight: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How the columns of a log are to be read.
+
+    Parameters
+    ----------
+    positive
+        The label that counts as positive; may be None where labels are 0/1 or true/false.
+    threshold
+        Predict positive where ``y_score / score_max >= threshold``; for logs without ``y_pred``.
+    score_max
+        The score that means 1: ``10`` for deciles. Scores lie in [0, score_max].
+    bins
+        Edges by feature: ``{"age": (25, 45)}`` makes "<25", "25-45", ">=45" (left-closed).
+    missing
+        What to do with a missing sensitive value: "group" (a group of its own), "raise", "drop".
+    weights
+        What ``sample_weight`` means: "sampling" or "frequency" (whole numbers; a row repeated).
+
+    Examples
+    --------
+    >>> Reading(positive="yes").missing
+    'group'
+    """
+
+    positive: str | None = None
+    threshold: float | None = None
+    score_max: float = 1.0
+    bins: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    missing: Missing = "group"
+    weights: Weights = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionLog:
+    """A lazy table of predictions and what its columns mean.
+
+    Nothing is read when a log is made, except the names and types of its columns; values are checked by the same pass
+    that counts them (`audit.counting.count`).
+
+    Parameters
+    ----------
+    table
+        The lazy table, restricted to the columns that play a part and renamed by it: roles by their own names,
+        sensitive features to `feature_column` of their place, so that no name from the data reaches an engine.
+    columns
+        Column name by `Role`.
+    sensitive_features
+        Names of the columns whose groups are compared.
+    reading
+        How the columns are to be read.
+    source
+        The files it was read from; empty for tables in memory.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"label": [1, 0], "flagged": [1, 1], "sex": ["F", "M"]})
+    >>> log = PredictionLog.from_frame(frame, y_true="label", y_pred="flagged", sensitive_features=["sex"])
+    >>> log.columns["y_pred"], log.sensitive_features
+    ('flagged', ('sex',))
+    """
+
+    table: nw.LazyFrame[Any]
+    columns: Mapping[Role, str]
+    sensitive_features: tuple[str, ...]
+    reading: Reading
+    source: tuple[Path, ...] = ()
+
+    @classmethod
+    def from_frame(  # noqa: PLR0913 - the one door: every way of reading a log is named here
+        cls,
+        data: Any,  # noqa: ANN401 - any table that narwhals reads
+        *,
+        sensitive_features: Sequence[str] = (),
+        positive: str | int | float | bool | None = None,
+        threshold: float | None = None,
+        score_max: float = 1.0,
+        bins: Mapping[str, Sequence[float]] | None = None,
+        missing: Missing = "group",
+        weights: Literal["sampling", "frequency"] = "sampling",
+        attributes: Any = None,  # noqa: ANN401 - as `data`
+        on: str | None = None,
+        **roles: Unpack[RoleColumns],
+    ) -> "PredictionLog":
+        """Make a log from a pandas, Polars or Arrow table, a DuckDB relation, a Spark or Ibis table.
+
+        Parameters
+        ----------
+        data
+            The table, one row per prediction.
+        sensitive_features
+            Columns whose groups are compared.
+        positive
+            The label that counts as positive; required unless labels are 0/1 or true/false.
+        threshold
+            Predict positive where ``y_score / score_max >= threshold``; instead of `y_pred`.
+        score_max
+            The score that means 1 (10 for deciles).
+        bins
+            Edges that cut a numeric feature into left-closed ranges: ``{"age": [25, 45]}``.
+        missing
+            "group": a missing sensitive value is a group of its own; "raise"; "drop" (counted).
+        weights
+            What `sample_weight` means: rows stand for that many people ("sampling"), or were repeated ("frequency").
+        attributes, on
+            A second table with the sensitive features, joined on the column `on`.
+        **roles
+            Column name by role: `y_true`, `y_pred`, `y_score`, `sample_weight`, `cluster`, `timestamp`, ...
+
+        Raises
+        ------
+        InputError
+            If columns are missing, doubled, of a wrong type, or the options contradict each other: all at once.
+        """
+        table = open_frame(data)
+        if attributes is not None:
+            table = with_attributes(table, open_frame(attributes), on)
+        reading = _reading(positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none")
+        return _checked(cls, table, tuple(sensitive_features), reading, roles)
+
+    @classmethod
+    def from_file(  # noqa: PLR0913 - as from_frame
+        cls,
+        path: str | Path,
+        *,
+        sensitive_features: Sequence[str] = (),
+        positive: str | int | float | bool | None = None,
+        threshold: float | None = None,
+        score_max: float = 1.0,
+        bins: Mapping[str, Sequence[float]] | None = None,
+        missing: Missing = "group",
+        weights: Literal["sampling", "frequency"] = "sampling",
+        attributes: str | Path | None = None,
+        on: str | None = None,
+        **roles: Unpack[RoleColumns],
+    ) -> "PredictionLog":
+        """Make a log from a CSV file (read as text, may be gzipped) or a Parquet file or folder.
+
+        Parameters are those of `from_frame`; `attributes` is a second file.
+
+        Raises
+        ------
+        InputError
+            As `from_frame`; also if a file is missing, empty or broken.
+        """
+        table = open_file(Path(path))
+        if attributes is not None:
+            table = with_attributes(table, open_file(Path(attributes)), on)
+        reading = _reading(positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none")
+        return _checked(cls, table, tuple(sensitive_features), reading, roles)
+
+
+def feature_column(place: int) -> str:
+    """Return the name that the sensitive feature at a place has in `PredictionLog.table`.
+
+    Examples
+    --------
+    >>> feature_column(0)
+    'feature_0'
+    """
+    return f"feature_{place}"
+
+
+def _reading(  # noqa: PLR0913, PLR0917 - the options of the door, in its order
+    positive: str | float | bool | None,  # noqa: FBT001 - a label
+    threshold: float | None,
+    score_max: float,
+    bins: Mapping[str, Sequence[float]] | None,
+    missing: Missing,
+    weights: Weights,
+) -> Reading:
+    return Reading(
+        positive=canonical(positive),
+        threshold=threshold,
+        score_max=score_max,
+        bins=MappingProxyType({name: tuple(edges) for name, edges in (bins or {}).items()}),
+        missing=missing,
+        weights=weights,
+    )
+
+
+def _checked(
+    cls: type[PredictionLog], table: Table, sensitive: tuple[str, ...], reading: Reading, roles: RoleColumns
+) -> PredictionLog:
+    columns: dict[Role, str] = {role: name for role, name in roles.items() if name is not None}  # type: ignore[misc]
+    raise_violations([*_column_violations(table, columns, sensitive), *_option_violations(columns, sensitive, reading)])
+    used = dict(columns.items()) | {feature_column(i): name for i, name in enumerate(sensitive)}
+    return cls(
+        table=table.lazy.select(**{column: nw.col(place_column(table.names.index(used[column]))) for column in used}),
+        columns=MappingProxyType(columns),
+        sensitive_features=sensitive,
+        reading=reading,
+        source=table.source,
+    )
+
+
+def _column_violations(table: Table, columns: Mapping[Role, str], sensitive: tuple[str, ...]) -> list[str]:
+    wanted = [(name, role) for role, name in columns.items()] + [(name, "sensitive feature") for name in sensitive]
+    found = set(table.names)
+    shown = ", ".join(map(repr, table.names[:20])) + (", ..." if len(table.names) > 20 else "")
+    violations = [
+        f"column {name!r} ({role}) is missing; the data has {shown}; name one of these"
+        for name, role in wanted
+        if name not in found
+    ]
+    violations += [
+        f"column {name!r} ({role}) stands {table.names.count(name)} times in the data; rename the columns apart"
+        for name, role in wanted
+        if table.names.count(name) > 1
+    ]
+    violations += [
+        f"sensitive feature {name!r} is named twice; name it once"
+        for name in dict.fromkeys(sensitive)
+        if sensitive.count(name) > 1
+    ]
+    return violations
+
+
+def _option_violations(columns: Mapping[Role, str], sensitive: tuple[str, ...], reading: Reading) -> list[str]:
+    violations = []
+    if "y_true" not in columns:
+        violations.append("y_true is not named; error rates need true labels: name the column that holds them")
+    if "y_pred" not in columns and ("y_score" not in columns or reading.threshold is None):
+        violations.append("no predictions: name y_pred, or y_score together with a threshold")
+    if "y_pred" in columns and reading.threshold is not None:
+        violations.append("y_pred and a threshold are both given; drop one: the threshold makes predictions of y_score")
+    if "y_pred" in columns and columns.get("y_true") == columns["y_pred"]:
+        violations.append(f"y_true and y_pred are the same column {columns['y_pred']!r}; name two")
+    if reading.threshold is not None and not 0 <= reading.threshold <= 1:
+        violations.append(f"threshold must lie in [0, 1] (score / score_max); got {reading.threshold}")
+    if not 0 < reading.score_max < float("inf"):
+        violations.append(f"score_max must be a positive number; got {reading.score_max}")
+    for name, edges in reading.bins.items():
+        if name not in sensitive:
+            violations.append(f"bins are given for {name!r}, which is no sensitive feature; expected one of {sensitive}")
+        if not edges or list(edges) != sorted(set(edges)):
+            violations.append(f"bins of {name!r} must be increasing edges; got {list(edges)}")
+    return violations

@@ -1,0 +1,95 @@
+"""Where a result comes from: enough to make it again and to notice that something changed."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RECORDED = ("evenhanded", "numpy", "scipy", "pyarrow", "narwhals", "duckdb")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a result was made from and with.
+
+    Parameters
+    ----------
+    tally
+        SHA-256 of the tally (`audit.tally.Tally.digest`): free of engine and order. None where there is none.
+    data
+        SHA-256 of each file that was read, by the name of the file.
+    versions
+        Versions of the libraries that made it.
+    seed
+        Seed of whatever was drawn; None where nothing was.
+    given, defaulted
+        Settings that the user gave, and those left at their defaults.
+
+    Examples
+    --------
+    >>> Provenance(tally="ab12", given={"y_true": "label"}).to_json()["given"]
+    {'y_true': 'label'}
+    """
+
+    tally: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    defaulted: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return {
+            "tally": self.tally,
+            "data": dict(self.data),
+            "versions": dict(self.versions),
+            "seed": self.seed,
+            "given": dict(self.given),
+            "defaulted": dict(self.defaulted),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Provenance":
+        """Read a record back; the inverse of `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown.
+        """
+        if set(record) != set(cls.__slots__):
+            msg = f"provenance has the fields {sorted(cls.__slots__)}; got {sorted(record)}"
+            raise ValueError(msg)
+        return cls(**record)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a number rests on.
+
+    Examples
+    --------
+    >>> "numpy" in library_versions()
+    True
+    """
+    found = {}
+    for name in RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            found[name] = "not installed"
+    return found

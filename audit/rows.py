@@ -1,0 +1,61 @@
+"""From arrays to rows: a Measurement of each number, with a reason wherever something is undefined or unbounded."""
+
+import math
+from typing import NamedTuple
+
+from audit.measurement import EVERYONE, Against, Measurement, Slice
+from audit.metrics.metric import Metric
+
+
+class Row(NamedTuple):
+    """What identifies a row before its number is known."""
+
+    metric: str
+    slice: Slice = EVERYONE
+    against: Against | None = None
+    level: float = 0.95
+
+
+def measurement(
+    row: Row,
+    *,
+    value: float,
+    low: float = math.nan,
+    high: float = math.nan,
+    n: int,
+    method: str,
+    reason: str | None = None,
+) -> Measurement:
+    """Return the measurement of a row; NaN becomes None with a reason, an infinite bound becomes unbounded.
+
+    Examples
+    --------
+    >>> measurement(Row("accuracy"), value=math.nan, n=0, method="wilson", reason="no labels in slice").value is None
+    True
+    """
+    if not math.isfinite(value):
+        why = reason or ("no upper limit: divided by 0" if math.isinf(value) else "undefined")
+        return Measurement(
+            metric=row.metric, slice=row.slice, against=row.against, value=None, n=n, level=row.level, method=method,
+            reason=why,
+        )  # fmt: skip
+    bounds = [bound if math.isfinite(bound) else None for bound in (low, high)]
+    if None in bounds:
+        unbounded = "no interval at the end of the range" if bounds == [None, None] else "unbounded on one side"
+        reason = f"{reason}; {unbounded}" if reason else unbounded
+    return Measurement(
+        metric=row.metric, slice=row.slice, against=row.against, value=float(value), low=bounds[0], high=bounds[1], n=n,
+        level=row.level, method=method, reason=reason,
+    )  # fmt: skip
+
+
+def undefined_reason(metric: Metric, value: float = math.nan) -> str | None:
+    """Return why a metric is undefined, None where it is not.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> undefined_reason(METRICS["false_positive_rate"])
+    'no negative labels in slice'
+    """
+    return None if math.isfinite(value) else f"no {metric.needs} in slice"

@@ -1,0 +1,288 @@
+"""The audit: from a log, in one pass, to every rate of every group with its interval, and the gaps between groups."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from audit.counting import BINS, counted
+from audit.errors import raise_violations
+from audit.gaps import NAMED, extreme, extreme_rows, value_rows
+from audit.intervals import Interval
+from audit.measurement import Against, Measurement
+from audit.metrics.catalog import METRICS
+from audit.metrics.metric import Metric
+from audit.pairs import Compare, Compared, compared, gap_interval, gap_method, gaps
+from audit.predictions import PredictionLog
+from audit.provenance import Provenance, file_digest, library_versions
+from audit.result import Result
+from audit.rollup import Cells, Partition, against_rest, cells_of, partition
+from audit.rows import Row, measurement
+from audit.tally import Tally
+
+LEVEL = 0.95
+
+
+def run_audit(
+    log: PredictionLog,
+    *,
+    level: float = LEVEL,
+    reference: Mapping[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    all_pairs: bool = False,
+    baseline: Result | None = None,
+) -> Result:
+    """Audit a log of predictions.
+
+    Parameters
+    ----------
+    log
+        The predictions.
+    level
+        Confidence level of every interval, in (0, 1).
+    reference
+        The reference group by feature: ``{"race": "White"}``; each other group is compared with it. Never inferred.
+    metrics
+        Names from `audit.metrics.METRICS`; None = all that the columns allow.
+    all_pairs
+        Also compare every pair of groups of a feature.
+    baseline
+        The result of an earlier run: differences to it are added.
+
+    Returns
+    -------
+    Result
+        Plain values of every observed slice (everyone, each group, every intersection); for each feature every group
+        against the rest and against the reference, simultaneous over the pairs of that feature and metric; for each
+        combination of features the largest gap. The tally is attached.
+
+    Raises
+    ------
+    InputError
+        If the log holds what it should not, or an option names what does not exist: every violation at once.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"label": [1, 1, 0, 0] * 10, "flagged": [1, 0, 0, 1] * 10, "sex": ["F", "M"] * 20})
+    >>> log = PredictionLog.from_frame(frame, y_true="label", y_pred="flagged", sensitive_features=["sex"])
+    >>> row = run_audit(log).find("true_positive_rate", {"sex": "F"})
+    >>> row.value, round(row.low, 3), row.n
+    (1.0, 0.692, 10)
+    """
+    tally, dropped = counted(log)
+    given, defaulted = _settings(log, {"level": level, "reference": reference, "metrics": metrics, "all_pairs": all_pairs})
+    if dropped:
+        given["rows_dropped_for_missing_sensitive_value"] = dropped
+    provenance = Provenance(
+        tally=tally.digest(),
+        data={path.name: file_digest(path) for path in log.source},
+        versions=library_versions(),
+        given=given,
+        defaulted=defaulted,
+    )
+    rows = measure(tally, level=level, reference=reference, metrics=metrics, all_pairs=all_pairs, baseline=baseline)
+    return Result(measurements=rows, provenance=provenance, tally=tally)
+
+
+def measure(
+    tally: Tally,
+    *,
+    level: float = LEVEL,
+    reference: Mapping[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    all_pairs: bool = False,
+    baseline: Result | None = None,
+) -> tuple[Measurement, ...]:
+    """Return the rows of `run_audit` from a tally.
+
+    Raises
+    ------
+    InputError
+        If an option names what does not exist.
+    """
+    cells = cells_of(tally)
+    singles = {name: partition(cells, [name]) for name in tally.features}
+    raise_violations(_option_violations(singles, level, reference, metrics, baseline, tally))
+    chosen = _chosen(metrics, tally)
+    rows: list[Measurement] = []
+    for features in _combinations(tally.features):
+        slices = partition(cells, features)
+        rows += _counts(cells, slices)
+        for metric in chosen:
+            rows += value_rows(metric, cells, slices, level=level)
+            rows += extreme_rows(metric, cells, slices, level=level) if features else []
+        rows += _named(tally, features, chosen, level)
+    for name, slices in singles.items():
+        for metric in chosen:
+            rows += _comparisons(metric, cells, slices, level, (reference or {}).get(name), all_pairs)
+    if baseline is not None and baseline.tally is not None:
+        rows += _against_baseline(chosen, cells, baseline.tally, level)
+    return tuple(rows)
+
+
+def _combinations(features: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(len(features) + 1):
+        yield from combinations(features, size)
+
+
+def _chosen(metrics: Sequence[str] | None, tally: Tally) -> list[Metric]:
+    names = metrics if metrics is not None else METRICS
+    return [METRICS[name] for name in names if tally.bins is not None or METRICS[name].kind != "ranked"]
+
+
+def _named(tally: Tally, features: Sequence[str], chosen: Sequence[Metric], level: float) -> list[Measurement]:
+    names = {metric.name for metric in chosen}
+    return [
+        extreme(tally, name, features=features, compare=how, end="min" if how == "ratio" else "max", level=level)
+        for name, (parts, how) in NAMED.items()
+        if features and names.issuperset(parts)
+    ]
+
+
+def _counts(cells: Cells, slices: Partition) -> list[Measurement]:
+    rows = np.bincount(slices.index, weights=cells.n, minlength=len(slices.groups)).astype(np.int64).tolist()
+    return [
+        Measurement(metric="count", slice=slices.slice_of(place), value=n, n=n, method="count")
+        for place, n in enumerate(rows)
+    ]
+
+
+def _comparisons(  # noqa: PLR0913, PLR0917 - one call, for one metric of one feature
+    metric: Metric,
+    cells: Cells,
+    slices: Partition,
+    level: float,
+    reference: str | None,
+    all_pairs: bool,  # noqa: FBT001
+) -> list[Measurement]:
+    groups = len(slices.groups)
+    if groups < 2:
+        return []
+    tiled, halves = against_rest(cells, slices)
+    even = np.arange(groups) * 2
+    rest = [{"kind": "rest"}] * groups
+    rows = _pair_rows(compared(metric, tiled, halves), even, even + 1, rest, level, groups)
+    base = compared(metric, cells, slices)
+    pairs = groups * (groups - 1) // 2
+    if reference is not None:
+        place = slices.groups.index((reference,))
+        others = np.array([i for i in range(groups) if i != place])
+        rows += _pair_rows(base, others, np.full(groups - 1, place), [_group_at(slices, place)] * (groups - 1), level, pairs)
+    if all_pairs:
+        first, second = np.triu_indices(groups, k=1)
+        keep = np.ones(len(first), dtype=bool) if reference is None else (first != place) & (second != place)
+        against = [_group_at(slices, other) for other in second[keep].tolist()]
+        rows += _pair_rows(base, first[keep], second[keep], against, level, pairs)
+    return rows
+
+
+def _pair_rows(  # noqa: PLR0913, PLR0917 - one call, for pairs of slices
+    base: Compared, first: Any, second: Any, against: Sequence[Against], level: float, comparisons: int  # noqa: ANN401
+) -> list[Measurement]:
+    rows = []
+    kinds: tuple[Compare, ...] = ("difference", "ratio") if base.metric.kind == "rate" else ("difference",)
+    for compare in kinds:
+        found = gaps(base, first, second, compare=compare)
+        bounds = gap_interval(base, found, compare=compare, level=level, comparisons=comparisons)
+        name = f"{base.metric.name}_{compare}"
+        how = f"{gap_method(base, compare)}, simultaneous over {comparisons}" if comparisons > 1 else gap_method(base, compare)
+        columns = zip(found.value.tolist(), *_lists(bounds), found.n.tolist(), found.first.tolist(), against, strict=True)
+        rows += [
+            measurement(
+                Row(name, base.slices.slice_of(place), other, level), value=value, low=low, high=high, n=n, method=how,
+                reason=_why(value, compare),
+            )
+            for value, low, high, n, place, other in columns
+        ]  # fmt: skip
+    return rows
+
+
+def _against_baseline(chosen: Sequence[Metric], cells: Cells, baseline: Tally, level: float) -> list[Measurement]:
+    earlier = cells_of(baseline)
+    against = {"kind": "reference", "digest": baseline.digest()}
+    rows = []
+    for features in _combinations([name for name in cells.features if name in earlier.features]):
+        now, then = partition(cells, features), partition(earlier, features)
+        both = [(place, then.groups.index(group)) for place, group in enumerate(now.groups) if group in then.groups]
+        for metric in chosen:
+            if metric.kind == "ranked" and earlier.bins is None:
+                continue
+            base = compared(metric, cells, now)._replace(right=compared(metric, earlier, then).left)
+            first, second = (np.array([pair[side] for pair in both], dtype=np.int64) for side in (0, 1))
+            found = gaps(base, first, second, compare="baseline")
+            bounds = gap_interval(base, found, compare="baseline", level=level)
+            columns = zip(found.value.tolist(), *_lists(bounds), found.n.tolist(), first.tolist(), strict=True)
+            rows += [
+                measurement(
+                    Row(f"{metric.name}_difference", now.slice_of(place), against, level), value=value, low=low,
+                    high=high, n=n, method=gap_method(base, "baseline"), reason=_why(value, "difference"),
+                )
+                for value, low, high, n, place in columns
+            ]  # fmt: skip
+    return rows
+
+
+def _lists(bounds: Interval) -> tuple[list[float], list[float]]:
+    return bounds.low.tolist(), bounds.high.tolist()
+
+
+def _why(value: float, compare: Compare) -> str | None:
+    if np.isfinite(value):
+        return None
+    return "undefined in one of the two" if compare == "difference" else "undefined in one of the two, or divided by 0"
+
+
+def _group_at(slices: Partition, place: int) -> Against:
+    return {"kind": "slice", "slice": dict(slices.slice_of(place))}
+
+
+def _option_violations(  # noqa: PLR0913, PLR0917 - checks the options of one call together
+    singles: Mapping[str, Partition],
+    level: float,
+    reference: Mapping[str, str] | None,
+    metrics: Sequence[str] | None,
+    baseline: Result | None,
+    tally: Tally,
+) -> list[str]:
+    violations = []
+    if not 0 < level < 1:
+        violations.append(f"level must lie in (0, 1); got {level}")
+    for name, group in (reference or {}).items():
+        known = [values[0] for values in singles[name].groups] if name in singles else []
+        if name not in singles:
+            violations.append(f"reference names {name!r}, which is no sensitive feature; expected one of {list(singles)}")
+        elif group not in known:
+            violations.append(f"reference group {group!r} of {name!r} has no rows; expected one of {known[:20]}")
+    for name in metrics or []:
+        if name not in METRICS:
+            violations.append(f"unknown metric {name!r}; expected one of {', '.join(METRICS)}")
+        elif METRICS[name].kind == "ranked" and tally.bins is None:
+            violations.append(f"{name} needs scores; name y_score")
+    if baseline is not None and baseline.tally is None:
+        violations.append("the baseline has no tally; pass a saved run (its folder), not its result.json alone")
+    return violations
+
+
+def _settings(log: PredictionLog, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    reading = log.reading
+    settings = {
+        **options,
+        "metrics": None if options["metrics"] is None else list(options["metrics"]),
+        "columns": dict(log.columns),
+        "sensitive_features": list(log.sensitive_features),
+        "positive": reading.positive,
+        "threshold": reading.threshold,
+        "score_max": reading.score_max,
+        "bins": {name: list(edges) for name, edges in reading.bins.items()},
+        "missing": reading.missing,
+        "weights": reading.weights,
+        "score_bins": BINS,
+    }
+    defaults = {
+        "level": LEVEL, "reference": None, "metrics": None, "all_pairs": False, "positive": None, "threshold": None,
+        "score_max": 1.0, "bins": {}, "missing": "group", "weights": "none", "score_bins": BINS,
+    }  # fmt: skip
+    defaulted = {name: value for name, value in settings.items() if name in defaults and value == defaults[name]}
+    return {name: value for name, value in settings.items() if name not in defaulted}, defaulted

@@ -1,0 +1,215 @@
+"""Tables of any make as one lazy table: files through DuckDB, frames through Arrow or narwhals."""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import duckdb
+import narwhals.stable.v2 as nw
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audit.errors import InputError, raise_violations
+from audit.values import canonical
+
+_HARDENED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+class Table(NamedTuple):
+    """A lazy table whose columns are named by `place_column`, their names in the source, and the files it came from.
+
+    Names from the data stay out of the engines: a column may be called ``a.b`` or ``x" FROM y``, or stand twice.
+    """
+
+    lazy: nw.LazyFrame[Any]
+    names: list[str]
+    source: tuple[Path, ...] = ()
+
+
+def open_frame(data: Any) -> Table:  # noqa: ANN401 - any table that narwhals reads
+    """Open a table that is in memory or belongs to an engine.
+
+    Raises
+    ------
+    InputError
+        If it is no table.
+
+    Examples
+    --------
+    >>> open_frame(pa.table({"a": [1]})).names
+    ['a']
+    """
+    if isinstance(data, pa.Table):
+        return _arrow(data)
+    if nw.dependencies.is_pandas_dataframe(data):
+        return _pandas(data)
+    try:
+        frame = nw.from_native(data)
+    except TypeError as error:
+        msg = (
+            f"expected a pandas, Polars or Arrow table, a DuckDB relation, a Spark or Ibis table; got "
+            f"{type(data).__name__}; for a file use PredictionLog.from_file"
+        )
+        raise InputError([msg]) from error
+    names = frame.collect_schema().names()
+    if isinstance(data, duckdb.DuckDBPyRelation):
+        return _relation(data, names)
+    return Table(frame.lazy().select(**{place_column(i): nw.col(name) for i, name in enumerate(names)}), names)
+
+
+def place_column(place: int) -> str:
+    """Return the name that the column at a place of the source has in `Table.lazy`.
+
+    Examples
+    --------
+    >>> place_column(2)
+    'c2'
+    """
+    return f"c{place}"
+
+
+def open_file(path: Path) -> Table:
+    """Open a CSV file (every column as text; may be gzipped) or a Parquet file or folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, broken, or of another kind.
+    """
+    if not path.exists():
+        msg = f"{path} does not exist; give the path of a CSV or Parquet file"
+        raise InputError([msg])
+    if path.is_file() and path.stat().st_size == 0:
+        msg = f"{path} is empty; expected a table with a header and rows"
+        raise InputError([msg])
+    if path.is_dir() or path.suffix == ".parquet":
+        return _parquet(path)
+    if set(path.suffixes) & {".csv", ".tsv", ".txt"}:
+        return _csv(path)
+    msg = f"{path} is of no known kind; expected .csv, .csv.gz, .tsv or .parquet"
+    raise InputError([msg])
+
+
+def with_attributes(table: Table, attributes: Table, on: str | None) -> Table:
+    """Return a table with the columns of a second one, joined on the column `on`; rows without a match get nulls.
+
+    Both sides are read into memory. Ids are compared as text.
+
+    Raises
+    ------
+    InputError
+        If `on` is missing on a side, an id stands twice among the attributes, or no row finds a match.
+    """
+    raise_violations(
+        [
+            f"column {on!r} (to join on) is missing in the {side}, which has {names[:20]}; name one that both have"
+            for side, names in (("data", table.names), ("attributes", attributes.names))
+            if on not in names
+        ]
+    )
+    left, right = _collected(table), _collected(attributes)
+    here, there = (side.names.index(str(on)) for side in (table, attributes))
+    raise_violations(_join_violations(table, attributes, str(on), left.column(here), right.column(there)))
+    left = left.append_column("id", left.column(here).cast(pa.string()))
+    right = right.rename_columns([f"right_{name}" for name in right.column_names])
+    right = right.append_column("id", right.column(there).cast(pa.string()))
+    joined = left.join(right, keys="id", join_type="left outer")
+    names = [*table.names, *attributes.names]
+    names[len(table.names) + there] = ""  # the id once
+    wanted = [*left.column_names[:-1], *right.column_names[:-1]]
+    return _arrow(joined.select(wanted).rename_columns(names))._replace(source=table.source + attributes.source)
+
+
+def _join_violations(
+    table: Table, attributes: Table, on: str, left: pa.ChunkedArray, right: pa.ChunkedArray
+) -> list[str]:
+    clashes = sorted((set(table.names) & set(attributes.names)) - {on})
+    doubled = len(right) - len(right.unique())
+    matched = set(left.cast(pa.string()).to_pylist()) & set(right.cast(pa.string()).to_pylist())
+    violations = [f"columns {clashes} stand in the data and in the attributes; drop them from one"] if clashes else []
+    if doubled:
+        violations.append(f"{doubled} ids of {on!r} stand more than once among the attributes; keep one row per id")
+    if not matched - {None}:
+        violations.append(f"no id of {on!r} in the data stands among the attributes; check that both use the same ids")
+    return violations
+
+
+def _arrow(table: pa.Table) -> Table:
+    names = table.column_names
+    renamed = table.rename_columns([place_column(place) for place in range(len(names))])
+    return Table(nw.from_native(_connection().from_arrow(renamed)).lazy(), names)
+
+
+def _relation(relation: duckdb.DuckDBPyRelation, names: list[str], source: tuple[Path, ...] = ()) -> Table:
+    by_place = ", ".join(f"#{place + 1} AS {place_column(place)}" for place in range(len(names)))
+    return Table(nw.from_native(relation.project(by_place)).lazy(), names, source)
+
+
+def _pandas(data: Any) -> Table:  # noqa: ANN401 - pandas is not imported here
+    names = [str(name) for name in data.columns]
+    arrays = [_pandas_column(data.iloc[:, place]) for place in range(len(names))]
+    return _arrow(pa.table(arrays, names=names))
+
+
+def _pandas_column(column: Any) -> pa.ChunkedArray | pa.Array:  # noqa: ANN401 - a pandas Series
+    try:
+        array = pa.Array.from_pandas(column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return pa.array([canonical(value) for value in column.array], pa.string())  # mixed types
+    if pa.types.is_dictionary(array.type):
+        return array.cast(array.type.value_type)
+    return array
+
+
+def _parquet(path: Path) -> Table:
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        msg = f"{path} holds no .parquet file; give a folder that does"
+        raise InputError([msg])
+    try:
+        names = pq.read_schema(files[0]).names
+        relation = _connection().read_parquet([str(file) for file in files])
+    except (OSError, pa.ArrowException, duckdb.Error) as error:
+        msg = f"{path} cannot be read as Parquet ({_first_line(error)}); is it complete? write it again"
+        raise InputError([msg]) from error
+    return _relation(relation, names, tuple(files))
+
+
+def _csv(path: Path) -> Table:
+    with _named(path, "CSV"), _text(path) as stream:
+        delimiter = "\t" if ".tsv" in path.suffixes else ","
+        names = next(csv.reader(stream, delimiter=delimiter), [])
+    with _named(path, "CSV"):
+        relation = _connection().read_csv(str(path), header=True, all_varchar=True, delimiter=delimiter, quotechar='"')
+    return _relation(relation, names, (path,))
+
+
+@contextmanager
+def _named(path: Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, csv.Error, duckdb.Error) as error:
+        msg = f"{path} cannot be read as {kind} ({_first_line(error)}); expected UTF-8 text with a header"
+        raise InputError([msg]) from error
+
+
+def _text(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _collected(table: Table) -> pa.Table:
+    collected: pa.Table = table.lazy.collect(backend="pyarrow").to_native()
+    return collected
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config=_HARDENED)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

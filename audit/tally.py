@@ -1,0 +1,304 @@
+"""The tally: one row per observed cell and its counts. Every number is a roll-up of it; tallies add up exactly."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from audit.errors import EvidenceError
+from audit.measurement import canonical_json
+
+SCHEMA = "evenhanded/tally/1"
+SLICE = "slice."
+COUNTS = ("n", "w", "w2", "score", "score2", "error", "error2", "abs_error")
+
+Weights = Literal["none", "sampling", "frequency"]
+Codes = npt.NDArray[np.int64]
+
+_TIME = pa.timestamp("us", tz="UTC")
+_KEYS = {
+    "y_true": pa.string(),
+    "y_pred": pa.string(),
+    "score_bin": pa.int16(),
+    "window_start": _TIME,
+    "window_end": _TIME,
+    "model_version": pa.string(),
+}
+_PAIRS = pa.schema([("left", pa.int32()), ("right", pa.int32()), ("moment", pa.float64())])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Counts per observed cell `(sensitive features x y_true x y_pred [x score bin] [x window] [x model version])`.
+
+    Build one with `audit.counting.count` or read one with `Tally.read`; the constructor takes cells that are already
+    in canonical form (see `collapse`).
+
+    Parameters
+    ----------
+    features
+        The sensitive features, in the order given.
+    cells
+        One row per cell, sorted by key. Keys: ``slice.<feature>`` (string, null = missing), ``y_true``, ``y_pred``
+        (string), ``score_bin``, ``window_start``, ``window_end``, ``model_version``. Counts: ``n`` rows, ``w`` and
+        ``w2`` (sums of weights and of squared weights; equal to n without weights), ``score``, ``score2`` (sums of
+        the score and its square), ``error``, ``error2``, ``abs_error`` (regression); null where not collected.
+    positive
+        The label that counts as positive.
+    bins
+        How many equal, left-closed score bins on [0, 1]; None where there is no score.
+    weights
+        "none"; "sampling" (rows stand for w rows of a population); "frequency" (a row repeated w times).
+    pairs
+        Only with clusters: for cells i, j the sum over clusters of (weight in i) x (weight in j). It makes the
+        cluster-robust variance of any roll-up exact without keeping a cluster's name. A cluster that is split over
+        two tallies counts as two when they are added.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1, 0, 1], "p": [1, 1, 0], "sex": ["F", "F", "M"]})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["sex"]))
+    >>> tally.rows, tally.cells.num_rows, (tally + tally).rows
+    (3, 3, 6)
+    """
+
+    features: tuple[str, ...]
+    cells: pa.Table
+    positive: str
+    bins: int | None = None
+    weights: Weights = "none"
+    pairs: pa.Table | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows were counted (repeated rows, under frequency weights)."""
+        return int(pc.sum(self.cells["n"]).as_py() or 0)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether intervals are to be cluster-robust."""
+        return self.pairs is not None
+
+    def key_columns(self) -> list[str]:
+        """Return the names of the columns that identify a cell."""
+        return [name for name in self.cells.column_names if name not in COUNTS]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what was counted: keys and integer counts of the sorted cells.
+
+        It is the same for every engine, order of rows and sharding; sums of floating point numbers, whose last bits
+        depend on the order of addition, are left out.
+        """
+        head = [SCHEMA, list(self.features), self.positive, self.bins, self.weights]
+        digest = hashlib.sha256(canonical_json(head).encode())
+        for name in [*self.key_columns(), "n"]:
+            column = self.cells[name]
+            texts = column.cast(pa.string()) if column.type != pa.string() else column
+            digest.update(canonical_json([name, texts.to_pylist()]).encode())
+        return digest.hexdigest()
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Return the tally of both parts together.
+
+        Raises
+        ------
+        ValueError
+            If the two were not counted in the same way.
+        """
+        mine = (self.features, self.positive, self.bins, self.weights, self.clustered)
+        theirs = (other.features, other.positive, other.bins, other.weights, other.clustered)
+        if mine != theirs:
+            names = ("features", "positive", "bins", "weights", "clustered")
+            unlike = [f"{n}: {a!r} and {b!r}" for n, a, b in zip(names, mine, theirs, strict=True) if a != b]
+            msg = f"tallies add up only if they were counted in the same way; they differ in {'; '.join(unlike)}"
+            raise ValueError(msg)
+        pairs = None
+        if self.pairs is not None and other.pairs is not None:
+            shift = pa.scalar(self.cells.num_rows, pa.int32())
+            moved = [pc.add(other.pairs[side], shift) for side in ("left", "right")]
+            pairs = pa.concat_tables([self.pairs, pa.table([*moved, other.pairs["moment"]], schema=_PAIRS)])
+        return collapse(
+            pa.concat_tables([self.cells, other.cells]),
+            features=self.features,
+            positive=self.positive,
+            bins=self.bins,
+            weights=self.weights,
+            pairs=pairs,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the tally as Parquet with its metadata; pairs of cells go into a second file beside it."""
+        facts = {"schema": SCHEMA, "features": list(self.features), "positive": self.positive}
+        facts |= {"bins": self.bins, "weights": self.weights, "clustered": self.clustered}
+        table = self.cells.replace_schema_metadata({"evenhanded": canonical_json(facts)})
+        pq.write_table(table, path, compression="zstd")
+        if self.pairs is not None:
+            pq.write_table(self.pairs, _pairs_path(path), compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> "Tally":
+        """Read a tally that `write` wrote.
+
+        Raises
+        ------
+        EvidenceError
+            If the file is missing, is no tally, or is of a newer schema.
+        """
+        try:
+            table = pq.read_table(path)
+            facts = _facts(table, path)
+            pairs = pq.read_table(_pairs_path(path)) if facts["clustered"] else None
+        except (OSError, pa.ArrowException) as error:
+            msg = f"tally {path} cannot be read: {error}; run the audit again to make a new one"
+            raise EvidenceError(msg) from error
+        return cls(
+            features=tuple(facts["features"]),
+            cells=table.replace_schema_metadata(None),
+            positive=facts["positive"],
+            bins=facts["bins"],
+            weights=facts["weights"],
+            pairs=pairs,
+        )
+
+
+def collapse(
+    raw: pa.Table,
+    *,
+    features: Sequence[str],
+    positive: str,
+    bins: int | None,
+    weights: Weights,
+    pairs: pa.Table | None = None,
+) -> Tally:
+    """Return the tally of a table of cells in which keys may repeat, rows stand in any order and columns may lack.
+
+    Parameters
+    ----------
+    raw
+        Columns as `Tally.cells`; missing key and count columns are filled with null.
+    features, positive, bins, weights
+        As in `Tally`.
+    pairs
+        Columns ``left``, ``right`` (row numbers of `raw`) and ``moment``.
+    """
+    schema = _schema(features)
+    keys = [name for name in schema.names if name not in COUNTS]
+    columns = {name: _column(raw, name, schema.field(name).type) for name in schema.names}
+    group, first = _groups([columns[name] for name in keys])
+    size = len(first)
+    arrays = [columns[name].take(pa.array(first)) for name in keys]
+    arrays += [_summed(columns[name], group, size) for name in COUNTS]
+    return Tally(
+        features=tuple(features),
+        cells=pa.table(arrays, schema=schema),
+        positive=positive,
+        bins=bins,
+        weights=weights,
+        pairs=None if pairs is None else _moved_pairs(pairs, group, size),
+    )
+
+
+def sorted_codes(column: pa.ChunkedArray | pa.Array) -> tuple[Codes, list[str | None]]:
+    """Return each row's position in the sorted distinct values (null first), and those values.
+
+    Examples
+    --------
+    >>> codes, values = sorted_codes(pa.array(["b", None, "a", "b"]))
+    >>> codes.tolist(), values
+    ([2, 0, 1, 2], [None, 'a', 'b'])
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = array.dictionary_encode(null_encoding="encode")
+    values = encoded.dictionary.to_pylist()
+    order = sorted(range(len(values)), key=lambda place: (values[place] is not None, values[place] if values[place] is not None else 0))
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.arange(len(values))
+    indices = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return rank[indices], [values[place] for place in order]
+
+
+def joint_codes(codes: Sequence[Codes], sizes: Sequence[int], rows: int) -> Codes:
+    """Return one code per row for the combination of several codes, compressed where the product grows too large."""
+    joint = np.zeros(rows, dtype=np.int64)
+    span = 1
+    for column, size in zip(codes, sizes, strict=True):
+        if span * size > 2**62:
+            distinct, joint = np.unique(joint, return_inverse=True)
+            span = len(distinct)
+        joint = joint * size + column
+        span *= size
+    return joint
+
+
+def _groups(columns: list[pa.Array]) -> tuple[Codes, Codes]:
+    coded = [sorted_codes(_comparable(column)) for column in columns]
+    rows = len(columns[0]) if columns else 0
+    joint = joint_codes([codes for codes, _ in coded], [len(values) for _, values in coded], rows)
+    _, first, group = np.unique(joint, return_index=True, return_inverse=True)
+    return group.astype(np.int64), first.astype(np.int64)
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.int64())
+    return column
+
+
+def _schema(features: Sequence[str]) -> pa.Schema:
+    fields = [(SLICE + name, pa.string()) for name in features] + list(_KEYS.items())
+    counts = [("n", pa.int64())] + [(name, pa.float64()) for name in COUNTS[1:]]
+    return pa.schema(fields + counts)
+
+
+def _column(raw: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    if name not in raw.column_names:
+        return pa.nulls(raw.num_rows, kind)
+    column = raw[name].combine_chunks()
+    return column if column.type == kind else column.cast(kind)
+
+
+def _summed(column: pa.Array, group: Codes, size: int) -> pa.Array:
+    if column.null_count == len(column) and len(column):
+        return pa.nulls(size, column.type)
+    values = column.to_numpy(zero_copy_only=False)
+    if pa.types.is_integer(column.type):
+        total = np.zeros(size, dtype=np.int64)
+        np.add.at(total, group, values)
+        return pa.array(total)
+    return pa.array(np.bincount(group, weights=values, minlength=size))
+
+
+def _moved_pairs(pairs: pa.Table, group: Codes, size: int) -> pa.Table:
+    left, right = (group[pairs[side].to_numpy()] for side in ("left", "right"))
+    place, inverse = np.unique(left * size + right, return_inverse=True)
+    moment = np.bincount(inverse, weights=pairs["moment"].to_numpy(), minlength=len(place))
+    arrays = [(place // size).astype(np.int32), (place % size).astype(np.int32), moment]
+    return pa.table(arrays, schema=_PAIRS)
+
+
+def _facts(table: pa.Table, path: Path) -> dict[str, object]:
+    text = (table.schema.metadata or {}).get(b"evenhanded")
+    facts: dict[str, object] = {} if text is None else _parsed(text)
+    if facts.get("schema") != SCHEMA:
+        msg = f"{path} is not a tally of schema {SCHEMA!r}; found {facts.get('schema')!r}; run the audit again"
+        raise EvidenceError(msg)
+    return facts
+
+
+def _parsed(text: bytes) -> dict[str, object]:
+    return dict(json.loads(text))
+
+
+def _pairs_path(path: Path) -> Path:
+    return path.with_name(path.stem + ".pairs" + path.suffix)

@@ -1,0 +1,77 @@
+"""One spelling for every value of a sensitive feature or a label, whatever table it came from."""
+
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+
+import pyarrow as pa
+
+
+def canonical(value: object) -> str | None:
+    """Return the text that stands for a value; None for a missing one.
+
+    None, NaN, NaT and the empty string are missing. Booleans, and texts that spell one, become "true" and "false".
+    Integral numbers lose their point; texts keep theirs ("01" stays "01"). Dates, and times at midnight without a
+    zone, become ISO dates.
+
+    Raises
+    ------
+    TypeError
+        If the value is a list, mapping or binary: no name of a group.
+
+    Examples
+    --------
+    >>> [canonical(value) for value in (1.0, "01", "", float("nan"), "True", False, 2.5)]
+    ['1', '01', None, None, 'true', 'false', '2.5']
+    >>> canonical(datetime(2026, 11, 21)), canonical(date(2026, 11, 21))
+    ('2026-11-21', '2026-11-21')
+    """
+    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves
+        return None
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        return _number(value)
+    if isinstance(value, datetime | date | time):
+        return _time(value)
+    msg = f"a group or label must be text, a number, a boolean or a date; got {type(value).__name__}"
+    raise TypeError(msg)
+
+
+def canonical_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return a column of any type as canonical texts; each distinct value is spelled once.
+
+    Examples
+    --------
+    >>> canonical_array(pa.array([1.0, 2.0, None, 1.0])).to_pylist()
+    ['1', '2', None, '1']
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if pa.types.is_null(array.type):
+        return array.cast(pa.string())
+    encoded = array.dictionary_encode()
+    spelled = pa.array([canonical(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    return spelled.take(encoded.indices)
+
+
+def _text(value: str) -> str | None:
+    lowered = value.lower()
+    if lowered in {"true", "false"}:
+        return lowered
+    return value or None
+
+
+def _number(value: float | Decimal) -> str:
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _time(value: datetime | date | time) -> str:
+    if isinstance(value, datetime) and value.tzinfo is None and value.time() == time.min:
+        return value.date().isoformat()
+    return value.isoformat()

@@ -1,0 +1,114 @@
+"""What is wrong with a policy, as sentences with file, line and key."""
+
+from collections import Counter
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from checklists.policy_yaml import Document, KeyPath, shown
+
+Keys = Mapping[str, tuple[str, ...]]
+"""The keys that may stand at the top ("policy") and in each item of a list of records (by the name of the list)."""
+
+_EXPECTED = {
+    "missing": "this key is missing",
+    "tuple_type": "expected a list, such as [race, sex]",
+    "dataclass_type": "expected keys and values",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "int_type": "expected a whole number",
+    "string_type": "expected text; put it in quotes",
+    "date_type": "expected a date, such as 2027-03-01",
+    "string_pattern_mismatch": "expected a name of letters, digits, _, . and -",
+}
+_OWN = {"level": "expected a confidence level above 0.5 and below 1, such as 0.95"}
+_SHOWN = 60
+
+
+def sentences(error: ValidationError, document: Document, *, name: str, keys: Keys) -> list[str]:
+    """Return one sentence for each fault of a policy.
+
+    Parameters
+    ----------
+    error
+        What pydantic found.
+    document
+        The policy as it was read.
+    name
+        The file.
+    keys
+        Which keys may stand where.
+    """
+    repeated = _repeated_ids(document)
+    found = [_fault(detail, keys) for detail in error.errors() if not (repeated and _is_about_ids(detail))]
+    ordered = sorted({(document.line(path), shown(path), text) for path, text in [*found, *repeated]})
+    return [f"{name}:{line}: {where}: {text}" for line, where, text in ordered]
+
+
+def suggestion(word: str, known: tuple[str, ...]) -> str:
+    """Return "; did you mean ...?" for a near miss, else nothing.
+
+    Examples
+    --------
+    >>> suggestion("metrc", ("metric", "max")), suggestion("zzz", ("metric",))
+    ("; did you mean 'metric'?", '')
+    """
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _fault(detail: ErrorDetails, keys: Keys) -> tuple[KeyPath, str]:
+    path, kind = tuple(detail["loc"]), detail["type"]
+    if kind == "unexpected_keyword_argument":
+        known = keys.get(str(path[0]), ()) if len(path) > 1 else keys["policy"]
+        near = suggestion(str(path[-1]), known)
+        return path, f"unknown key{near or f'; expected one of {', '.join(known)}'}"
+    if kind == "missing":
+        return path, _EXPECTED["missing"]
+    text = _text(detail, path)
+    return path, text if _says_what_came(detail) else f"{text}; got {_short(detail['input'])}"
+
+
+def _text(detail: ErrorDetails, path: KeyPath) -> str:
+    kind = detail["type"]
+    if path[-1] in _OWN:
+        return _OWN[str(path[-1])]
+    if kind == "literal_error":
+        return f"expected {detail['ctx']['expected']}"
+    if kind == "value_error":
+        return detail["msg"].removeprefix("Value error, ")
+    return _EXPECTED.get(kind, detail["msg"].replace("Input should be", "expected").replace("String", "text"))
+
+
+def _says_what_came(detail: ErrorDetails) -> bool:
+    """Return whether the input adds nothing to the sentence: a whole record, or a limit that is not there."""
+    return detail["type"] == "value_error" and (detail["input"] is None or isinstance(detail["input"], list | tuple))
+
+
+def _is_about_ids(detail: ErrorDetails) -> bool:
+    return detail["loc"] == ("requirements",) and detail["type"] == "value_error"
+
+
+def _repeated_ids(document: Document) -> list[tuple[KeyPath, str]]:
+    """Find ids that occur twice, also where other faults keep pydantic from looking at the list as a whole."""
+    requirements = document.content.get("requirements")
+    records = requirements if isinstance(requirements, list) else []
+    ids = [record.get("id") if isinstance(record, dict) else None for record in records]
+    seen: Counter[Any] = Counter()
+    faults: list[tuple[KeyPath, str]] = []
+    for place, given in enumerate(ids):
+        if isinstance(given, str) and seen[given]:
+            first = document.line(("requirements", ids.index(given)))
+            faults.append(
+                (("requirements", place, "id"), f"{given!r} is the id of line {first} already; ids are unique")
+            )
+        seen[given if isinstance(given, str) else None] += 1
+    return faults
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -1,0 +1,191 @@
+"""From a gate's record (schema ``evenhanded/gate/1``) to what people read: what fails, what is not known, and why."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from audit.errors import EvidenceError
+from audit.measurement import Measurement
+from checklists.verdict import Verdict
+from dashboards.labels import safe_label
+from dashboards.tables import DisplayRow, display_row, limit_text
+from dashboards.theme import VERDICTS
+
+GATE_SCHEMA = "evenhanded/gate/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedRow:
+    """One requirement with its verdict, as text.
+
+    Parameters
+    ----------
+    id
+        Name of the requirement in its policy.
+    verdict
+        The verdict; shown as words and a shape by `dashboards.theme.VERDICTS`.
+    limit
+        "at most 5 points".
+    measured
+        What was measured; None where nothing could be.
+    reason
+        Why the verdict is what it is; "" where the numbers say it.
+    rows_needed
+        Sentence that says how many rows would decide; "" where unknown.
+    """
+
+    id: str
+    verdict: Verdict
+    limit: str
+    measured: DisplayRow | None
+    reason: str
+    rows_needed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedGate:
+    """A gate as text: the rows in the order in which they are read, and what a person declared not auditable.
+
+    Parameters
+    ----------
+    verdict
+        The one verdict that the rows come to.
+    rows
+        What fails first, then broken evidence, then what is not shown, then what holds; else as in the policy.
+    not_auditable
+        One sentence each: the slice, the reason, the owner and until when.
+    policy
+        Path and digest of the policy.
+    stage
+        Stage of a rollout that was judged; "" without one.
+    level, false_fail_level
+        Confidence level of the gate, and the chance of one false FAIL over all requirements; None where not recorded.
+    result
+        Digest of the result that was judged; "" where not recorded.
+    """
+
+    verdict: Verdict
+    rows: tuple[JudgedRow, ...]
+    not_auditable: tuple[str, ...]
+    policy: tuple[tuple[str, str], ...]
+    stage: str
+    level: float | None
+    false_fail_level: float | None
+    result: str
+
+    def having(self, verdict: Verdict) -> tuple[JudgedRow, ...]:
+        """Return the rows with a verdict."""
+        return tuple(row for row in self.rows if row.verdict == verdict)
+
+
+def read_gate(text: str) -> Mapping[str, Any]:
+    """Return the record of a stored ``gate.json``.
+
+    Raises
+    ------
+    EvidenceError
+        If it is no JSON or of another schema.
+    """
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        msg = f"gate.json is no JSON: {error}; run the gate again to make a new one"
+        raise EvidenceError(msg) from error
+    found = record.get("schema") if isinstance(record, dict) else None
+    if found != GATE_SCHEMA:
+        msg = f"expected a gate of schema {GATE_SCHEMA!r}, got {found!r}; run the gate again to make a new one"
+        raise EvidenceError(msg)
+    return cast("Mapping[str, Any]", record)
+
+
+def judged_gate(record: Mapping[str, Any], *, min_cell: int) -> JudgedGate:
+    """Return a gate's record as text.
+
+    Parameters
+    ----------
+    record
+        A gate as plain JSON values.
+    min_cell
+        Numbers that rest on fewer rows are hidden; verdicts are not.
+
+    Raises
+    ------
+    EvidenceError
+        If a part of the record is missing or of another type.
+
+    Examples
+    --------
+    >>> row = {"id": "a", "verdict": "INVALID", "limit": {"min": None, "max": 0.05}, "measurement": None,
+    ...        "reason": "metric absent", "rows_needed": None, "line": 3}
+    >>> gate = judged_gate({"verdict": "INVALID", "policy": {"path": "p.yaml"}, "rows": [row], "not_auditable": []},
+    ...                    min_cell=10)
+    >>> gate.rows[0].reason, gate.rows[0].measured
+    ('metric absent', None)
+    """
+    try:
+        order = list(VERDICTS)
+        rows = sorted((_judged(row, min_cell) for row in record["rows"]), key=lambda row: order.index(row.verdict))
+        return JudgedGate(
+            verdict=_verdict(record["verdict"]),
+            rows=tuple(rows),
+            not_auditable=tuple(_not_auditable(entry) for entry in record["not_auditable"]),
+            policy=tuple((key, _text(value)) for key, value in (record.get("policy") or {}).items() if value is not None),
+            stage=_text(record.get("stage")),
+            level=record.get("level"),
+            false_fail_level=record.get("false_fail_level"),
+            result=_text(record.get("result")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        msg = f"this gate cannot be shown, a part of its record is missing or malformed: {error!r}; run the gate again"
+        raise EvidenceError(msg) from error
+
+
+def verdict_counts(gate: JudgedGate) -> str:
+    """Return how many requirements have which verdict: "1 fails, 2 not shown, 3 hold".
+
+    Examples
+    --------
+    >>> record = {"verdict": "INVALID", "rows": [], "not_auditable": []}
+    >>> verdict_counts(judged_gate(record, min_cell=10))
+    'no requirement was judged'
+    """
+    singular: Mapping[Verdict, str] = {verdict: style.words for verdict, style in VERDICTS.items()}
+    plural: Mapping[Verdict, str] = {**singular, "FAIL": "fail", "PASS": "hold", "INVALID": "have broken evidence"}
+    singular = {**singular, "INVALID": "has broken evidence"}
+    counted = [(len(gate.having(verdict)), verdict) for verdict in VERDICTS]
+    texts = [f"{n} {(singular if n == 1 else plural)[verdict]}" for n, verdict in counted if n]
+    return ", ".join(texts) or "no requirement was judged"
+
+
+def _judged(row: Mapping[str, Any], min_cell: int) -> JudgedRow:
+    found = None if row["measurement"] is None else Measurement.from_json(row["measurement"])
+    limit = row["limit"]
+    metric = "" if found is None else found.metric
+    needed = row["rows_needed"]
+    small = found is not None and found.n < min_cell
+    return JudgedRow(
+        id=_text(row["id"]),
+        verdict=_verdict(row["verdict"]),
+        limit=limit_text(metric, low=limit["min"], high=limit["max"]),
+        measured=None if found is None else display_row(found, min_cell=min_cell),
+        reason="" if small else _text(row["reason"], limit=400),
+        rows_needed="" if needed is None else f"about {needed:,} rows would decide it, if the estimate were true",
+    )
+
+
+def _verdict(text: str) -> Verdict:
+    if text not in VERDICTS:
+        msg = f"unknown verdict {text!r}"
+        raise ValueError(msg)
+    return cast("Verdict", text)
+
+
+def _not_auditable(entry: Mapping[str, Any]) -> str:
+    chosen: Sequence[tuple[str, str | None]] = sorted(entry["slice"].items())
+    whom = ", ".join(f"{_text(name)} = {safe_label(value, target='text')}" for name, value in chosen)
+    return f"{whom}: {_text(entry['reason'], limit=240)} (owner: {_text(entry['owner'])}; until {_text(entry['expires'])})"
+
+
+def _text(value: object, *, limit: int = 120) -> str:
+    return "" if value is None else safe_label(str(value), target="text", limit=limit)

@@ -1,0 +1,126 @@
+"""Names that come from data, made safe for the place where they are shown."""
+
+import html
+import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from audit.measurement import Slice
+
+Target = Literal["text", "html", "svg", "plotly", "markdown", "csv", "terminal"]
+
+MISSING = "(missing)"
+EMPTY = "(empty)"
+EVERYONE_LABEL = "everyone"
+
+_KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners that Persian, Hindi and emoji are written with
+_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
+_MARKDOWN: Mapping[int, str] = MappingProxyType({ord(mark): "\\" + mark for mark in r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"""})
+_PLOTLY: Mapping[int, str] = MappingProxyType({ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"})
+
+
+def safe_label(text: str | None, *, target: Target, limit: int = 80) -> str:
+    """Return a name from data as one harmless line of text for a target.
+
+    Controls, bidirectional overrides and other invisible characters become U+FFFD, so that a name that was tampered
+    with looks so; line breaks and tabs become spaces; long names end in an ellipsis; then the target's own marks are
+    escaped. Missing and empty names are written out, and a name that reads like them is put in quotes.
+
+    Parameters
+    ----------
+    text
+        The name; None where the data has no value.
+    target
+        "text": no escaping, for places that escape by themselves (Jinja with autoescape, matplotlib, st.dataframe);
+        "html" and "svg": markup and quotes; "plotly": ``& < >``; "markdown": every mark, for st.markdown and its kin;
+        "csv": an apostrophe before what a spreadsheet would run as a formula; "terminal": as text (no escape sequence
+        survives in any target).
+    limit
+        The longest name in characters, before escaping; at least 2.
+
+    Raises
+    ------
+    ValueError
+        If `limit` is below 2 or the target is unknown.
+
+    Examples
+    --------
+    >>> safe_label("<b>x</b>", target="html"), safe_label(None, target="html")
+    ('&lt;b&gt;x&lt;/b&gt;', '(missing)')
+    >>> safe_label("=cmd()", target="csv"), safe_label("a_b", target="markdown")
+    ("'=cmd()", 'a\\\\_b')
+    """
+    if limit < 2:
+        msg = f"limit must be at least 2 characters; got {limit}"
+        raise ValueError(msg)
+    return _escaped(_readable(text, limit), target)
+
+
+def slice_label(pairs: Slice, *, target: Target = "text", limit: int = 80) -> str:
+    """Return whom a number is about: "race = African-American, sex = Female", or "everyone".
+
+    Parameters
+    ----------
+    pairs
+        Sorted (feature, value) pairs; empty = everyone.
+    target, limit
+        As in `safe_label`; the limit holds for each name and each value.
+
+    Examples
+    --------
+    >>> slice_label((("race", "Black"), ("sex", None))), slice_label(())
+    ('race = Black, sex = (missing)', 'everyone')
+    """
+    if not pairs:
+        return EVERYONE_LABEL
+    parts = [f"{_readable(name, limit)} = {_readable(value, limit)}" for name, value in pairs]
+    return _escaped(", ".join(parts), target)
+
+
+def features_label(features: tuple[str, ...], *, target: Target = "text") -> str:
+    """Return the names of features as one text: "race and sex".
+
+    Examples
+    --------
+    >>> features_label(("race",)), features_label(("age", "race", "sex"))
+    ('race', 'age, race and sex')
+    """
+    names = [_readable(name, 80) for name in features]
+    return _escaped(" and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names), target)
+
+
+def _readable(text: str | None, limit: int) -> str:
+    if text is None:
+        return MISSING
+    clean = "".join(_visible(mark) for mark in text[: limit + 1]).strip()
+    if not clean:
+        return EMPTY
+    if len(text) > limit:
+        clean = clean[: limit - 1].rstrip() + "…"
+    return f"“{clean}”" if clean in {MISSING, EMPTY, EVERYONE_LABEL} else clean
+
+
+def _visible(mark: str) -> str:
+    if mark in "\t\n\r\x0b\x0c\x85\u2028\u2029":
+        return " "
+    if unicodedata.category(mark) in _DROPPED and mark not in _KEPT_FORMATS:
+        return "\ufffd"
+    return mark
+
+
+def _escaped(text: str, target: Target) -> str:
+    match target:
+        case "text" | "terminal":
+            return text
+        case "html" | "svg":
+            return html.escape(text, quote=True)
+        case "plotly":
+            return text.translate(_PLOTLY)
+        case "markdown":
+            return text.translate(_MARKDOWN)
+        case "csv":
+            return "'" + text if text.lstrip().startswith(_FORMULA_STARTS) else text
+    msg = f"unknown target {target!r}; expected one of text, html, svg, plotly, markdown, csv, terminal"
+    raise ValueError(msg)

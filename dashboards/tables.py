@@ -1,0 +1,314 @@
+"""From results to what people read: values, intervals and groups as text, small groups hidden, safe CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from audit.measurement import Measurement, Slice, canonical_json
+from audit.result import Result
+from dashboards.labels import features_label, safe_label, slice_label
+from dashboards.words import Unit, metric_title, unit_of
+
+DEFAULT_MIN_CELL = 10
+FEW_ROWS = 30
+
+_SIGNED_KINDS = frozenset({"slice", "rest", "reference", "model", "window"})
+_CSV_COLUMNS = ("metric", "slice", "at", "against", "value", "low", "high", "n", "level", "method", "reason")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayRow:
+    """One measurement as text, each part for a column of its own.
+
+    Parameters
+    ----------
+    name
+        What was measured, of whom, against what.
+    value
+        "44.8 %", "not enough data" or "hidden (n < 10)".
+    interval
+        "[42.6, 47.2]"; "" where there is none.
+    n
+        "1,795"; "" where hidden.
+    note
+        Why something is missing, or a caveat; "" where there is nothing to say.
+    """
+
+    name: str
+    value: str
+    interval: str
+    n: str
+    note: str
+
+
+def display_row(row: Measurement, *, min_cell: int = 0) -> DisplayRow:
+    """Return a measurement as text; hidden where it rests on fewer than `min_cell` rows.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.6638, low=0.652, high=0.675, n=6172, level=0.95, method="wilson")
+    >>> display_row(row).value, display_row(row).interval, display_row(row).n
+    ('66.4 %', '[65.2, 67.5]', '6,172')
+    """
+    name = subject_text(row)
+    if is_small(row, min_cell=min_cell):
+        return DisplayRow(name=name, value=hidden_text(min_cell), interval="", n="", note="")
+    note = "" if row.reason is None else safe_label(row.reason, target="text", limit=240)
+    return DisplayRow(name=name, value=value_text(row), interval=interval_text(row), n=f"{row.n:,}", note=note)
+
+
+def cell_text(row: Measurement) -> str:
+    """Return value, interval, n and reason of a measurement in one text.
+
+    Examples
+    --------
+    >>> cell_text(Measurement(metric="selection_rate", value=0.5, low=0.25, high=0.75, n=12, level=0.95, method="wilson"))
+    '50.0 % [25.0, 75.0], n = 12'
+    >>> cell_text(Measurement(metric="precision", value=None, n=3, method="none", reason="no positive predictions"))
+    'not enough data (n = 3): no positive predictions'
+    """
+    if row.value is None:
+        return f"{value_text(row)} (n = {row.n:,}): {safe_label(row.reason, target='text', limit=240)}"
+    interval = interval_text(row)
+    return f"{value_text(row)}{' ' + interval if interval else ''}, n = {row.n:,}"
+
+
+def value_text(row: Measurement) -> str:
+    """Return the value alone: a share in percent, a difference of shares in points, else a plain number.
+
+    An undefined value is "not enough data" on fewer than `FEW_ROWS` rows, else "undefined".
+
+    Examples
+    --------
+    >>> value_text(Measurement(metric="accuracy_difference", against={"kind": "rest"}, value=0.1787, n=40, method="x"))
+    '+17.9 points'
+    """
+    if row.value is None:
+        return "not enough data" if row.n < FEW_ROWS else "undefined"
+    unit = unit_of(row.metric)
+    ending = {"share": " %", "points": " points"}.get(unit, "")
+    return number_text(row.value, unit=unit, signed=_is_signed(row)) + ending
+
+
+def interval_text(row: Measurement) -> str:
+    """Return the interval: "[42.6, 47.2]"; an unbounded side in words; "" where none is claimed.
+
+    Examples
+    --------
+    >>> interval_text(Measurement(metric="accuracy_ratio", value=2.0, low=1.1, n=9, level=0.95, method="koopman",
+    ...                           reason="unbounded on one side"))
+    '[1.10, unbounded]'
+    """
+    if row.value is None or (row.low is None and row.high is None):
+        return ""
+    unit, signed = unit_of(row.metric), _is_signed(row)
+    ends = ["unbounded" if end is None else number_text(end, unit=unit, signed=signed) for end in (row.low, row.high)]
+    return f"[{ends[0]}, {ends[1]}]"
+
+
+def number_text(value: float, *, unit: Unit, signed: bool = False) -> str:
+    """Return a number in its unit, without the name of the unit; a true minus sign, and no negative zero.
+
+    Examples
+    --------
+    >>> number_text(0.448468, unit="share"), number_text(-0.0001, unit="points", signed=True), number_text(3696, unit="count")
+    ('44.8', '0.0', '3,696')
+    """
+    scaled, digits = {
+        "count": (value, 0 if float(value).is_integer() else 1),
+        "share": (100 * value, 1),
+        "points": (100 * value, 1),
+        "ratio": (value, 2),
+        "number": (value, 3),
+    }[unit]
+    rounded = round(scaled, digits) + 0.0
+    text = f"{abs(rounded):,.{digits}f}"
+    if rounded < 0:
+        return "−" + text
+    return "+" + text if signed and rounded > 0 else text
+
+
+def limit_text(metric: str, *, low: float | None, high: float | None) -> str:
+    """Return the limits of a requirement in words.
+
+    Examples
+    --------
+    >>> limit_text("accuracy_difference", low=None, high=0.05), limit_text("accuracy", low=0.6, high=None)
+    ('at most 5 points', 'at least 60 %')
+    """
+    unit = unit_of(metric)
+    factor, ending = {"share": (100, " %"), "points": (100, " points")}.get(unit, (1, ""))
+    ends = [None if end is None else f"{factor * end:.6g}{ending}" for end in (low, high)]
+    if ends[0] is not None and ends[1] is not None:
+        return f"between {ends[0]} and {ends[1]}"
+    if ends[1] is not None:
+        return f"at most {ends[1]}"
+    return "" if ends[0] is None else f"at least {ends[0]}"
+
+
+def subject_text(row: Measurement) -> str:
+    """Return what a row is about: the metric in words, whom, and what it is compared with.
+
+    Examples
+    --------
+    >>> subject_text(Measurement(metric="accuracy_difference", against={"kind": "groups", "features": ["sex"]}, value=0.1,
+    ...                          n=9, method="x"))
+    'Difference in accuracy between groups of sex'
+    >>> subject_text(Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.1, n=9, method="x"))
+    'Accuracy, sex = F'
+    """
+    title, whom = metric_title(row.metric), slice_label(row.slice)
+    point = "".join(f", {key} = {safe_label(str(value), target='text')}" for key, value in row.at)
+    return _compared(row, title, whom) + point
+
+
+def comparison_text(row: Measurement) -> str:
+    """Return what a row is compared with: "the rest", "race = Caucasian", "groups of race"; "" for a plain value.
+
+    Examples
+    --------
+    >>> comparison_text(Measurement(metric="accuracy_ratio", against={"kind": "rest"}, value=1.0, n=9, method="x"))
+    'the rest'
+    """
+    against = row.against
+    if against is None:
+        return ""
+    match against["kind"]:
+        case "slice":
+            return slice_label(tuple(sorted(against["slice"].items())))
+        case "groups":
+            return f"groups of {features_label(tuple(against['features']))}"
+        case "rest":
+            return "the rest"
+        case "reference":
+            return "the baseline run"
+    return f"another {against['kind']}"
+
+
+def plain_rows(result: Result, *, features: Sequence[str], metrics: Sequence[str]) -> tuple[Measurement, ...]:
+    """Return the plain values of some metrics in every group of a combination of features, in the order of the result.
+
+    Parameters
+    ----------
+    result
+        The result.
+    features
+        The features that are combined; empty = everyone.
+    metrics
+        Names of metrics; "count" among them where group sizes are wanted.
+    """
+    wanted, names = set(metrics), tuple(sorted(features))
+    return tuple(
+        row
+        for row in result.measurements
+        if row.metric in wanted and is_plain(row) and tuple(name for name, _ in row.slice) == names
+    )
+
+
+def is_plain(row: Measurement) -> bool:
+    """Whether a row is a value of a slice, not compared with anything, at no point and in no window."""
+    return row.against is None and not row.at and row.window is None
+
+
+def is_small(row: Measurement, *, min_cell: int) -> bool:
+    """Whether a row rests on too few rows to be published."""
+    return row.n < min_cell
+
+
+def hidden_text(min_cell: int) -> str:
+    """Return what stands in place of a number that is not published.
+
+    Examples
+    --------
+    >>> hidden_text(10)
+    'hidden (n < 10)'
+    """
+    return f"hidden (n < {min_cell})"
+
+
+def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice]:
+    """Return the groups of one table whose rows must be hidden together, so that none can be found by subtraction.
+
+    A group is hidden where one of its numbers rests on fewer than `min_cell` rows. Along every feature, the hidden
+    groups that differ in that feature alone are then joined by the smallest shown ones until they are at least two and
+    hold at least `min_cell` rows together: their sum can be had from the margins, none of them alone. This stops
+    subtraction within a table and from its margins; it does not protect against what is published elsewhere.
+
+    Parameters
+    ----------
+    rows
+        All rows that the table would show: plain values of every group, of one combination of features.
+    min_cell
+        The smallest n that may be published; 0 hides nothing.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric="count", slice=(("race", name),), value=n, n=n, method="count")
+    ...         for name, n in (("A", 500), ("B", 40), ("C", 3))]
+    >>> sorted(value for ((_, value),) in suppressed(rows, min_cell=10))
+    ['B', 'C']
+    """
+    smallest: dict[Slice, int] = {}
+    size: dict[Slice, int] = {}
+    for row in rows:
+        smallest[row.slice] = min(row.n, smallest.get(row.slice, row.n))
+        size[row.slice] = max(row.n, size.get(row.slice, 0))
+    hidden = {group for group, n in smallest.items() if n < min_cell}
+    lines = _lines(size)
+    while more := [group for line in lines for group in _complement(line, hidden, size, min_cell)]:
+        hidden.update(more)
+    return frozenset(hidden)
+
+
+def csv_text(rows: Iterable[Measurement]) -> str:
+    """Return measurements as CSV: numbers as they are, in fractions; texts safe to open in a spreadsheet.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="count", slice=(("g", "=1+1"),), value=3, n=3, method="count")
+    >>> print(csv_text([row]).splitlines()[1])
+    count,g = =1+1,,,3,,,3,,count,
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for row in rows:
+        texts = (row.metric, slice_label(row.slice), canonical_json(dict(row.at)) if row.at else "", comparison_text(row))
+        writer.writerow(
+            [*map(_csv_cell, texts), row.value, row.low, row.high, row.n, row.level, row.method, _csv_cell(row.reason or "")]
+        )
+    return stream.getvalue()
+
+
+def _compared(row: Measurement, title: str, whom: str) -> str:
+    if row.against is None:
+        return f"{title}, {whom}"
+    kind, other = row.against["kind"], comparison_text(row)
+    if kind == "groups":
+        text = f"{title} {'among' if row.metric.endswith(('_group_max', '_group_min')) else 'between'} {other}"
+        return text if not row.slice else f"{text}, {whom}"
+    return f"{title}, {whom} against {other}"
+
+
+def _is_signed(row: Measurement) -> bool:
+    return row.metric.endswith("_difference") and row.against is not None and row.against["kind"] in _SIGNED_KINDS
+
+
+def _lines(size: dict[Slice, int]) -> list[list[Slice]]:
+    lines: dict[tuple[int, Slice], list[Slice]] = {}
+    for group in size:
+        for place in range(len(group)):
+            lines.setdefault((place, group[:place] + group[place + 1 :]), []).append(group)
+    return [sorted(line, key=lambda group: (size[group], str(group))) for line in lines.values()]
+
+
+def _complement(line: list[Slice], hidden: set[Slice], size: dict[Slice, int], min_cell: int) -> list[Slice]:
+    kept_back = [group for group in line if group in hidden]
+    if not kept_back or (len(kept_back) > 1 and sum(size[group] for group in kept_back) >= min_cell):
+        return []
+    return [group for group in line if group not in hidden][:1]
+
+
+def _csv_cell(text: str) -> str:
+    return "" if not text else safe_label(text, target="csv", limit=400)

@@ -1,0 +1,224 @@
+"""Which rows train, which tune and which are kept for the end: pure functions of the data and a seed."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audit.errors import InputError, raise_violations
+
+Part = Literal["train", "valid", "test"]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Row positions of the three parts, and how they came about.
+
+    Parameters
+    ----------
+    train, valid, test
+        Positions from 0, shape (n,), int64, read-only; `valid` and `test` may be empty. No row is in two parts.
+    method
+        "rows", "groups" or "given".
+    seed
+        The seed of a random split, None where the rows were given.
+    digest
+        SHA-256 over the three lists of positions: two splits are the same exactly where their digests are.
+
+    Raises
+    ------
+    InputError
+        If train is empty, a position is negative, or a row is named twice.
+
+    Examples
+    --------
+    >>> Split(train=np.array([0, 1]), valid=np.array([2]), test=np.array([2]), method="given", seed=None)
+    Traceback (most recent call last):
+    audit.errors.InputError: a row may be in one part of the split only, once; row 2 is named 2 times
+    """
+
+    train: Rows
+    valid: Rows
+    test: Rows
+    method: Literal["rows", "groups", "given"]
+    seed: int | None
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("train", "valid", "test"):
+            rows = np.array(getattr(self, name), dtype=np.int64).reshape(-1)
+            rows.setflags(write=False)
+            object.__setattr__(self, name, rows)
+        raise_violations(_split_violations(self))
+        object.__setattr__(self, "digest", _digest(self))
+
+    def rows(self, part: Part) -> Rows:
+        """Return the row positions of one part."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}[part]
+
+
+def split_rows(n_rows: int, *, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
+    """Split at random by rows; right only where rows are independent of each other.
+
+    Where several rows belong to one person, household or site, use `split_groups`: otherwise the model meets in the
+    test rows what it has learnt by heart.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows.
+    valid, test
+        Shares of the rows, each in [0, 1), together below 1; 0 leaves the part empty.
+    seed
+        The same seed gives the same split.
+
+    Returns
+    -------
+    Split
+        Positions in ascending order.
+
+    Raises
+    ------
+    InputError
+        If the shares are out of range or leave a part without rows.
+
+    Examples
+    --------
+    >>> split = split_rows(10, valid=0.2, test=0.2, seed=1)
+    >>> len(split.train), len(split.valid), len(split.test)
+    (6, 2, 2)
+    """
+    _check_shares(valid=valid, test=test)
+    order = np.random.default_rng(seed).permutation(n_rows)
+    n_test, n_valid = round(n_rows * test), round(n_rows * valid)
+    split = Split(
+        test=np.sort(order[:n_test]),
+        valid=np.sort(order[n_test : n_test + n_valid]),
+        train=np.sort(order[n_test + n_valid :]),
+        method="rows",
+        seed=seed,
+    )
+    _check_filled(split, valid=valid, test=test)
+    return split
+
+
+def split_groups(
+    groups: Sequence[object] | pd.Series, *, valid: float = 0.2, test: float = 0.2, seed: int = 0
+) -> Split:
+    """Split at random by groups: all rows of a group fall into the same part.
+
+    The groups are laid end to end in random order; a group belongs to the part in which its middle lies. The shares
+    are therefore met as closely as the largest group allows.
+
+    Parameters
+    ----------
+    groups
+        Shape (n_rows,): the person, household or site of each row; no missing values.
+    valid, test
+        Shares of the rows, each in [0, 1), together below 1.
+    seed
+        The same seed and the same order of rows give the same split.
+
+    Returns
+    -------
+    Split
+        Positions in ascending order.
+
+    Raises
+    ------
+    InputError
+        If a group is missing, the shares are out of range, or there are too few groups to fill the parts.
+
+    Examples
+    --------
+    >>> split = split_groups(["a", "a", "b", "b", "c", "c", "d", "d"], valid=0.25, test=0.25, seed=0)
+    >>> len(split.train), len(split.valid), len(split.test)
+    (4, 2, 2)
+    """
+    _check_shares(valid=valid, test=test)
+    codes, names = pd.factorize(pd.Series(groups))
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise InputError(
+            [f"groups must be known for every row; the first missing one is at row {row}: name or drop it"]
+        )
+    sizes = np.bincount(codes, minlength=len(names))
+    order = np.random.default_rng(seed).permutation(len(names))
+    middle = np.empty(len(names))
+    middle[order] = (np.cumsum(sizes[order]) - sizes[order] / 2.0) / max(len(codes), 1)
+    part = np.where(middle < test, 2, np.where(middle < test + valid, 1, 0))[codes]
+    positions = np.arange(len(codes))
+    split = Split(
+        train=positions[part == 0], valid=positions[part == 1], test=positions[part == 2], method="groups", seed=seed
+    )
+    _check_filled(split, valid=valid, test=test)
+    return split
+
+
+def split_given(*, train: Sequence[int] | Rows, valid: Sequence[int] | Rows, test: Sequence[int] | Rows) -> Split:
+    """Record a split that was made elsewhere: an official test set, a cut in time.
+
+    Parameters
+    ----------
+    train, valid, test
+        Row positions from 0; `valid` and `test` may be empty.
+
+    Returns
+    -------
+    Split
+        The positions in the order given.
+
+    Raises
+    ------
+    InputError
+        If train is empty, a position is negative, or a row is named twice.
+
+    Examples
+    --------
+    >>> split_given(train=range(6), valid=[6, 7], test=[8, 9]).test.tolist()
+    [8, 9]
+    """
+    return Split(train=np.array(train), valid=np.array(valid), test=np.array(test), method="given", seed=None)
+
+
+def _digest(split: Split) -> str:
+    content = hashlib.sha256()
+    for rows in (split.train, split.valid, split.test):
+        content.update(f"{len(rows)}:".encode() + rows.astype("<i8").tobytes())
+    return content.hexdigest()
+
+
+def _split_violations(split: Split) -> list[str]:
+    every = np.concatenate([split.train, split.valid, split.test])
+    positions, counts = np.unique(every, return_counts=True)
+    violations = []
+    if len(split.train) == 0:
+        violations.append("the train part of a split must hold at least one row; came none: lower `valid` and `test`")
+    if (every < 0).any():
+        violations.append(f"row positions count from 0; came {every.min()}")
+    if (counts > 1).any():
+        row, times = positions[counts > 1][0], counts[counts > 1][0]
+        violations.append(f"a row may be in one part of the split only, once; row {row} is named {times} times")
+    return violations
+
+
+def _check_shares(*, valid: float, test: float) -> None:
+    if not (0.0 <= valid < 1.0 and 0.0 <= test < 1.0 and valid + test < 1.0):
+        raise InputError([f"valid and test are shares in [0, 1), together below 1; came {valid} and {test}"])
+
+
+def _check_filled(split: Split, *, valid: float, test: float) -> None:
+    wanted = {"valid": (valid, split.valid), "test": (test, split.test)}
+    raise_violations(
+        [
+            f"the {name} part was to hold {share:.0%} of the rows and came out empty: too few rows or groups; "
+            f"pass {name}=0 to do without it"
+            for name, (share, rows) in wanted.items()
+            if share > 0 and len(rows) == 0
+        ]
+    )

@@ -1,0 +1,163 @@
+"""A data frame as the trainer needs it: encoded once, small enough to stay on the device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from audit.errors import raise_violations
+from trainer.card import CardRow, card_rows
+from trainer.checks import class_list, table_violations
+from trainer.columns import Columns
+from trainer.encoders import Encoded, as_floats, encode, fit_encoder
+from trainer.spec import TableSpec
+from trainer.splits import Part, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resident:
+    """The tensors of a table on one device.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_rows, n_code_columns), uint8, int16 or int32.
+    numerics
+        Shape (n_rows, n_numeric_columns), float32.
+    labels
+        Shape (n_rows,), int64: place in the class list; -1 in rows of no part.
+    weights
+        Shape (n_rows,), float32, mean 1 over the train rows; None where all rows weigh the same.
+    """
+
+    codes: Tensor
+    numerics: Tensor
+    labels: Tensor
+    weights: Tensor | None
+
+    def to(self, device: torch.device) -> "Resident":
+        """Return the same tensors on a device; nothing is copied where they are there already."""
+        weights = None if self.weights is None else self.weights.to(device)
+        return Resident(
+            codes=self.codes.to(device),
+            numerics=self.numerics.to(device),
+            labels=self.labels.to(device),
+            weights=weights,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """A frame, its split, and its encoded tensors; made by `from_frame`.
+
+    Parameters
+    ----------
+    frame
+        The rows as they came; sensitive columns are read from here when predictions are logged.
+    split
+        Which rows train, tune and test.
+    spec
+        Roles, encoders and classes.
+    encoded
+        Codes and floats, with counts of missing and unseen values.
+    resident
+        The tensors, in the memory of the host.
+
+    Examples
+    --------
+    >>> from trainer.splits import split_rows
+    >>> frame = pd.DataFrame({"age": range(10), "sex": ["f", "m"] * 5, "paid": [0, 1] * 5})
+    >>> columns = Columns(y="paid", sensitive_features=["sex"])
+    >>> table = Table.from_frame(frame, columns=columns, split=split_rows(10, seed=1))
+    >>> table.spec.encoder.features, table.spec.classes
+    (('age',), (0, 1))
+    """
+
+    frame: pd.DataFrame
+    split: Split
+    spec: TableSpec
+    encoded: Encoded
+    resident: Resident
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, *, columns: Columns, split: Split) -> "Table":
+        """Check a frame, learn the encoders from its train rows, and encode all of it.
+
+        Parameters
+        ----------
+        frame
+            One row per observation.
+        columns
+            Roles of the columns.
+        split
+            From `split_rows`, `split_groups` or `split_given`.
+
+        Returns
+        -------
+        Table
+            Ready for a `Learner`.
+
+        Raises
+        ------
+        InputError
+            Listing everything that is wrong: absent columns, labels missing or of one class, features without any
+            value, infinite numbers by column and row, dates, bad weights, a split that does not fit.
+        TypeError
+            If `frame` is not a pandas data frame.
+        """
+        _check_type(frame)
+        raise_violations(table_violations(frame, columns=columns, split=split))
+        train = frame.iloc[split.train]
+        encoder = fit_encoder(train, features=columns.inputs(list(frame.columns)), categorical=columns.categorical)
+        spec = TableSpec(columns=columns, encoder=encoder, classes=class_list(train[columns.y]))
+        encoded = encode(frame, encoder=encoder)
+        return cls(
+            frame=frame.copy(deep=False),
+            split=split,
+            spec=spec,
+            encoded=encoded,
+            resident=_resident(frame, spec, split, encoded),
+        )
+
+    def part(self, part: Part) -> pd.DataFrame:
+        """Return the rows of one part as they came."""
+        return self.frame.iloc[self.split.rows(part)]
+
+    def card(self) -> tuple[CardRow, ...]:
+        """Return what the model sees, one row per column and per part of the split.
+
+        Examples
+        --------
+        >>> from trainer.splits import split_given
+        >>> frame = pd.DataFrame({"job": ["a", "b", "c", None], "paid": [0, 1, 0, 1]})
+        >>> split = split_given(train=[0, 1], valid=[2], test=[3])
+        >>> row = Table.from_frame(frame, columns=Columns(y="paid"), split=split).card()[0]
+        >>> row.kind, row.levels, row.missing, row.unseen
+        ('category', 2, 1, 1)
+        """
+        return card_rows(self.frame, split=self.split, spec=self.spec, encoded=self.encoded)
+
+
+def _check_type(frame: object) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        message = f"frame must be a pandas DataFrame; came {type(frame).__name__}: convert it with .to_pandas()"
+        raise TypeError(message)
+
+
+def _resident(frame: pd.DataFrame, spec: TableSpec, split: Split, encoded: Encoded) -> Resident:
+    place = {label: code for code, label in enumerate(spec.classes)}
+    used = np.concatenate([split.train, split.valid, split.test])
+    labels = np.full(len(frame), -1, dtype=np.int64)
+    labels[used] = [place[label] for label in frame[spec.columns.y].iloc[used].tolist()]
+    weights = None
+    if spec.columns.sample_weight is not None:
+        raw = as_floats(frame[spec.columns.sample_weight])
+        weights = torch.from_numpy((raw / raw[split.train].mean()).astype(np.float32))
+    return Resident(
+        codes=torch.from_numpy(encoded.codes),
+        numerics=torch.from_numpy(encoded.numerics),
+        labels=torch.from_numpy(labels),
+        weights=weights,
+    )
