@@ -1,5 +1,6 @@
 """From a log to its tally: one pass counts and checks; only where a check fails does a second pass name the rows."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,10 @@ _PAIRS_AT_ONCE = 20_000_000
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _PLAIN: tuple[Role, ...] = ("y_true", "y_pred", "cluster")
 _BINARY = {"0": "0", "1": "1", "false": "0", "true": "1"}
+
+
+Schema = Mapping[str, Any]
+"""Type of each column, as narwhals names it."""
 
 
 class Counted(NamedTuple):
@@ -86,7 +91,7 @@ def _collect(log: PredictionLog, bins: int) -> pa.Table:
     return collected.rename_columns([names.get(name, name) for name in collected.column_names])
 
 
-def _key_expressions(log: PredictionLog, schema: nw.Schema, bins: int) -> dict[str, nw.Expr]:
+def _key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, nw.Expr]:
     columns, reading = log.columns, log.reading
     keys = {
         feature_column(place): _feature(feature_column(place), schema, reading.bins.get(name))
@@ -109,8 +114,8 @@ def _key_expressions(log: PredictionLog, schema: nw.Schema, bins: int) -> dict[s
     return keys
 
 
-def _sum_expressions(log: PredictionLog, schema: nw.Schema) -> dict[str, nw.Expr]:
-    sums = {}
+def _sum_expressions(log: PredictionLog, schema: Schema) -> dict[str, nw.Expr]:
+    sums: dict[str, nw.Expr] = {}
     if "y_score" in log.columns:
         score = _number("y_score", schema) / log.reading.score_max
         inside = (score >= 0) & (score <= 1)
@@ -131,19 +136,19 @@ def _fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
     return fine & (weight == weight.floor()) if log.reading.weights == "frequency" else fine
 
 
-def _number(name: str, schema: nw.Schema) -> nw.Expr:
+def _number(name: str, schema: Schema) -> nw.Expr:
     column = nw.col(name)
     if schema[name] == nw.String:
         return nw.when(column.str.contains(_NUMBER)).then(column).cast(nw.Float64)
     return column.cast(nw.Float64)
 
 
-def _feature(name: str, schema: nw.Schema, edges: tuple[float, ...] | None) -> nw.Expr:
+def _feature(name: str, schema: Schema, edges: tuple[float, ...] | None) -> nw.Expr:
     if edges is None:
         return nw.col(name)
     value = _number(name, schema)
     texts = [f"{edge:g}" for edge in edges]
-    labels = [f"<{texts[0]}", *(f"{a}-{b}" for a, b in zip(texts, texts[1:], strict=False))]
+    labels = [f"<{texts[0]}", *(f"{a}-{b}" for a, b in itertools.pairwise(texts))]
     return _nested(value, edges, [*labels, f">={texts[-1]}"])
 
 
@@ -154,7 +159,7 @@ def _nested(value: nw.Expr, edges: tuple[float, ...], labels: list[str]) -> nw.E
     return expression
 
 
-def _type_violations(log: PredictionLog, schema: nw.Schema) -> list[str]:
+def _type_violations(log: PredictionLog, schema: Schema) -> list[str]:
     numeric: list[Role] = [role for role in ("y_score", "sample_weight") if role in log.columns]
     violations = [
         f"column {log.columns[role]!r} ({role}) holds {schema[role]}; expected numbers"
@@ -191,21 +196,20 @@ def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
 
 def _bad_rows(log: PredictionLog, role: Role, bad: int, rule: str, advice: str) -> str:
     number = _number(role, log.table.collect_schema())
-    if role == "y_score":
-        fine = (number >= 0) & (number <= log.reading.score_max)
-    else:
-        fine = _fine_weight(log, number)
+    fine = (number >= 0) & (number <= log.reading.score_max) if role == "y_score" else _fine_weight(log, number)
     flags = log.table.select(value=nw.col(role), bad=nw.when(fine).then(0).otherwise(1)).collect(backend="pyarrow")
     table = flags.to_native()
     rows = np.flatnonzero(table["bad"].to_numpy())[:_SHOWN_ROWS]
     shown = "; ".join(f"{table['value'][int(row)].as_py()!r} in row {row + 1}" for row in rows)
     more = f" and {bad - len(rows)} more" if bad > len(rows) else ""
-    return f"column {log.columns[role]!r} ({role}) {rule}; found {shown}{more} (the first row of data is row 1); {advice}"
+    return (
+        f"column {log.columns[role]!r} ({role}) {rule}; found {shown}{more} (the first row of data is row 1); {advice}"
+    )
 
 
 def _spelled(log: PredictionLog, raw: pa.Table) -> tuple[pa.Table, str]:
     columns = {name: raw[name] for name in raw.column_names}
-    for name in columns:
+    for name in raw.column_names:
         if name.startswith(SLICE) or name in {"y_true", "y_pred", "model_version"}:
             columns[name] = canonical_array(columns[name])
     labels, positive = _labels({"y_true": columns["y_true"], "y_pred": columns["y_pred"]}, log)
@@ -233,7 +237,9 @@ def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[s
 def _declared_violations(labels: set[str], positive: str | None, found: Mapping[str, set[str]]) -> list[str]:
     shown = ", ".join(f"{role} has {_quoted(values)}" for role, values in found.items())
     if len(labels) > 2:
-        return [f"expected two labels; found {len(labels)}: {shown}; merge labels or audit one of them against the rest"]
+        return [
+            f"expected two labels; found {len(labels)}: {shown}; merge labels or audit one of them against the rest"
+        ]
     if positive is None:
         return [f"the positive label is not known: {shown}; say which one is positive (positive=..., --positive ...)"]
     if labels and positive not in labels and len(labels) == 2:
@@ -288,12 +294,14 @@ def _without_missing(log: PredictionLog, spelled: pa.Table) -> tuple[pa.Table, i
 
 def _tally(log: PredictionLog, spelled: pa.Table, positive: str, bins: int) -> Tally:
     weights = log.reading.weights
-    columns = {name: spelled[name] for name in spelled.column_names if name not in {"cluster", "bad_score", "bad_weight"}}
+    columns = {
+        name: spelled[name] for name in spelled.column_names if name not in {"cluster", "bad_score", "bad_weight"}
+    }
     if weights == "frequency":
         columns["n"] = columns["w"].cast(pa.int64())
     if weights != "sampling":
         columns["w"] = columns["w2"] = columns["n"].cast(pa.float64())
-    tally = collapse(
+    return collapse(
         pa.table(columns),
         features=log.sensitive_features,
         positive=positive,
@@ -301,7 +309,6 @@ def _tally(log: PredictionLog, spelled: pa.Table, positive: str, bins: int) -> T
         weights=weights,
         pairs=None if "cluster" not in log.columns else _pairs(spelled["cluster"], columns["w"]),
     )
-    return tally
 
 
 def _pairs(cluster: pa.ChunkedArray, weight: pa.ChunkedArray | pa.Array) -> pa.Table:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from audit import intervals
 from audit.intervals import Interval
 from audit.metrics.metric import Counts, Fraction, Metric, Ranked, Smooth
-from audit.rollup import FP, TN, TP, Cells, Floats, Partition, counts_of, scores_of
+from audit.rollup import FN, FP, TN, TP, Cells, Floats, Partition, counts_of, scores_of
+from audit.tally import Codes
 
 _STEP = 1e-20
 """Complex step: f(x + ih) / h has the derivative of f as its imaginary part, to machine precision."""
@@ -112,11 +113,11 @@ def spread(cells: Cells, slices: Partition, influence: Floats) -> Floats:
     """Return the variance of each slice's value from the influence of its cells."""
     size = len(slices.groups)
     if cells.pairs is None:
-        return np.bincount(slices.index, weights=cells.w2 * influence**2, minlength=size)
-    left, right = slices.index[cells.pairs.left], slices.index[cells.pairs.right]
+        return _summed(slices.member, cells.w2 * influence**2, size)
+    left, right = slices.member[cells.pairs.left], slices.member[cells.pairs.right]
     product = cells.pairs.moment * influence[cells.pairs.left] * influence[cells.pairs.right]
     within = left == right
-    return np.bincount(left[within], weights=product[within], minlength=size)
+    return _summed(left[within], product[within], size)
 
 
 def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, second: Any) -> Floats:  # noqa: ANN401
@@ -124,7 +125,7 @@ def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, s
     size = len(slices.groups)
     if cells.pairs is None:
         return np.zeros(len(first))
-    left, right = slices.index[cells.pairs.left], slices.index[cells.pairs.right]
+    left, right = slices.member[cells.pairs.left], slices.member[cells.pairs.right]
     product = cells.pairs.moment * influence[cells.pairs.left] * influence[cells.pairs.right]
     across = left != right
     place, where = np.unique(left[across] * size + right[across], return_inverse=True)
@@ -135,6 +136,10 @@ def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, s
     if not len(place):
         return np.zeros(len(first))
     return np.where(place[found_safe] == wanted, total[found_safe], 0.0)
+
+
+def _summed(place: Codes, amount: Floats, size: int) -> Floats:
+    return np.bincount(place, weights=amount, minlength=size).astype(np.float64, copy=False)
 
 
 def _rate(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows: Counts) -> Estimates:
@@ -148,8 +153,8 @@ def _rate(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows
     units = cast("Any", metric.function)(Counts(*np.eye(6)))
     inside = units.denominator[cells.quadrant]
     safe = np.where(denominator > 0, denominator, 1.0)
-    residual = units.numerator[cells.quadrant] - np.nan_to_num(value)[slices.index] * inside
-    influence = residual / safe[slices.index]
+    residual = units.numerator[cells.quadrant] - np.nan_to_num(value)[slices.member] * inside
+    influence = residual / safe[slices.member]
     variance = spread(cells, slices, influence)
     kish = safe**2 / np.maximum(spread(cells, slices, inside), 1e-300)
     bernoulli = value * (1 - value)
@@ -167,7 +172,7 @@ def _smooth(metric: Metric, cells: Cells, slices: Partition, weights: Counts, ro
         moved = [column.astype(np.complex128) for column in weights]
         moved[place] = moved[place] + _STEP * 1j
         gradient[place] = np.nan_to_num(np.imag(function(Counts(*moved)).value) / _STEP)
-    influence = gradient[cells.quadrant, slices.index]
+    influence = gradient[cells.quadrant, slices.member]
     variance = spread(cells, slices, influence)
     n = np.min(denominators, axis=0).astype(np.int64)
     df = _freedom(cells, slices)
@@ -179,12 +184,12 @@ def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
     outcome: Ranked = cast("Any", metric.function)(scores)
     bins = cast("Any", cells.bins)
     positive, negative = scores.positive.sum(axis=1), scores.negative.sum(axis=1)
-    value = np.nan_to_num(outcome.value)[slices.index]
-    is_positive = (cells.quadrant == TP) | (cells.quadrant == TP + 2)
+    value = np.nan_to_num(outcome.value)[slices.member]
+    is_positive = (cells.quadrant == TP) | (cells.quadrant == FN)
     is_negative = (cells.quadrant == FP) | (cells.quadrant == TN)
     with np.errstate(invalid="ignore", divide="ignore"):
-        above = (outcome.above[slices.index, bins] - value) / positive[slices.index]
-        below = (outcome.below[slices.index, bins] - value) / negative[slices.index]
+        above = (outcome.above[slices.member, bins] - value) / positive[slices.member]
+        below = (outcome.below[slices.member, bins] - value) / negative[slices.member]
         tied = (scores.positive * scores.negative).sum(axis=1) / (2 * positive * negative)
     influence = np.nan_to_num(np.where(is_positive, above, np.where(is_negative, below, 0.0)))
     rows = counts_of(cells, slices, cells.n)
@@ -202,7 +207,7 @@ def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
 def _freedom(cells: Cells, slices: Partition) -> Floats:
     if cells.plain:
         return np.full(len(slices.groups), np.inf)
-    total = np.bincount(slices.index, weights=cells.w, minlength=len(slices.groups))
+    total = np.bincount(slices.member, weights=cells.w, minlength=len(slices.groups))
     kish = total**2 / np.maximum(spread(cells, slices, np.ones(len(cells.n))), 1e-300)
     return np.maximum(kish - 1, 1.0)
 
@@ -210,7 +215,8 @@ def _freedom(cells: Cells, slices: Partition) -> Floats:
 def _transformed(metric: Metric, estimates: Estimates, critical: Floats) -> Interval:
     low, high = metric.range
     value = estimates.value
-    error = np.where((estimates.error == 0) | (value <= low) | (value >= high), np.nan, estimates.error)
+    given = np.full(len(value), np.nan) if estimates.error is None else estimates.error
+    error = np.where((given == 0) | (value <= low) | (value >= high), np.nan, given)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if np.isinf(high):
             half = critical * error / value

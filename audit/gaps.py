@@ -5,7 +5,8 @@ The largest gap is an intersection-union test: every pair must keep the limit, s
 doi:10.1080/00401706.1982.10487790).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -18,7 +19,7 @@ from audit.measurement import Measurement, Slice
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
 from audit.pairs import Compare, Compared, Gaps, Places, compared, gap_interval, gap_method, gaps
-from audit.rollup import Cells, Floats, GroupValues, Partition, cells_of, partition
+from audit.rollup import Floats, GroupValues, Partition, cells_of, partition
 from audit.rows import Row, measurement, undefined_reason
 from audit.tally import Tally
 
@@ -36,14 +37,17 @@ NAMED: Mapping[str, tuple[tuple[str, ...], Compare]] = MappingProxyType(
 
 
 class Bounded(NamedTuple):
-    """Comparisons with what the largest of them needs: unadjusted and Bonferroni-adjusted intervals, labels."""
+    """Comparisons with what the largest of them needs: unadjusted and Bonferroni-adjusted intervals.
+
+    `label` and `method` describe the comparison at a place; `undefined` counts groups that could not be compared.
+    """
 
     value: Floats
     n: npt.NDArray[np.int64]
     plain: Interval
     adjusted: Interval
-    labels: list[str]
-    methods: list[str]
+    label: Callable[[int], str]
+    method: Callable[[int], str]
     undefined: int
 
 
@@ -104,7 +108,7 @@ def extreme(
     >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["sex"]))
     >>> row = extreme(tally, "true_positive_rate", features=["sex"], compare="difference", end="max", level=0.95)
     >>> round(row.value, 2), round(row.low, 2), round(row.high, 2), row.reason
-    (0.45, 0.17, 0.65, 'between F and M')
+    (0.45, 0.16, 0.66, 'between F and M')
     """
     names, how = NAMED.get(metric, ((metric,), compare))
     facts = [METRICS[_known(name)] for name in names]
@@ -113,26 +117,47 @@ def extreme(
         raise ValueError(msg)
     cells = cells_of(tally)
     slices = partition(cells, features)
+    bases = [compared(fact, cells, slices) for fact in facts]
     places = _places(slices, among)
-    row = Row(_name(metric, how, end, features), against=_against(features, among, reference, baseline, how), level=level)
+    row = Row(
+        _name(metric, how, end, features), against=_against(features, among, reference, baseline, how), level=level
+    )
     if how == "value":
-        return _most_extreme([_bounded_values(facts[0], cells, slices, places, level)], row, end, facts[0])
-    found = [_bounded_gaps(fact, cells, slices, places, level, (how, len(facts)), reference, baseline) for fact in facts]
+        return _most_extreme([_bounded_values(bases[0], places, level)], row, end, facts[0])
+    found = [_bounded_gaps(base, places, level, (how, len(facts)), reference, baseline) for base in bases]
     return _most_extreme(found, row, end, facts[0])
 
 
-def extreme_rows(metric: Metric, cells: Cells, slices: Partition, *, level: float) -> list[Measurement]:
-    """Return the largest gap of a metric between the groups of a partition; its smallest ratio for single features."""
-    against = {"kind": "groups", "features": list(slices.features)}
+def equalized_odds(true_positive: Compared, false_positive: Compared, *, level: float) -> Measurement:
+    """Return the larger of the largest true and false positive rate gaps, as Fairlearn defines it."""
+    slices = true_positive.slices
+    places = _places(slices, None)
+    found = [_bounded_gaps(base, places, level, ("difference", 2)) for base in (true_positive, false_positive)]
+    row = Row(
+        "equalized_odds_difference", against=_against(slices.features, None, None, None, "difference"), level=level
+    )
+    return _most_extreme(found, row, "max", true_positive.metric)
+
+
+def extreme_rows(base: Compared, *, level: float) -> list[Measurement]:
+    """Return the largest gap of a metric between the groups of a partition; its smallest ratio for single features.
+
+    A gap that has a name of its own follows under that name.
+    """
+    metric, slices = base.metric, base.slices
+    against = _against(slices.features, None, None, None, "difference")
     places = _places(slices, None)
     kinds: list[tuple[Compare, End]] = [("difference", "max")]
     if metric.kind == "rate" and len(slices.features) == 1:
         kinds.append(("ratio", "min"))
     rows = []
     for compare, end in kinds:
-        bounded = _bounded_gaps(metric, cells, slices, places, level, (compare, 1), None, None)
         row = Row(f"{metric.name}_{compare}", against=against, level=level)
-        rows.append(_most_extreme([bounded], row, end, metric))
+        found = _most_extreme([_bounded_gaps(base, places, level, (compare, 1))], row, end, metric)
+        rows += [
+            found,
+            *(replace(found, metric=name) for name, what in NAMED.items() if what == ((metric.name,), compare)),
+        ]
     return rows
 
 
@@ -145,20 +170,22 @@ def group_values(tally: Tally, metric: str, *, features: Sequence[str], level: f
         If there is no such metric or feature.
     """
     cells = cells_of(tally)
-    return value_rows(METRICS[_known(metric)], cells, partition(cells, features), level=level)
+    return value_rows(compared(METRICS[_known(metric)], cells, partition(cells, features)), level=level)
 
 
-def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Measurement:  # noqa: A002 - the field's word
+def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Measurement:
     """Return the plain value of a metric in one slice; undefined where the slice has no rows."""
     for row in group_values(tally, metric, features=[name for name, _ in slice], level=level):
         if row.slice == slice:
             return row
-    return Measurement(metric=metric, slice=slice, value=None, n=0, level=level, method="none", reason="no rows in slice")
+    return Measurement(
+        metric=metric, slice=slice, value=None, n=0, level=level, method="none", reason="no rows in slice"
+    )
 
 
-def value_rows(metric: Metric, cells: Cells, slices: Partition, *, level: float) -> tuple[Measurement, ...]:
+def value_rows(base: Compared, *, level: float) -> tuple[Measurement, ...]:
     """Return one plain row per slice."""
-    found = estimate(metric, cells, slices)
+    metric, cells, slices, found = base.metric, base.cells, base.slices, base.left
     bounds = interval(metric, found, level=level)
     methods = method(metric, cells, found)
     columns = zip(found.value.tolist(), bounds.low.tolist(), bounds.high.tolist(), found.n.tolist(), strict=True)
@@ -231,40 +258,63 @@ def _places(slices: Partition, among: Sequence[GroupValues] | None) -> Places:
     return np.array([slices.groups.index(tuple(group)) for group in among], dtype=np.int64)
 
 
-def _bounded_values(metric: Metric, cells: Cells, slices: Partition, places: Places, level: float) -> Bounded:
-    found = estimate(metric, cells, slices).take(places)
+def _bounded_values(base: Compared, places: Places, level: float) -> Bounded:
+    metric, slices = base.metric, base.slices
+    found = base.left.take(places)
     keep = np.flatnonzero(np.isfinite(found.value))
     kept: Estimates = found.take(keep)
     sides = [interval(metric, kept, level=level, comparisons=m) for m in (1, max(len(keep), 1))]
-    labels = [group_label(slices.groups[place]) if slices.features else "" for place in places[keep].tolist()]
+    methods = method(metric, base.cells, kept)
+
+    def label(place: int) -> str:
+        return group_label(slices.groups[int(places[keep][place])]) if slices.features else ""
+
     n = found.n if not len(keep) else kept.n
-    return Bounded(kept.value, n, sides[0], sides[1], labels, method(metric, cells, kept), len(found.value) - len(keep))
+    return Bounded(kept.value, n, sides[0], sides[1], label, methods.__getitem__, len(found.value) - len(keep))
 
 
-def _bounded_gaps(  # noqa: PLR0913, PLR0917 - the parts of one comparison
-    metric: Metric,
-    cells: Cells,
-    slices: Partition,
+def _bounded_gaps(
+    base: Compared,
     places: Places,
     level: float,
     how: tuple[Compare, int],
-    reference: GroupValues | None,
-    baseline: Tally | None,
+    reference: GroupValues | None = None,
+    baseline: Tally | None = None,
 ) -> Bounded:
     compare, families = how
-    base = compared(metric, cells, slices)
-    first, second, base, pairs = _comparisons(base, places, compare, reference, baseline)
+    first, second, base = _comparisons(base, places, compare, reference, baseline)
     found = gaps(base, first, second, compare=compare)
-    defined = np.isfinite(found.value)
-    kept = Gaps(*(column[defined] for column in found))
-    each = 1 if pairs == len(first) or not pairs else len(first) // pairs
-    comparisons = max(len(kept.value) // each, 1) * families
+    defined = ~np.isnan(found.value)  # x / 0 is infinite, and its mirror 0 / x the smallest ratio of all
+    kept = Gaps(found.first[defined], found.second[defined], found.value[defined], found.n[defined])
+    comparisons = max(len(kept.value), 1) * families
     sides = [gap_interval(base, kept, compare=compare, level=level, comparisons=m) for m in (1, comparisons)]
-    labels = [_pair_label(base, int(a), int(b), compare) for a, b in zip(kept.first, kept.second, strict=True)]
     undefined = len({*first.tolist(), *second.tolist()} - {*kept.first.tolist(), *kept.second.tolist()})
-    name = f"{gap_method(base, compare)}, largest gap"
+    if reference is None and compare != "baseline":
+        kept, sides = _both_ways(kept, sides, compare)
     n = kept.n if len(kept.n) else np.atleast_1d(base.left.n[places].min(initial=0))
-    return Bounded(kept.value, n, sides[0], sides[1], labels, [name] * len(labels), undefined)
+    name = f"{gap_method(base, compare)}, largest gap"
+
+    def label(place: int) -> str:
+        return _pair_label(base, int(kept.first[place]), int(kept.second[place]), compare)
+
+    return Bounded(kept.value, n, sides[0], sides[1], label, lambda _: name, undefined)
+
+
+def _both_ways(kept: Gaps, sides: Sequence[Interval], compare: Compare) -> tuple[Gaps, list[Interval]]:
+    """Return each comparison and its mirror: -difference, 1 / ratio, with the mirrored interval."""
+    if compare == "ratio":
+        with np.errstate(divide="ignore"):
+            value, mirrored = 1 / kept.value, [Interval(1 / side.high, 1 / side.low) for side in sides]
+    else:
+        value, mirrored = -kept.value, [Interval(-side.high, -side.low) for side in sides]
+    both = Gaps(
+        np.concatenate([kept.first, kept.second]),
+        np.concatenate([kept.second, kept.first]),
+        np.concatenate([kept.value, value]),
+        np.tile(kept.n, 2),
+    )
+    pairs = zip(sides, mirrored, strict=True)
+    return both, [Interval(np.concatenate([a.low, b.low]), np.concatenate([a.high, b.high])) for a, b in pairs]
 
 
 def _pair_label(base: Compared, first: int, second: int, compare: Compare) -> str:
@@ -276,18 +326,15 @@ def _pair_label(base: Compared, first: int, second: int, compare: Compare) -> st
 
 def _comparisons(
     base: Compared, places: Places, compare: Compare, reference: GroupValues | None, baseline: Tally | None
-) -> tuple[Places, Places, Compared, int]:
-    """Return the pairs of places (both directions where no reference is named), and how many distinct ones."""
+) -> tuple[Places, Places, Compared]:
     if compare == "baseline":
-        first, second, moved = _with_baseline(base, places, baseline)
-        return first, second, moved, len(first)
+        return _with_baseline(base, places, baseline)
     if reference is not None:
         other = _places(base.slices, [reference])
         first = places[places != other[0]]
-        return first, np.repeat(other, len(first)), base, len(first)
+        return first, np.repeat(other, len(first)), base
     one, two = np.triu_indices(len(places), k=1)
-    first, second = places[one], places[two]
-    return np.concatenate([first, second]), np.concatenate([second, first]), base, len(one)
+    return places[one], places[two], base
 
 
 def _with_baseline(base: Compared, places: Places, baseline: Tally | None) -> tuple[Places, Places, Compared]:
@@ -297,7 +344,9 @@ def _with_baseline(base: Compared, places: Places, baseline: Tally | None) -> tu
     cells = cells_of(baseline)
     earlier = partition(cells, base.slices.features)
     known = {group: place for place, group in enumerate(earlier.groups)}
-    both = [(place, known[base.slices.groups[place]]) for place in places.tolist() if base.slices.groups[place] in known]
+    both = [
+        (place, known[base.slices.groups[place]]) for place in places.tolist() if base.slices.groups[place] in known
+    ]
     first, second = (np.array([pair[side] for pair in both], dtype=np.int64) for side in (0, 1))
     return first, second, base._replace(right=estimate(base.metric, cells, earlier))
 
@@ -316,17 +365,25 @@ def _most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric) 
         low, high = _any(adjusted[0], -np.inf).max(), plain[1].max()
     else:
         low, high = plain[0].min(), _any(adjusted[1], np.inf).min()
-    labels = [label for part in found for label in part.labels]
-    methods = [name for part in found for name in part.methods]
+    part, place = _located(found, worst)
     return measurement(
         row,
         value=value[worst],
         low=float(low),
         high=float(high),
         n=min(int(part.n.min()) for part in found),
-        method=methods[worst],
-        reason=_note(labels[worst], max(part.undefined for part in found)),
+        method=part.method(place),
+        reason=_note(part.label(place), max(part.undefined for part in found)),
     )
+
+
+def _located(found: Sequence[Bounded], place: int) -> tuple[Bounded, int]:
+    for part in found:
+        if place < len(part.value):
+            return part, place
+        place -= len(part.value)
+    msg = "place lies beyond the comparisons"
+    raise IndexError(msg)
 
 
 def _any(bound: Floats, absent: float) -> Floats:

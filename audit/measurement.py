@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-
 Slice = tuple[tuple[str, str | None], ...]
 """Sorted (feature, value) pairs; empty means everyone; a null value is the group whose value is missing."""
 

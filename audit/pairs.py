@@ -68,7 +68,11 @@ def gap_interval(base: Compared, found: Gaps, *, compare: Compare, level: float,
     critical = intervals.quantile(level, df=_joint_freedom(left, right), comparisons=comparisons)
     function = koopman if compare == "ratio" else agresti_caffo
     return function(
-        left.successes * factor, left.trials * factor, right.successes * factor, right.trials * factor, critical=critical
+        left.successes * factor,
+        left.trials * factor,
+        right.successes * factor,
+        right.trials * factor,
+        critical=critical,
     )
 
 
@@ -89,8 +93,13 @@ def _joint_factor(base: Compared, found: Gaps, left: Estimates, right: Estimates
     total = variances[0] + variances[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = np.where(total > 0, total / np.maximum(total - 2 * shared, total * 1e-3), 1.0)
-    rows = [np.where(side.trials == 0, np.inf, side.n / np.maximum(side.trials, 1e-300)) for side in (left, right)]  # type: ignore[arg-type]
-    return np.minimum(factor, np.maximum(np.minimum(rows[0], rows[1]), 1.0))
+    limit = np.minimum(_rows_per_trial(left), _rows_per_trial(right))
+    return np.asarray(np.minimum(factor, np.maximum(limit, 1.0)), dtype=np.float64)
+
+
+def _rows_per_trial(side: Estimates) -> Floats:
+    trials = np.asarray(side.trials)
+    return np.divide(side.n, trials, out=np.full(len(trials), np.inf), where=trials > 0)
 
 
 def _variance(side: Estimates) -> Floats:

@@ -179,7 +179,9 @@ class PredictionLog:
         table = open_frame(data)
         if attributes is not None:
             table = with_attributes(table, open_frame(attributes), on)
-        reading = _reading(positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none")
+        reading = _reading(
+            positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none"
+        )
         return _checked(cls, table, tuple(sensitive_features), reading, roles)
 
     @classmethod
@@ -210,7 +212,9 @@ class PredictionLog:
         table = open_file(Path(path))
         if attributes is not None:
             table = with_attributes(table, open_file(Path(attributes)), on)
-        reading = _reading(positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none")
+        reading = _reading(
+            positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none"
+        )
         return _checked(cls, table, tuple(sensitive_features), reading, roles)
 
 
@@ -225,7 +229,7 @@ def feature_column(place: int) -> str:
     return f"feature_{place}"
 
 
-def _reading(  # noqa: PLR0913, PLR0917 - the options of the door, in its order
+def _reading(
     positive: str | float | bool | None,  # noqa: FBT001 - a label
     threshold: float | None,
     score_max: float,
@@ -296,7 +300,9 @@ def _option_violations(columns: Mapping[Role, str], sensitive: tuple[str, ...], 
         violations.append(f"score_max must be a positive number; got {reading.score_max}")
     for name, edges in reading.bins.items():
         if name not in sensitive:
-            violations.append(f"bins are given for {name!r}, which is no sensitive feature; expected one of {sensitive}")
+            violations.append(
+                f"bins are given for {name!r}, which is no sensitive feature; expected one of {sensitive}"
+            )
         if not edges or list(edges) != sorted(set(edges)):
             violations.append(f"bins of {name!r} must be increasing edges; got {list(edges)}")
     return violations

@@ -146,10 +146,8 @@ class Result:
         """
         try:
             record = json.loads(text, parse_constant=_refuse_constant)
-            if record.get("schema") != SCHEMA:
-                msg = f"expected schema {SCHEMA!r}, got {record.get('schema')!r}"
-                raise ValueError(msg)
             return cls(
+                schema=_known_schema(record["schema"]),
                 measurements=tuple(Measurement.from_json(row) for row in record["measurements"]),
                 alarms=tuple(Alarm.from_json(alarm) for alarm in record["alarms"]),
                 provenance=Provenance.from_json(record["provenance"]),
@@ -168,13 +166,21 @@ class Result:
         for record in records:
             for name in ("slice", "at", "against", "window"):
                 record[name] = None if record[name] is None else canonical_json(record[name])
-        return pa.Table.from_pylist(records).to_pandas()
+        frame: pd.DataFrame = pa.Table.from_pylist(records).to_pandas()
+        return frame
 
 
 def _identity(row: Measurement) -> tuple[object, ...]:
     """Return what `Measurement.key` spells, without spelling it."""
     against = None if row.against is None else canonical_json(row.against)
     return row.metric, row.slice, row.at, against, row.window
+
+
+def _known_schema(schema: str) -> str:
+    if schema != SCHEMA:
+        msg = f"expected schema {SCHEMA!r}, got {schema!r}"
+        raise ValueError(msg)
+    return schema
 
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> str:

@@ -51,11 +51,11 @@ class Cells(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """Slices that every cell falls into exactly one of: `index` per cell, `groups` by index, in sorted order."""
+    """Slices that every cell falls into exactly one of: `member` says into which, a place in the sorted `groups`."""
 
     features: tuple[str, ...]
     groups: tuple[GroupValues, ...]
-    index: Codes
+    member: Codes
 
     def slice_of(self, place: int) -> Slice:
         """Return the slice at a place."""
@@ -97,7 +97,7 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
     """Return cells repeated once per group, and slices 2g (group g) and 2g + 1 (everyone else) of them."""
     size, copies = len(cells.n), len(groups.groups)
     copy = np.repeat(np.arange(copies), size)
-    index = 2 * copy + (np.tile(groups.index, copies) != copy)
+    index = 2 * copy + (np.tile(groups.member, copies) != copy)
     pairs = cells.pairs
     if pairs is not None:
         shift = np.repeat(np.arange(copies) * size, len(pairs.left))
@@ -119,7 +119,7 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
 def counts_of(cells: Cells, slices: Partition, amount: Codes | Floats) -> Counts:
     """Return an amount per cell (n, w or w2) summed by slice and quadrant."""
     size = len(slices.groups)
-    sums = np.bincount(slices.index * 6 + cells.quadrant, weights=amount, minlength=size * 6)
+    sums = np.bincount(slices.member * 6 + cells.quadrant, weights=amount, minlength=size * 6)
     return Counts(*sums.reshape(size, 6).T)
 
 
@@ -135,7 +135,7 @@ def scores_of(cells: Cells, slices: Partition) -> ScoreCounts:
         msg = "this tally holds no scores; name y_score when you make the log"
         raise ValueError(msg)
     size = len(slices.groups)
-    place = slices.index * cells.n_bins + cells.bins
+    place = slices.member * cells.n_bins + cells.bins
     sides = []
     for labels in ((TP, FN), (FP, TN)):
         weight = np.where(np.isin(cells.quadrant, labels), cells.w, 0.0)

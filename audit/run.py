@@ -8,12 +8,12 @@ import numpy as np
 
 from audit.counting import BINS, counted
 from audit.errors import raise_violations
-from audit.gaps import NAMED, extreme, extreme_rows, value_rows
+from audit.gaps import NAMED, equalized_odds, extreme_rows, value_rows
 from audit.intervals import Interval
 from audit.measurement import Against, Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
-from audit.pairs import Compare, Compared, compared, gap_interval, gap_method, gaps
+from audit.pairs import Compare, Compared, Places, compared, gap_interval, gap_method, gaps
 from audit.predictions import PredictionLog
 from audit.provenance import Provenance, file_digest, library_versions
 from audit.result import Result
@@ -22,6 +22,7 @@ from audit.rows import Row, measurement
 from audit.tally import Tally
 
 LEVEL = 0.95
+_ODDS = NAMED["equalized_odds_difference"][0]
 
 
 def run_audit(
@@ -72,7 +73,9 @@ def run_audit(
     (1.0, 0.692, 10)
     """
     tally, dropped = counted(log)
-    given, defaulted = _settings(log, {"level": level, "reference": reference, "metrics": metrics, "all_pairs": all_pairs})
+    given, defaulted = _settings(
+        log, {"level": level, "reference": reference, "metrics": metrics, "all_pairs": all_pairs}
+    )
     if dropped:
         given["rows_dropped_for_missing_sensitive_value"] = dropped
     provenance = Provenance(
@@ -110,13 +113,14 @@ def measure(
     for features in _combinations(tally.features):
         slices = partition(cells, features)
         rows += _counts(cells, slices)
-        for metric in chosen:
-            rows += value_rows(metric, cells, slices, level=level)
-            rows += extreme_rows(metric, cells, slices, level=level) if features else []
-        rows += _named(tally, features, chosen, level)
-    for name, slices in singles.items():
-        for metric in chosen:
-            rows += _comparisons(metric, cells, slices, level, (reference or {}).get(name), all_pairs)
+        bases = {metric.name: compared(metric, cells, slices) for metric in chosen}
+        for base in bases.values():
+            rows += value_rows(base, level=level)
+            rows += extreme_rows(base, level=level) if features else []
+            if len(features) == 1:
+                rows += _comparisons(base, level, (reference or {}).get(features[0]), all_pairs)
+        if features and bases.keys() >= set(_ODDS):
+            rows.append(equalized_odds(bases[_ODDS[0]], bases[_ODDS[1]], level=level))
     if baseline is not None and baseline.tally is not None:
         rows += _against_baseline(chosen, cells, baseline.tally, level)
     return tuple(rows)
@@ -132,44 +136,30 @@ def _chosen(metrics: Sequence[str] | None, tally: Tally) -> list[Metric]:
     return [METRICS[name] for name in names if tally.bins is not None or METRICS[name].kind != "ranked"]
 
 
-def _named(tally: Tally, features: Sequence[str], chosen: Sequence[Metric], level: float) -> list[Measurement]:
-    names = {metric.name for metric in chosen}
-    return [
-        extreme(tally, name, features=features, compare=how, end="min" if how == "ratio" else "max", level=level)
-        for name, (parts, how) in NAMED.items()
-        if features and names.issuperset(parts)
-    ]
-
-
 def _counts(cells: Cells, slices: Partition) -> list[Measurement]:
-    rows = np.bincount(slices.index, weights=cells.n, minlength=len(slices.groups)).astype(np.int64).tolist()
+    rows = np.bincount(slices.member, weights=cells.n, minlength=len(slices.groups)).astype(np.int64).tolist()
     return [
         Measurement(metric="count", slice=slices.slice_of(place), value=n, n=n, method="count")
         for place, n in enumerate(rows)
     ]
 
 
-def _comparisons(  # noqa: PLR0913, PLR0917 - one call, for one metric of one feature
-    metric: Metric,
-    cells: Cells,
-    slices: Partition,
-    level: float,
-    reference: str | None,
-    all_pairs: bool,  # noqa: FBT001
-) -> list[Measurement]:
+def _comparisons(base: Compared, level: float, reference: str | None, all_pairs: bool) -> list[Measurement]:  # noqa: FBT001
+    slices = base.slices
     groups = len(slices.groups)
     if groups < 2:
         return []
-    tiled, halves = against_rest(cells, slices)
+    tiled, halves = against_rest(base.cells, slices)
     even = np.arange(groups) * 2
     rest = [{"kind": "rest"}] * groups
-    rows = _pair_rows(compared(metric, tiled, halves), even, even + 1, rest, level, groups)
-    base = compared(metric, cells, slices)
+    rows = _pair_rows(compared(base.metric, tiled, halves), even, even + 1, rest, level, groups)
     pairs = groups * (groups - 1) // 2
     if reference is not None:
         place = slices.groups.index((reference,))
         others = np.array([i for i in range(groups) if i != place])
-        rows += _pair_rows(base, others, np.full(groups - 1, place), [_group_at(slices, place)] * (groups - 1), level, pairs)
+        rows += _pair_rows(
+            base, others, np.full(groups - 1, place), [_group_at(slices, place)] * (groups - 1), level, pairs
+        )
     if all_pairs:
         first, second = np.triu_indices(groups, k=1)
         keep = np.ones(len(first), dtype=bool) if reference is None else (first != place) & (second != place)
@@ -178,8 +168,13 @@ def _comparisons(  # noqa: PLR0913, PLR0917 - one call, for one metric of one fe
     return rows
 
 
-def _pair_rows(  # noqa: PLR0913, PLR0917 - one call, for pairs of slices
-    base: Compared, first: Any, second: Any, against: Sequence[Against], level: float, comparisons: int  # noqa: ANN401
+def _pair_rows(
+    base: Compared,
+    first: Places,
+    second: Places,
+    against: Sequence[Against],
+    level: float,
+    comparisons: int,
 ) -> list[Measurement]:
     rows = []
     kinds: tuple[Compare, ...] = ("difference", "ratio") if base.metric.kind == "rate" else ("difference",)
@@ -187,8 +182,14 @@ def _pair_rows(  # noqa: PLR0913, PLR0917 - one call, for pairs of slices
         found = gaps(base, first, second, compare=compare)
         bounds = gap_interval(base, found, compare=compare, level=level, comparisons=comparisons)
         name = f"{base.metric.name}_{compare}"
-        how = f"{gap_method(base, compare)}, simultaneous over {comparisons}" if comparisons > 1 else gap_method(base, compare)
-        columns = zip(found.value.tolist(), *_lists(bounds), found.n.tolist(), found.first.tolist(), against, strict=True)
+        how = (
+            f"{gap_method(base, compare)}, simultaneous over {comparisons}"
+            if comparisons > 1
+            else gap_method(base, compare)
+        )
+        columns = zip(
+            found.value.tolist(), *_lists(bounds), found.n.tolist(), found.first.tolist(), against, strict=True
+        )
         rows += [
             measurement(
                 Row(name, base.slices.slice_of(place), other, level), value=value, low=low, high=high, n=n, method=how,
@@ -238,7 +239,7 @@ def _group_at(slices: Partition, place: int) -> Against:
     return {"kind": "slice", "slice": dict(slices.slice_of(place))}
 
 
-def _option_violations(  # noqa: PLR0913, PLR0917 - checks the options of one call together
+def _option_violations(
     singles: Mapping[str, Partition],
     level: float,
     reference: Mapping[str, str] | None,
@@ -252,7 +253,9 @@ def _option_violations(  # noqa: PLR0913, PLR0917 - checks the options of one ca
     for name, group in (reference or {}).items():
         known = [values[0] for values in singles[name].groups] if name in singles else []
         if name not in singles:
-            violations.append(f"reference names {name!r}, which is no sensitive feature; expected one of {list(singles)}")
+            violations.append(
+                f"reference names {name!r}, which is no sensitive feature; expected one of {list(singles)}"
+            )
         elif group not in known:
             violations.append(f"reference group {group!r} of {name!r} has no rows; expected one of {known[:20]}")
     for name in metrics or []:
@@ -280,7 +283,7 @@ def _settings(log: PredictionLog, options: Mapping[str, Any]) -> tuple[dict[str,
         "weights": reading.weights,
         "score_bins": BINS,
     }
-    defaults = {
+    defaults: dict[str, Any] = {
         "level": LEVEL, "reference": None, "metrics": None, "all_pairs": False, "positive": None, "threshold": None,
         "score_max": 1.0, "bins": {}, "missing": "group", "weights": "none", "score_bins": BINS,
     }  # fmt: skip

@@ -15,7 +15,10 @@ import pyarrow.parquet as pq
 from audit.errors import InputError, raise_violations
 from audit.values import canonical
 
-_HARDENED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_HARDENED: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
 
 class Table(NamedTuple):

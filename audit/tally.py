@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +139,7 @@ class Tally:
 
     def write(self, path: Path) -> None:
         """Write the tally as Parquet with its metadata; pairs of cells go into a second file beside it."""
-        facts = {"schema": SCHEMA, "features": list(self.features), "positive": self.positive}
+        facts: dict[str, Any] = {"schema": SCHEMA, "features": list(self.features), "positive": self.positive}
         facts |= {"bins": self.bins, "weights": self.weights, "clustered": self.clustered}
         table = self.cells.replace_schema_metadata({"evenhanded": canonical_json(facts)})
         pq.write_table(table, path, compression="zstd")
@@ -221,7 +221,10 @@ def sorted_codes(column: pa.ChunkedArray | pa.Array) -> tuple[Codes, list[str | 
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     encoded = array.dictionary_encode(null_encoding="encode")
     values = encoded.dictionary.to_pylist()
-    order = sorted(range(len(values)), key=lambda place: (values[place] is not None, values[place] if values[place] is not None else 0))
+    order = sorted(
+        range(len(values)),
+        key=lambda place: (values[place] is not None, values[place] if values[place] is not None else 0),
+    )
     rank = np.empty(len(values), dtype=np.int64)
     rank[order] = np.arange(len(values))
     indices = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -287,17 +290,13 @@ def _moved_pairs(pairs: pa.Table, group: Codes, size: int) -> pa.Table:
     return pa.table(arrays, schema=_PAIRS)
 
 
-def _facts(table: pa.Table, path: Path) -> dict[str, object]:
+def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
     text = (table.schema.metadata or {}).get(b"evenhanded")
-    facts: dict[str, object] = {} if text is None else _parsed(text)
+    facts: dict[str, Any] = {} if text is None else json.loads(text)
     if facts.get("schema") != SCHEMA:
         msg = f"{path} is not a tally of schema {SCHEMA!r}; found {facts.get('schema')!r}; run the audit again"
         raise EvidenceError(msg)
     return facts
-
-
-def _parsed(text: bytes) -> dict[str, object]:
-    return dict(json.loads(text))
 
 
 def _pairs_path(path: Path) -> Path:

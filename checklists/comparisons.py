@@ -1,76 +1,66 @@
 """What the metric of a requirement comes to: which rates are compared in which way, and which values can occur."""
 
-from collections.abc import Mapping
 from math import inf
-from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from audit.gaps import NAMED, End
 from audit.metrics.catalog import METRICS
-
-Compare = Literal["value", "difference", "ratio", "baseline"]
-End = Literal["min", "max"]
-
-GAPS: frozenset[Compare] = frozenset({"difference", "ratio"})
+from audit.pairs import Compare
 
 
 class Comparison(NamedTuple):
-    """A metric of the catalog and how it is compared."""
+    """A metric that `audit.gaps.extreme` understands, how it is compared, and the catalog's metrics it rests on."""
 
     metric: str
     compare: Compare
+    rests_on: tuple[str, ...]
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether groups are compared with each other."""
+        return self.compare in {"difference", "ratio"}
 
 
-NAMED_GAPS: Mapping[str, tuple[Comparison, ...]] = MappingProxyType(
-    {
-        "demographic_parity_difference": (Comparison("selection_rate", "difference"),),
-        "demographic_parity_ratio": (Comparison("selection_rate", "ratio"),),
-        "equal_opportunity_difference": (Comparison("true_positive_rate", "difference"),),
-        "equalized_odds_difference": (
-            Comparison("true_positive_rate", "difference"),
-            Comparison("false_positive_rate", "difference"),
-        ),
-    }
-)
-"""Fairlearn's names for gaps; each is the largest of its comparisons."""
-
-
-def comparisons(metric: str, compare: Compare) -> tuple[Comparison, ...]:
-    """Return what a metric of a requirement comes to; empty where the catalog does not know it.
+def comparison(metric: str, compare: Compare) -> Comparison | None:
+    """Return what a metric of a requirement comes to; None where the catalog does not know it.
 
     Parameters
     ----------
     metric
         A metric of the catalog, a named gap, or ``<metric>_difference`` / ``<metric>_ratio``.
     compare
-        How the requirement compares it. A gap is compared already: it comes to its comparisons whatever this says.
+        How the requirement compares it. A gap is compared already: it stays what it is whatever this says.
 
     Examples
     --------
-    >>> comparisons("accuracy", "baseline")
-    (Comparison(metric='accuracy', compare='baseline'),)
-    >>> [part.metric for part in comparisons("equalized_odds_difference", "value")]
-    ['true_positive_rate', 'false_positive_rate']
-    >>> comparisons("population_stability_index", "value")
-    ()
+    >>> comparison("accuracy", "baseline").compare
+    'baseline'
+    >>> comparison("equalized_odds_difference", "value").rests_on
+    ('true_positive_rate', 'false_positive_rate')
+    >>> comparison("accuracy_difference", "value")
+    Comparison(metric='accuracy', compare='difference', rests_on=('accuracy',))
+    >>> comparison("population_stability_index", "value") is None
+    True
     """
-    if metric in NAMED_GAPS:
-        return NAMED_GAPS[metric]
+    if metric in NAMED:
+        rests_on, how = NAMED[metric]
+        return Comparison(metric, how, rests_on)
     if metric in METRICS:
-        return (Comparison(metric, compare),)
+        return Comparison(metric, compare, (metric,))
     base, _, ending = metric.rpartition("_")
     if base in METRICS and ending == "difference":
-        return (Comparison(base, "difference"),)
+        return Comparison(base, "difference", (base,))
     if base in METRICS and ending == "ratio":
-        return (Comparison(base, "ratio"),)
-    return ()
+        return Comparison(base, "ratio", (base,))
+    return None
 
 
-def value_range(comparison: Comparison, *, end: End, signed: bool) -> tuple[float, float]:
+def value_range(compared: Comparison, *, end: End, signed: bool) -> tuple[float, float]:
     """Return the smallest and the largest value that a limit at this end could meet.
 
     Parameters
     ----------
-    comparison
+    compared
         What is compared.
     end
         Whether the limit is a smallest or a largest allowed value.
@@ -79,17 +69,17 @@ def value_range(comparison: Comparison, *, end: End, signed: bool) -> tuple[floa
 
     Examples
     --------
-    >>> value_range(Comparison("accuracy", "difference"), end="max", signed=False)
+    >>> value_range(comparison("accuracy", "difference"), end="max", signed=False)
     (0.0, 1.0)
-    >>> value_range(Comparison("selection_rate", "ratio"), end="min", signed=False)
+    >>> value_range(comparison("selection_rate", "ratio"), end="min", signed=False)
     (0.0, 1.0)
     """
-    low, high = METRICS[comparison.metric].range
-    if comparison.compare == "value":
+    low, high = METRICS[compared.rests_on[0]].range
+    if compared.compare == "value":
         return low, high
-    if comparison.compare == "ratio":
+    if compared.compare == "ratio":
         if signed:
             return 0.0, inf
         return (0.0, 1.0) if end == "min" else (1.0, inf)
-    signed = signed or comparison.compare == "baseline"
+    signed = signed or compared.compare == "baseline"
     return (low - high if signed else 0.0), high - low

@@ -15,6 +15,9 @@ Keys = Mapping[str, tuple[str, ...]]
 
 _EXPECTED = {
     "missing": "this key is missing",
+    "too_short": "expected at least one entry",
+    "string_too_short": "expected text that is not empty",
+    "greater_than_equal": "expected 1 or more",
     "tuple_type": "expected a list, such as [race, sex]",
     "dataclass_type": "expected keys and values",
     "float_type": "expected a number",
@@ -22,7 +25,11 @@ _EXPECTED = {
     "int_type": "expected a whole number",
     "string_type": "expected text; put it in quotes",
     "date_type": "expected a date, such as 2027-03-01",
-    "string_pattern_mismatch": "expected a name of letters, digits, _, . and -",
+    "string_pattern_mismatch": "expected text that is not blank",
+}
+_PATTERNS = {
+    "id": "expected up to 100 letters, digits, _, . and -",
+    "metric": "expected the name of a metric, such as false_negative_rate",
 }
 _OWN = {"level": "expected a confidence level above 0.5 and below 1, such as 0.95"}
 _SHOWN = 60
@@ -64,28 +71,24 @@ def _fault(detail: ErrorDetails, keys: Keys) -> tuple[KeyPath, str]:
     path, kind = tuple(detail["loc"]), detail["type"]
     if kind == "unexpected_keyword_argument":
         known = keys.get(str(path[0]), ()) if len(path) > 1 else keys["policy"]
-        near = suggestion(str(path[-1]), known)
-        return path, f"unknown key{near or f'; expected one of {', '.join(known)}'}"
+        near = suggestion(str(path[-1]), known) or f"; expected one of {', '.join(known)}"
+        return path, f"unknown key{near}"
     if kind == "missing":
         return path, _EXPECTED["missing"]
-    text = _text(detail, path)
-    return path, text if _says_what_came(detail) else f"{text}; got {_short(detail['input'])}"
+    if kind == "value_error":
+        return path, detail["msg"].removeprefix("Value error, ")
+    return path, f"{_text(detail, path)}; got {_short(detail['input'])}"
 
 
 def _text(detail: ErrorDetails, path: KeyPath) -> str:
     kind = detail["type"]
     if path[-1] in _OWN:
         return _OWN[str(path[-1])]
+    if kind == "string_pattern_mismatch" and path[-1] in _PATTERNS:
+        return _PATTERNS[str(path[-1])]
     if kind == "literal_error":
         return f"expected {detail['ctx']['expected']}"
-    if kind == "value_error":
-        return detail["msg"].removeprefix("Value error, ")
     return _EXPECTED.get(kind, detail["msg"].replace("Input should be", "expected").replace("String", "text"))
-
-
-def _says_what_came(detail: ErrorDetails) -> bool:
-    """Return whether the input adds nothing to the sentence: a whole record, or a limit that is not there."""
-    return detail["type"] == "value_error" and (detail["input"] is None or isinstance(detail["input"], list | tuple))
 
 
 def _is_about_ids(detail: ErrorDetails) -> bool:

@@ -9,7 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from audit.measurement import AT_KEYS
 from audit.values import canonical
-from checklists.comparisons import GAPS, Compare, Comparison, End, comparisons, value_range
+from audit.gaps import End
+from audit.pairs import Compare
+from checklists.comparisons import Comparison, comparison, value_range
 
 WindowChoice = Literal["latest", "each"]
 Stage = Literal["ready", "shadow", "supervised", "expand", "general"]
@@ -79,10 +81,10 @@ class Requirement:
     at: Mapping[str, str | int | float] = field(default_factory=dict)
     groups: tuple[Text, ...] = ()
     slice: Mapping[str, GroupValue] = field(default_factory=dict)
-    compare: Compare = Field(default="value", validate_default=True)
-    against: Mapping[str, GroupValue] = Field(default_factory=dict, validate_default=True)
+    compare: Compare = Field(default="value", validate_default=True, kw_only=True)
+    against: Mapping[str, GroupValue] = Field(default_factory=dict, validate_default=True, kw_only=True)
     min: Limit | None = None
-    max: Limit | None = Field(default=None, validate_default=True)
+    max: Limit | None = Field(default=None, validate_default=True, kw_only=True)
     level: Level | None = None
     min_n: Count | None = None
     window: WindowChoice = "latest"
@@ -111,20 +113,21 @@ class Requirement:
     @classmethod
     def _something_to_compare(cls, compare: Compare, info: ValidationInfo) -> Compare:
         metric = info.data.get("metric", "")
-        parts = comparisons(metric, compare)
-        refuse(
-            compare != "value" and any(part.metric != metric for part in parts),
-            f"{metric} is a gap already; leave compare out",
-        )
-        whom = info.data.get("groups") or info.data.get("slice")
-        refuse(_is_gap(parts) and not whom, "a gap lies between groups; name their features in groups, such as [race]")
+        compared = comparison(metric, compare)
+        if compared is not None:
+            gap_already = compare != "value" and compared == comparison(metric, "value")
+            refuse(gap_already, f"{metric} is a gap already; leave compare out")
+            whom = info.data.get("groups") or info.data.get("slice")
+            refuse(compared.is_gap and not whom, "a gap lies between groups; name features in groups, such as [race]")
         return compare
 
     @field_validator("against")
     @classmethod
     def _reference_fits(cls, against: Mapping[str, str | None], info: ValidationInfo) -> Mapping[str, str | None]:
-        gap = _is_gap(_parts(info))
-        refuse(against and not gap, "against names a reference group for compare: difference or ratio only")
+        gap = (compared := _compared(info)) is not None and compared.is_gap
+        refuse(
+            against and compared and not gap, "against names a reference group for compare: difference or ratio only"
+        )
         chosen = info.data.get("slice") or {}
         refuse(gap and chosen and not against, "one slice is compared with another; name the other in against")
         whom = set(info.data.get("groups") or chosen)
@@ -135,20 +138,22 @@ class Requirement:
     @field_validator("min", "max")
     @classmethod
     def _limit_decides(cls, limit: float | None, info: ValidationInfo) -> float | None:
+        compared = _compared(info)
+        if limit is None or compared is None:
+            return limit
         signed = bool(info.data.get("against"))
         end: End = "min" if info.field_name == "min" else "max"
-        for part in _parts(info) if limit is not None else ():
-            refuse(
-                end == "min" and part.compare == "difference" and not signed,
-                "the largest gap has no smallest allowed value; use max, or name a reference group in against",
-            )
-            low, high = value_range(part, end=end, signed=signed)
-            inside = low < limit <= high if end == "min" else low <= limit < high
-            refuse(
-                not inside,
-                f"expected a limit that some values in [{low:g}, {high:g}] meet and others miss; rates are fractions: "
-                "5 % is 0.05",
-            )
+        refuse(
+            end == "min" and compared.compare == "difference" and not signed,
+            "the largest gap has no smallest allowed value; use max, or name a reference group in against",
+        )
+        low, high = value_range(compared, end=end, signed=signed)
+        decides = low < limit <= high if end == "min" else low <= limit < high
+        refuse(
+            not decides,
+            f"expected a limit that some values in [{low:g}, {high:g}] meet and others miss (rates are fractions: 5 % "
+            f"is 0.05); got {limit:g}",
+        )
         return limit
 
     @field_validator("max")
@@ -159,19 +164,15 @@ class Requirement:
         smallest = info.data["min"]
         refuse(limit is None and smallest is None, "expected a limit: min, max or both; got neither")
         crossed = limit is not None and smallest is not None and smallest > limit
-        refuse(crossed, f"expected min <= max; min is {smallest}")
+        refuse(crossed, f"expected min <= max; got min {smallest} and max {limit}")
         return limit
-
-
-def _parts(info: ValidationInfo) -> tuple[Comparison, ...]:
-    return comparisons(info.data.get("metric", ""), info.data.get("compare", "value"))
-
-
-def _is_gap(parts: tuple[Comparison, ...]) -> bool:
-    return any(part.compare in GAPS for part in parts)
 
 
 def refuse(fault: object, message: str) -> None:
     """Raise a `ValueError` with the message where there is a fault (anything true)."""
     if fault:
         raise ValueError(message)
+
+
+def _compared(info: ValidationInfo) -> Comparison | None:
+    return comparison(info.data.get("metric", ""), info.data.get("compare", "value"))

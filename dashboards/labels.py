@@ -79,6 +79,26 @@ def slice_label(pairs: Slice, *, target: Target = "text", limit: int = 80) -> st
     return _escaped(", ".join(parts), target)
 
 
+def group_label(pairs: Slice, *, target: Target = "text", limit: int = 80) -> str:
+    """Return the values of a slice alone, for places that name its features elsewhere: "African-American, Female".
+
+    Parameters
+    ----------
+    pairs
+        Sorted (feature, value) pairs; empty = everyone.
+    target, limit
+        As in `safe_label`; the limit holds for each value.
+
+    Examples
+    --------
+    >>> group_label((("race", "Black"), ("sex", None)))
+    'Black, (missing)'
+    """
+    if not pairs:
+        return EVERYONE_LABEL
+    return _escaped(", ".join(_readable(value, limit) for _, value in pairs), target)
+
+
 def features_label(features: tuple[str, ...], *, target: Target = "text") -> str:
     """Return the names of features as one text: "race and sex".
 

@@ -216,15 +216,22 @@ def is_small(row: Measurement, *, min_cell: int) -> bool:
     return row.n < min_cell
 
 
-def hidden_text(min_cell: int) -> str:
+def hidden_text(min_cell: int, *, small: bool = True) -> str:
     """Return what stands in place of a number that is not published.
+
+    Parameters
+    ----------
+    min_cell
+        The smallest n that may be published.
+    small
+        Whether the group itself is small; else it is hidden so that a small one cannot be found by subtraction.
 
     Examples
     --------
-    >>> hidden_text(10)
-    'hidden (n < 10)'
+    >>> hidden_text(10), hidden_text(10, small=False)
+    ('hidden (n < 10)', 'hidden (protects a group with n < 10)')
     """
-    return f"hidden (n < {min_cell})"
+    return f"hidden (n < {min_cell})" if small else f"hidden (protects a group with n < {min_cell})"
 
 
 def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice]:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from audit.errors import EvidenceError
+from audit.measurement import canonical_json
 from trainer.columns import Columns
 from trainer.device import seeded
 from trainer.encoders import CategoryEncoder, NumericEncoder, TableEncoder
@@ -59,7 +60,7 @@ class Checkpoint:
     @property
     def model_version(self) -> str:
         """SHA-256 over the weights, the encoders, the classes and the shape of the network."""
-        return _sha256(_canonical(_identity(self, weights=_weight_bytes(self))))
+        return _sha256(canonical_json(_identity(self, weights=_weight_bytes(self))))
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -78,7 +79,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     config = {
         "schema": SCHEMA,
         "model_version": checkpoint.model_version,
-        "digest": _sha256(_canonical(body)),
+        "digest": _sha256(canonical_json(body)),
         **body,
     }
     name = _weights_name(_sha256(weights))
@@ -199,7 +200,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         message = f"{path} has the schema {schema!r}; this version reads {SCHEMA!r}: update evenhanded, or train again"
         raise CheckpointError(message)
     body = {key: config.get(key) for key in ("model", "training")}
-    described = {"digest": _sha256(_canonical(body)), "model_version": _sha256(_canonical(body["model"]))}
+    described = {"digest": _sha256(canonical_json(body)), "model_version": _sha256(canonical_json(body["model"]))}
     if any(config.get(key) != value for key, value in described.items()) or not isinstance(body["model"], dict):
         message = f"{path} does not match its own digest: it was changed after it was written"
         raise CheckpointError(message)
@@ -233,9 +234,5 @@ def _weights_name(digest: str) -> str:
     return f"weights-{digest[:16]}.safetensors"
 
 
-def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(content: bytes | str) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()

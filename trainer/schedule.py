@@ -33,8 +33,8 @@ def one_cycle(
 
     The rate goes from ``lr / div`` up to ``lr`` at step ``pct_start * n_steps - 1`` and down to ``lr / final_div`` at
     the last step; each half is ``end + (start - end) / 2 * (1 + cos(pi * u))`` with u from 0 to 1. Beta1 falls from
-    ``momentum[0]`` to ``momentum[1]`` and returns. Where the rise would take less than one step it is left out, so a
-    single step is taken at the largest rate.
+    ``momentum[0]`` to ``momentum[1]`` and returns. Where ``pct_start * n_steps`` is at most 1 there is no rise:
+    the first step is the largest.
 
     Parameters
     ----------

@@ -42,9 +42,7 @@ _ROWS = (
     _row(confusion.negative_predictive_value, "labelled negative predictions", "higher", _POWERS),
     _row(confusion.balanced_accuracy, "positive or no negative labels", "higher", _BRODERSEN),
     _row(confusion.f1, "positive labels or predictions", "higher", _POWERS),
-    _row(
-        confusion.matthews_corrcoef, "second label or no second prediction", "higher", _MATTHEWS, (-1.0, 1.0)
-    ),
+    _row(confusion.matthews_corrcoef, "second label or no second prediction", "higher", _MATTHEWS, (-1.0, 1.0)),
     _row(
         confusion.positive_likelihood_ratio,
         "positive labels or no false positives",

@@ -203,4 +203,5 @@ def _labelled(counts: Counts) -> Array:
 def _over(numerator: Array, denominator: Array) -> Array:
     """Divide; NaN where the denominator is 0."""
     safe = np.where(denominator == 0, 1, denominator)
-    return np.where(denominator == 0, np.nan, numerator / safe)
+    with np.errstate(invalid="ignore"):
+        return np.where(denominator == 0, np.nan, numerator / safe)

@@ -1,0 +1,164 @@
+"""The forest plot as an inline picture: a point and an interval per group, drawn by matplotlib, the same bytes each time."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from audit.measurement import Measurement, Slice
+from dashboards.labels import group_label, safe_label
+from dashboards.tables import value_text
+from dashboards.theme import POINT
+from dashboards.words import unit_of
+
+INK, MUTED, GRID = "#1a1a1a", "#5f5f5f", "#d9d9d9"
+"""The stylesheet of the report replaces these, by their values, where the reader prefers dark."""
+
+LONGEST = 30
+"""Most groups in one picture; the table beside it holds them all."""
+
+_SETTINGS = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, readable aloud
+    "svg.hashsalt": "evenhanded",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "path.simplify": False,
+}
+_WIDTH, _ROW, _MARGIN = 5.0, 0.27, 0.46  # inches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forest:
+    """What one forest plot shows.
+
+    Parameters
+    ----------
+    identifier
+        Unique within the page; ids inside the picture begin with it.
+    title
+        What the picture says, for those who do not see it.
+    rows
+        Plain values, one per group.
+    everyone
+        The value that is drawn as a dashed line; None = no line.
+    hidden
+        Groups whose numbers must not be shown.
+    """
+
+    identifier: str
+    title: str
+    rows: tuple[Measurement, ...]
+    everyone: Measurement | None = None
+    hidden: frozenset[Slice] = frozenset()
+
+
+def forest_svg(forest: Forest) -> str:
+    """Return the picture as an ``<svg>`` element for a page: no scripts, no links, every name escaped.
+
+    Parameters
+    ----------
+    forest
+        What is shown; of more than `LONGEST` groups the first ones.
+
+    Raises
+    ------
+    ValueError
+        If there is no group to show.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", slice=(("g", "<b>"),), value=0.5, low=0.4, high=0.6, n=90, level=0.95,
+    ...                   method="wilson")
+    >>> picture = forest_svg(Forest(identifier="f1", title="Accuracy by g", rows=(row,)))
+    >>> "&lt;b&gt;" in picture, "<b>" in picture, 'role="img"' in picture
+    (True, False, True)
+    """
+    if not forest.rows:
+        msg = "a forest plot needs at least one group; got none"
+        raise ValueError(msg)
+    rows = forest.rows[:LONGEST]
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows)))
+        figure.patch.set_visible(False)
+        axes = _axes(figure, rows)
+        for place, row in enumerate(rows):
+            _draw(axes, place, row, forest)
+        if forest.everyone is not None and forest.everyone.value is not None:
+            axes.axvline(forest.everyone.value, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _inline(stream.getvalue(), forest)
+
+
+def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
+    height = figure.get_figheight()
+    bottom = 0.36 / height
+    axes = figure.add_axes((0.30, bottom, 0.52, 1 - bottom - 0.06 / height))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.patch.set_visible(False)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(MUTED)
+    axes.tick_params(axis="x", colors=MUTED, length=3)
+    axes.grid(visible=True, axis="x", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    unit = unit_of(rows[0].metric)
+    if unit == "share":
+        axes.set_xlim(0.0, 1.0)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    else:
+        ends = [end for row in rows for end in (row.low, row.value, row.high) if end is not None] or [0.0, 1.0]
+        axes.set_xlim(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
+        axes.margins(x=0.05)
+        axes.locator_params(axis="x", nbins=5)
+    return axes
+
+
+def _draw(axes: Axes, place: int, row: Measurement, forest: Forest) -> None:
+    name = group_label(row.slice, limit=22)
+    axes.text(-0.02, place, safe_label(name, target="text", limit=28), transform=axes.get_yaxis_transform(),
+              ha="right", va="center", color=INK, parse_math=False)  # fmt: skip
+    if row.slice in forest.hidden:
+        _remark(axes, place, "hidden, see the table")
+        return
+    axes.text(1.02, place, f"n = {row.n:,}", transform=axes.get_yaxis_transform(), ha="left", va="center", color=MUTED,
+              parse_math=False)  # fmt: skip
+    if row.value is None:
+        _remark(axes, place, value_text(row))
+        return
+    left, right = axes.get_xlim()
+    if row.level is not None and (row.low is not None or row.high is not None):
+        ends = (left if row.low is None else row.low, right if row.high is None else row.high)
+        axes.plot(ends, (place, place), color=POINT, linewidth=2.0, solid_capstyle="butt", zorder=2)
+    axes.plot([row.value], [place], marker="o", markersize=5.5, color=POINT, linestyle="none", zorder=3, clip_on=False)
+
+
+def _remark(axes: Axes, place: int, text: str) -> None:
+    axes.text(0.02, place, text, transform=axes.get_yaxis_transform(), ha="left", va="center", color=MUTED, style="italic",
+              parse_math=False)  # fmt: skip
+
+
+def _inline(document: str, forest: Forest) -> str:
+    """Return matplotlib's document as an element of a page: its own prolog, metadata and namespaces taken off."""
+    body = document[document.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
+    _, _, inner = body.partition(">")
+    box = re.search(r'viewBox="([\d. ]+)"', body)
+    inner = re.sub(r"<[^>]+>", lambda tag: _with_prefix(tag.group(), forest.identifier + "-"), inner)
+    title = safe_label(forest.title, target="svg", limit=200)
+    view = box.group(1) if box else "0 0 360 100"
+    return f'<svg class="forest" role="img" aria-label="{title}" viewBox="{view}">\n<title>{title}</title>{inner.rstrip()}'
+
+
+
+
+def _with_prefix(tag: str, prefix: str) -> str:
+    """Return a tag whose ids are unique within the page; names from data stand between tags and are left alone."""
+    tag = tag.replace(' id="', f' id="{prefix}').replace(' xlink:href="#', f' href="#{prefix}')
+    return tag.replace("url(#", f"url(#{prefix}")

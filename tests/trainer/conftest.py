@@ -1,0 +1,66 @@
+"""A small problem that takes a category, a wave and an interaction to solve, so that a broken part shows."""
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainer.columns import Columns
+from trainer.splits import split_given, split_rows
+from trainer.table import Table
+
+ADULT = ["age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship"]
+ADULT += ["race", "sex", "capital_gain", "capital_loss", "hours_per_week", "native_country", "income"]
+
+
+def make_frame(n: int = 1500, *, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "angle": rng.uniform(-3, 3, n),
+            "age": rng.integers(18, 80, n),
+            "site": rng.choice(["north", "south", "east"], n),
+            "sex": rng.choice(["f", "m"], n),
+            "person": rng.integers(0, n // 3, n),
+        }
+    )
+    sign = np.where(frame["site"] == "north", 1.0, -1.0)
+    frame["ill"] = (sign * np.sin(2 * frame["angle"]) + rng.normal(0, 0.1, n) > 0).astype(int)
+    return frame
+
+
+@pytest.fixture(scope="session")
+def columns() -> Columns:
+    return Columns(y="ill", features=["angle", "age", "site"], sensitive_features=["sex"])
+
+
+@pytest.fixture(scope="session")
+def frame() -> pd.DataFrame:
+    return make_frame()
+
+
+@pytest.fixture(scope="session")
+def table(frame: pd.DataFrame, columns: Columns) -> Table:
+    return Table.from_frame(frame, columns=columns, split=split_rows(len(frame), seed=3))
+
+
+@pytest.fixture(scope="session")
+def adult() -> Table:
+    folder = Path(os.environ.get("EVENHANDED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "adult"
+    if not (folder / "adult.data.gz").exists():
+        pytest.skip(f"no Adult data in {folder}: set EVENHANDED_DATA")
+    parts = [_read_adult(folder / "adult.data.gz", skip=0), _read_adult(folder / "adult.test.gz", skip=1)]
+    whole = pd.concat(parts, ignore_index=True)
+    order = np.random.default_rng(0).permutation(len(parts[0]))
+    split = split_given(train=order[6513:], valid=order[:6513], test=np.arange(len(parts[0]), len(whole)))
+    columns = Columns(y="income", positive=">50K", features=ADULT[:-1], sensitive_features=["sex", "race"])
+    return Table.from_frame(whole, columns=columns, split=split)
+
+
+def _read_adult(path: Path, *, skip: int) -> pd.DataFrame:
+    with gzip.open(path, "rt") as file:
+        frame = pd.read_csv(file, names=ADULT, skipinitialspace=True, skiprows=skip, na_values="?")
+    return frame.assign(income=frame["income"].str.rstrip("."))

@@ -1,0 +1,112 @@
+import pytest
+import torch
+from torch import nn
+
+from trainer.optimizer import GuardedAdamW, fused_guard_works
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")],
+    ),
+]
+BOTH_GUARDS = pytest.mark.parametrize("guard", ["fused", "host"])
+BOTH_DEVICES = pytest.mark.parametrize("device", DEVICES)
+
+
+def gradients(step, device):
+    generator = torch.Generator().manual_seed(step)
+    shapes = [(5, 4), (5,)]
+    return [torch.randn(shape, generator=generator).mul_(10.0**step).to(device) for shape in shapes]
+
+
+def parameters(device):
+    generator = torch.Generator().manual_seed(99)
+    return [nn.Parameter(torch.randn(shape, generator=generator).to(device)) for shape in [(5, 4), (5,)]]
+
+
+@BOTH_DEVICES
+@BOTH_GUARDS
+def test_clipping_equals_clip_grad_norm(guard, device):
+    ours, theirs = parameters(device), parameters(device)
+    optimizer = GuardedAdamW(ours, weight_decay=0.1, clip=1.0, guard=guard)
+    reference = torch.optim.AdamW(
+        [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}],
+        lr=0.01,
+        betas=(0.9, 0.99),
+        eps=1e-5,
+    )
+    for step in (-3, 0, 2, 1):
+        for mine, other, gradient in zip(ours, theirs, gradients(step, device), strict=True):
+            mine.grad, other.grad = gradient.clone(), gradient.clone()
+        torch.nn.utils.clip_grad_norm_(theirs, 1.0)
+        reference.step()
+        assert bool(optimizer.step(lr=0.01, beta1=0.9))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7)
+
+
+@BOTH_DEVICES
+@BOTH_GUARDS
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_leaves_no_trace(guard, device, bad):
+    clean, disturbed = parameters(device), parameters(device)
+    optimizers = [GuardedAdamW(own, weight_decay=0.1, clip=1.0, guard=guard) for own in (clean, disturbed)]
+    for step in range(4):
+        if step in (0, 2):
+            for parameter, gradient in zip(disturbed, gradients(step, device), strict=True):
+                parameter.grad = gradient
+            disturbed[0].grad[1, 1] = bad
+            assert not bool(optimizers[1].step(lr=0.5, beta1=0.5))
+        for own, optimizer in zip((clean, disturbed), optimizers, strict=True):
+            for parameter, gradient in zip(own, gradients(step, device), strict=True):
+                parameter.grad = gradient
+            assert bool(optimizer.step(lr=0.01, beta1=0.9))
+    for one, other in zip(clean, disturbed, strict=True):
+        assert torch.equal(one, other)
+
+
+@BOTH_DEVICES
+def test_both_guards_end_at_the_same_weights(device):
+    results = []
+    for guard in ("fused", "host"):
+        own = parameters(device)
+        optimizer = GuardedAdamW(own, weight_decay=0.1, clip=0.5, guard=guard)
+        for step in range(3):
+            for parameter, gradient in zip(own, gradients(step, device), strict=True):
+                parameter.grad = gradient
+            optimizer.step(lr=0.01, beta1=0.9)
+        results.append(own)
+    for fused, host in zip(*results, strict=True):
+        torch.testing.assert_close(fused, host, rtol=1e-5, atol=1e-7)
+
+
+@BOTH_DEVICES
+def test_the_fused_guard_is_found_to_work_and_is_taken(device):
+    assert fused_guard_works(torch.device(device))
+    assert GuardedAdamW(parameters(device), weight_decay=0.0, clip=None).guard == "fused"
+
+
+def test_a_torch_without_the_protocol_falls_back_to_the_host(monkeypatch):
+    plain_step = torch.optim.AdamW.step
+
+    def deaf_step(self, *args, **kwargs):
+        self.grad_scale = self.found_inf = None
+        return plain_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", deaf_step)
+    assert not fused_guard_works(torch.device("cpu"))
+    assert GuardedAdamW(parameters("cpu"), weight_decay=0.0, clip=1.0).guard == "host"
+
+
+def test_without_a_limit_the_gradient_is_used_as_it_is():
+    ours, theirs = parameters("cpu"), parameters("cpu")
+    optimizer = GuardedAdamW(ours, weight_decay=0.0, clip=None)
+    reference = torch.optim.AdamW(theirs, lr=0.01, betas=(0.9, 0.99), eps=1e-5, weight_decay=0.0)
+    for mine, other, gradient in zip(ours, theirs, gradients(3, "cpu"), strict=True):
+        mine.grad, other.grad = gradient.clone(), gradient.clone()
+    optimizer.step(lr=0.01, beta1=0.9)
+    reference.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-8)
