@@ -93,27 +93,51 @@ def partition(cells: Cells, features: Sequence[str]) -> Partition:
     return Partition(tuple(features), groups, index.astype(np.int64))
 
 
+def without_scores(cells: Cells) -> Cells:
+    """Return cells that differ in their score bin only as one: far fewer, with the same sums."""
+    if cells.bins is None:
+        return cells
+    codes = [*(code for code, _ in cells.features.values()), cells.quadrant]
+    sizes = [*(len(values) for _, values in cells.features.values()), 6]
+    joint = joint_codes(codes, sizes, len(cells.n))
+    _, first, group = np.unique(joint, return_index=True, return_inverse=True)
+    size = len(first)
+    return cells._replace(
+        quadrant=cells.quadrant[first],
+        n=np.bincount(group, weights=cells.n, minlength=size).astype(np.int64),
+        w=np.bincount(group, weights=cells.w, minlength=size),
+        w2=np.bincount(group, weights=cells.w2, minlength=size),
+        bins=None,
+        n_bins=0,
+        features={name: (code[first], values) for name, (code, values) in cells.features.items()},
+        pairs=None if cells.pairs is None else _merged(cells.pairs, group, size),
+    )
+
+
 def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
-    """Return cells repeated once per group, and slices 2g (group g) and 2g + 1 (everyone else) of them."""
-    size, copies = len(cells.n), len(groups.groups)
-    copy = np.repeat(np.arange(copies), size)
-    index = 2 * copy + (np.tile(groups.member, copies) != copy)
-    pairs = cells.pairs
-    if pairs is not None:
-        shift = np.repeat(np.arange(copies) * size, len(pairs.left))
-        sides = [np.tile(side, copies) + shift for side in (pairs.left, pairs.right)]
-        pairs = Pairs(sides[0], sides[1], np.tile(pairs.moment, copies))
-    tiled = cells._replace(
-        quadrant=np.tile(cells.quadrant, copies),
-        n=np.tile(cells.n, copies),
-        w=np.tile(cells.w, copies),
-        w2=np.tile(cells.w2, copies),
-        bins=None if cells.bins is None else np.tile(cells.bins, copies),
+    """Return dense cells of the slices 2g (group g) and 2g + 1 (everyone else), and those slices.
+
+    Clusters are kept for cells without scores only.
+    """
+    size, bins = len(groups.groups), max(cells.n_bins, 1)
+    width = 6 * bins
+    key = cells.quadrant * bins + (0 if cells.bins is None else cells.bins)
+    place = groups.member * width + key
+    n, w, w2 = (
+        _halves(np.bincount(place, weights=amount, minlength=size * width).reshape(size, width))
+        for amount in (cells.n, cells.w, cells.w2)
+    )
+    dense = cells._replace(
+        quadrant=np.tile(np.arange(width) // bins, 2 * size),
+        n=n.astype(np.int64),
+        w=w,
+        w2=w2,
+        bins=None if cells.bins is None else np.tile(np.arange(width) % bins, 2 * size),
         features={},
-        pairs=pairs,
+        pairs=None if cells.pairs is None or cells.bins is not None else _rest_pairs(cells, groups),
     )
     names = tuple(group for group in groups.groups for _ in (0, 1))
-    return tiled, Partition(groups.features, names, index)
+    return dense, Partition(groups.features, names, np.repeat(np.arange(2 * size), width))
 
 
 def counts_of(cells: Cells, slices: Partition, amount: Codes | Floats) -> Counts:
@@ -138,7 +162,7 @@ def scores_of(cells: Cells, slices: Partition) -> ScoreCounts:
     place = slices.member * cells.n_bins + cells.bins
     sides = []
     for labels in ((TP, FN), (FP, TN)):
-        weight = np.where(np.isin(cells.quadrant, labels), cells.w, 0.0)
+        weight = np.where((cells.quadrant == labels[0]) | (cells.quadrant == labels[1]), cells.w, 0.0)
         sides.append(np.bincount(place, weights=weight, minlength=size * cells.n_bins).reshape(size, cells.n_bins))
     return ScoreCounts(*sides)
 
@@ -169,3 +193,37 @@ def _pairs(pairs: pa.Table | None) -> Pairs | None:
         return None
     sides = [pairs[side].to_numpy().astype(np.int64) for side in ("left", "right")]
     return Pairs(sides[0], sides[1], pairs["moment"].to_numpy())
+
+
+def _merged(pairs: Pairs, group: Codes, size: int) -> Pairs:
+    """Return the pairs of cells after each cell was merged into `group`."""
+    code, inverse = np.unique(group[pairs.left] * size + group[pairs.right], return_inverse=True)
+    moment = np.bincount(inverse, weights=pairs.moment, minlength=len(code))
+    return Pairs(code // size, code % size, moment)
+
+
+def _halves(own: Floats) -> Floats:
+    """Return each row and the sum of all other rows, in turn; no differences, so that an empty rest is exactly 0."""
+    nothing = np.zeros((1, own.shape[1]))
+    before = np.cumsum(np.concatenate([nothing, own[:-1]]), axis=0)
+    after = np.cumsum(np.concatenate([nothing, own[:0:-1]]), axis=0)[::-1]
+    return np.stack([own, before + after], axis=1).ravel()
+
+
+def _rest_pairs(cells: Cells, groups: Partition) -> Pairs | None:
+    """Return second moments within each group, within its rest, and across the two."""
+    if cells.pairs is None:
+        return None
+    size, pairs = len(groups.groups), cells.pairs
+    one, two = groups.member[pairs.left], groups.member[pairs.right]
+    block = cells.quadrant[pairs.left] * 6 + cells.quadrant[pairs.right]
+    inside = one == two
+    within = np.bincount(one[inside] * 36 + block[inside], weights=pairs.moment[inside], minlength=size * 36)
+    row = np.bincount(one * 36 + block, weights=pairs.moment, minlength=size * 36)
+    within, row = within.reshape(size, 6, 6), row.reshape(size, 6, 6)
+    column = row.transpose(0, 2, 1)
+    across = row - within
+    rest = row.sum(axis=0) - row - column + within
+    moment = np.stack([within, across, across.transpose(0, 2, 1), rest], axis=1)
+    group, first, second, left, right = np.indices((size, 2, 2, 6, 6)).reshape(5, -1)
+    return Pairs((2 * group + first) * 6 + left, (2 * group + second) * 6 + right, moment.ravel())

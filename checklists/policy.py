@@ -157,7 +157,7 @@ _KEYS: Keys = {
 
 
 def load_policy(path: str | Path) -> Policy:
-    """Read a policy from YAML.
+    r"""Read a policy from YAML.
 
     Parameters
     ----------
@@ -171,9 +171,13 @@ def load_policy(path: str | Path) -> Policy:
 
     Examples
     --------
-    >>> load_policy("missing.yaml")
-    Traceback (most recent call last):
-    audit.errors.InputError: missing.yaml does not exist; ...
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "policy.yaml")
+    ...     _ = file.write_text("schema: evenhanded/policy/1\nrequirements: [{id: a, metric: accuracy, min: 0.6}]\n")
+    ...     policy = load_policy(file)
+    >>> policy.requirements[0].min, policy.line("a")
+    (0.6, 2)
     """
     path = Path(path)
     document = read_yaml(path)

@@ -79,7 +79,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def parse_yaml(text: str, *, name: str) -> Document:
-    """Parse the text of one YAML document.
+    r"""Parse the text of one YAML document.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def parse_yaml(text: str, *, name: str) -> Document:
 
     Examples
     --------
-    >>> document = parse_yaml("level: 0.95\\nexpect:\\n  race: [A, NO]\\n", name="policy.yaml")
+    >>> document = parse_yaml("level: 0.95\nexpect:\n  race: [A, NO]\n", name="policy.yaml")
     >>> document.content, document.line(("expect", "race"))
     ({'level': 0.95, 'expect': {'race': ['A', 'NO']}}, 3)
     """
@@ -156,9 +156,8 @@ class _Reader:
             key = key_node.value
             if key in content:
                 first = self.lines[(*path, key)]
-                self.violations.append(
-                    f"{self.name}:{_line(key_node)}: {shown((*path, key))}: this key stands on line {first} already; keep one"
-                )
+                where = f"{self.name}:{_line(key_node)}: {shown((*path, key))}"
+                self.violations.append(f"{where}: this key stands on line {first} already; keep one")
                 continue
             self.lines[(*path, key)] = _line(key_node)
             content[key] = self.plain(value_node, (*path, key))
@@ -207,21 +206,20 @@ def _refuse_bombs(text: str, name: str) -> None:
     """Refuse aliases, anchors, tags, deep nesting and further documents before anything is built from them."""
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         fault = None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             fault = "anchors and aliases (& and *) are refused; write the value out, or put it in quotes"
-        elif getattr(event, "tag", None):
-            fault = f"the tag {event.tag!r} is refused; write a plain value, or put it in quotes"
+        elif tag := getattr(event, "tag", None):
+            fault = f"the tag {tag!r} is refused; write a plain value, or put it in quotes"
         elif depth > _MAX_DEPTH:
             fault = f"nested more than {_MAX_DEPTH} deep"
         elif documents > 1:
             fault = "expected one document; remove what follows ---"
         if fault:
-            raise InputError([f"{name}:{line}: {fault}"])
+            raise InputError([f"{name}:{_line(event)}: {fault}"])
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(node: yaml.Node | yaml.Event) -> int:
+    return node.start_mark.line + 1 if node.start_mark else 1

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AllowInfNan, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from audit.measurement import AT_KEYS
-from audit.values import canonical
 from audit.gaps import End
+from audit.measurement import AT_KEYS
 from audit.pairs import Compare
+from audit.values import canonical
 from checklists.comparisons import Comparison, comparison, value_range
 
 WindowChoice = Literal["latest", "each"]
@@ -26,6 +26,7 @@ def _group_value(value: object) -> str | None:
 
 GroupValue = Annotated[str | None, BeforeValidator(_group_value)]
 Text = Annotated[str, Strict(), Field(min_length=1, pattern=r"\S")]
+FeatureName = Annotated[str, Strict(), Field(min_length=1)]
 Identifier = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 MetricName = Annotated[str, Strict(), Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Level = Annotated[float, Strict(), Field(gt=0.5, lt=1.0)]
@@ -79,7 +80,7 @@ class Requirement:
     id: Identifier
     metric: MetricName
     at: Mapping[str, str | int | float] = field(default_factory=dict)
-    groups: tuple[Text, ...] = ()
+    groups: tuple[FeatureName, ...] = ()
     slice: Mapping[str, GroupValue] = field(default_factory=dict)
     compare: Compare = Field(default="value", validate_default=True, kw_only=True)
     against: Mapping[str, GroupValue] = Field(default_factory=dict, validate_default=True, kw_only=True)
@@ -175,4 +176,7 @@ def refuse(fault: object, message: str) -> None:
 
 
 def _compared(info: ValidationInfo) -> Comparison | None:
-    return comparison(info.data.get("metric", ""), info.data.get("compare", "value"))
+    """Return what is compared; None where the catalog does not know it, or metric or compare are at fault."""
+    if "metric" not in info.data or "compare" not in info.data:
+        return None
+    return comparison(info.data["metric"], info.data["compare"])

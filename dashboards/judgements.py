@@ -32,7 +32,7 @@ class JudgedRow:
     reason
         Why the verdict is what it is; "" where the numbers say it.
     rows_needed
-        Sentence that says how many rows would decide; "" where unknown.
+        How large n would have to become; "" where unknown.
     """
 
     id: str
@@ -130,7 +130,9 @@ def judged_gate(record: Mapping[str, Any], *, min_cell: int) -> JudgedGate:
             verdict=_verdict(record["verdict"]),
             rows=tuple(rows),
             not_auditable=tuple(_not_auditable(entry) for entry in record["not_auditable"]),
-            policy=tuple((key, _text(value)) for key, value in (record.get("policy") or {}).items() if value is not None),
+            policy=tuple(
+                (key, _text(value)) for key, value in (record.get("policy") or {}).items() if value is not None
+            ),
             stage=_text(record.get("stage")),
             level=record.get("level"),
             false_fail_level=record.get("false_fail_level"),
@@ -170,7 +172,9 @@ def _judged(row: Mapping[str, Any], min_cell: int) -> JudgedRow:
         limit=limit_text(metric, low=limit["min"], high=limit["max"]),
         measured=None if found is None else display_row(found, min_cell=min_cell),
         reason="" if small else _text(row["reason"], limit=400),
-        rows_needed="" if needed is None else f"about {needed:,} rows would decide it, if the estimate were true",
+        rows_needed=""
+        if needed is None
+        else f"n of about {needed:,} would decide it, with 80 % power if the estimate is true",
     )
 
 
@@ -184,7 +188,9 @@ def _verdict(text: str) -> Verdict:
 def _not_auditable(entry: Mapping[str, Any]) -> str:
     chosen: Sequence[tuple[str, str | None]] = sorted(entry["slice"].items())
     whom = ", ".join(f"{_text(name)} = {safe_label(value, target='text')}" for name, value in chosen)
-    return f"{whom}: {_text(entry['reason'], limit=240)} (owner: {_text(entry['owner'])}; until {_text(entry['expires'])})"
+    return (
+        f"{whom}: {_text(entry['reason'], limit=240)} (owner: {_text(entry['owner'])}; until {_text(entry['expires'])})"
+    )
 
 
 def _text(value: object, *, limit: int = 120) -> str:

@@ -4,7 +4,7 @@ import html
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from audit.measurement import Slice
 
@@ -17,12 +17,14 @@ EVERYONE_LABEL = "everyone"
 _KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners that Persian, Hindi and emoji are written with
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
-_MARKDOWN: Mapping[int, str] = MappingProxyType({ord(mark): "\\" + mark for mark in r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"""})
+_MARKDOWN: Mapping[int, str] = MappingProxyType(
+    {ord(mark): "\\" + mark for mark in r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"""}
+)
 _PLOTLY: Mapping[int, str] = MappingProxyType({ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"})
 
 
 def safe_label(text: str | None, *, target: Target, limit: int = 80) -> str:
-    """Return a name from data as one harmless line of text for a target.
+    r"""Return a name from data as one harmless line of text for a target.
 
     Controls, bidirectional overrides and other invisible characters become U+FFFD, so that a name that was tampered
     with looks so; line breaks and tabs become spaces; long names end in an ellipsis; then the target's own marks are
@@ -50,10 +52,13 @@ def safe_label(text: str | None, *, target: Target, limit: int = 80) -> str:
     >>> safe_label("<b>x</b>", target="html"), safe_label(None, target="html")
     ('&lt;b&gt;x&lt;/b&gt;', '(missing)')
     >>> safe_label("=cmd()", target="csv"), safe_label("a_b", target="markdown")
-    ("'=cmd()", 'a\\\\_b')
+    ("'=cmd()", 'a\\_b')
     """
     if limit < 2:
         msg = f"limit must be at least 2 characters; got {limit}"
+        raise ValueError(msg)
+    if target not in get_args(Target):
+        msg = f"unknown target {target!r}; expected one of {', '.join(get_args(Target))}"
         raise ValueError(msg)
     return _escaped(_readable(text, limit), target)
 
@@ -132,15 +137,12 @@ def _visible(mark: str) -> str:
 
 def _escaped(text: str, target: Target) -> str:
     match target:
-        case "text" | "terminal":
-            return text
         case "html" | "svg":
             return html.escape(text, quote=True)
         case "plotly":
             return text.translate(_PLOTLY)
         case "markdown":
             return text.translate(_MARKDOWN)
-        case "csv":
-            return "'" + text if text.lstrip().startswith(_FORMULA_STARTS) else text
-    msg = f"unknown target {target!r}; expected one of text, html, svg, plotly, markdown, csv, terminal"
-    raise ValueError(msg)
+        case "csv" if text.lstrip().startswith(_FORMULA_STARTS):
+            return "'" + text
+    return text

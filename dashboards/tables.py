@@ -63,7 +63,7 @@ def cell_text(row: Measurement) -> str:
 
     Examples
     --------
-    >>> cell_text(Measurement(metric="selection_rate", value=0.5, low=0.25, high=0.75, n=12, level=0.95, method="wilson"))
+    >>> cell_text(Measurement(metric="accuracy", value=0.5, low=0.25, high=0.75, n=12, level=0.95, method="wilson"))
     '50.0 % [25.0, 75.0], n = 12'
     >>> cell_text(Measurement(metric="precision", value=None, n=3, method="none", reason="no positive predictions"))
     'not enough data (n = 3): no positive predictions'
@@ -112,7 +112,7 @@ def number_text(value: float, *, unit: Unit, signed: bool = False) -> str:
 
     Examples
     --------
-    >>> number_text(0.448468, unit="share"), number_text(-0.0001, unit="points", signed=True), number_text(3696, unit="count")
+    >>> number_text(0.448468, unit="share"), number_text(-0.0001, unit="points"), number_text(3696, unit="count")
     ('44.8', '0.0', '3,696')
     """
     scaled, digits = {
@@ -152,8 +152,8 @@ def subject_text(row: Measurement) -> str:
 
     Examples
     --------
-    >>> subject_text(Measurement(metric="accuracy_difference", against={"kind": "groups", "features": ["sex"]}, value=0.1,
-    ...                          n=9, method="x"))
+    >>> against = {"kind": "groups", "features": ["sex"]}
+    >>> subject_text(Measurement(metric="accuracy_difference", against=against, value=0.1, n=9, method="x"))
     'Difference in accuracy between groups of sex'
     >>> subject_text(Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.1, n=9, method="x"))
     'Accuracy, sex = F'
@@ -281,9 +281,23 @@ def csv_text(rows: Iterable[Measurement]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
     for row in rows:
-        texts = (row.metric, slice_label(row.slice), canonical_json(dict(row.at)) if row.at else "", comparison_text(row))
+        texts = (
+            row.metric,
+            slice_label(row.slice),
+            canonical_json(dict(row.at)) if row.at else "",
+            comparison_text(row),
+        )
         writer.writerow(
-            [*map(_csv_cell, texts), row.value, row.low, row.high, row.n, row.level, row.method, _csv_cell(row.reason or "")]
+            [
+                *map(_csv_cell, texts),
+                row.value,
+                row.low,
+                row.high,
+                row.n,
+                row.level,
+                row.method,
+                _csv_cell(row.reason or ""),
+            ]
         )
     return stream.getvalue()
 

@@ -1,4 +1,4 @@
-"""Colours and marks: a palette that colour-blind readers can tell apart, and verdicts that never rest on colour alone."""
+"""Colours and marks: a palette for colour-blind readers too, and verdicts that never rest on colour alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ VERDICTS: Mapping[Verdict, VerdictStyle] = MappingProxyType(
     {
         "FAIL": VerdictStyle(words=WORDS["FAIL"], shape="✕", name="fail", colour=PALETTE["vermilion"]),
         "INVALID": VerdictStyle(words=WORDS["INVALID"], shape="▲", name="invalid", colour=PALETTE["purple"]),
-        "INSUFFICIENT": VerdictStyle(words=WORDS["INSUFFICIENT"], shape="◇", name="insufficient", colour=PALETTE["orange"]),
+        "INSUFFICIENT": VerdictStyle(
+            words=WORDS["INSUFFICIENT"], shape="◇", name="insufficient", colour=PALETTE["orange"]
+        ),
         "PASS": VerdictStyle(words=WORDS["PASS"], shape="✓", name="pass", colour=PALETTE["blue"]),
     }
 )

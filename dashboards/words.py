@@ -16,12 +16,12 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "prevalence": "Of the labelled rows, the share whose true label is {positive}.",
         "accuracy": "Of the labelled rows, the share whose prediction equals the true label.",
         "true_positive_rate": "Of the rows whose true label is {positive}, the share predicted {positive}.",
-        "false_positive_rate": "Of the rows whose true label is not {positive}, the share predicted {positive} all the same.",
+        "false_positive_rate": "Of the rows whose true label is not {positive}, the share predicted {positive}.",
         "true_negative_rate": "Of the rows whose true label is not {positive}, the share not predicted {positive}.",
         "false_negative_rate": "Of the rows whose true label is {positive}, the share not predicted {positive}.",
         "precision": "Of the labelled rows predicted {positive}, the share whose true label is {positive}.",
-        "false_discovery_rate": "Of the labelled rows predicted {positive}, the share whose true label is not {positive}.",
-        "false_omission_rate": "Of the labelled rows not predicted {positive}, the share whose true label is {positive}.",
+        "false_discovery_rate": "Of the labelled rows predicted {positive}, the share whose true label is another.",
+        "false_omission_rate": "Of the labelled rows not predicted {positive}, the share that truly is {positive}.",
         "negative_predictive_value": "Of the labelled rows not predicted {positive}, the share whose true label is not "
         "{positive}.",
         "balanced_accuracy": "The mean of the true positive rate and the true negative rate.",
@@ -29,8 +29,8 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "matthews_corrcoef": "The correlation of true and predicted labels: 1 is perfect, 0 no better than chance.",
         "positive_likelihood_ratio": "True positive rate divided by false positive rate.",
         "negative_likelihood_ratio": "False negative rate divided by true negative rate.",
-        "roc_auc": "How often a row whose true label is {positive} has a higher score than one whose label is not (0.5 is "
-        "chance).",
+        "roc_auc": "How often a row whose true label is {positive} has a higher score than one whose label is not "
+        "(0.5 is chance).",
         "demographic_parity": "The selection rate.",
         "equal_opportunity": "The true positive rate.",
         "equalized_odds": "The true positive rate or the false positive rate, whichever differs more.",
@@ -134,7 +134,7 @@ def metric_sentence(metric: str, positive: str | None) -> str:
     Examples
     --------
     >>> metric_sentence("false_positive_rate", "1")
-    'Of the rows whose true label is not “1”, the share predicted “1” all the same.'
+    'Of the rows whose true label is not “1”, the share predicted “1”.'
     >>> metric_sentence("selection_rate", None), metric_sentence("my_own_metric", None)
     ('Of all rows, the share predicted positive.', '')
     """

@@ -78,6 +78,8 @@ def _shape_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) ->
     ]
     repeated = sorted({str(name) for name in names if names.count(name) > 1})
     violations += [f"column {name!r} occurs more than once: rename one" for name in repeated]
+    nameless = [name for name in names if not isinstance(name, str)]
+    violations += [f"column names must be text; came {name!r}: rename the column" for name in nameless]
     last = max((int(rows.max()) for rows in (split.train, split.valid, split.test) if len(rows)), default=-1)
     if last >= len(frame):
         violations.append(f"the split names row {last}, counted from 0, but the data has {len(frame)} rows")

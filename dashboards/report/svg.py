@@ -1,9 +1,10 @@
-"""The forest plot as an inline picture: a point and an interval per group, drawn by matplotlib, the same bytes each time."""
+"""The forest plot as an inline picture: a point and an interval per group, by matplotlib, the same bytes each time."""
 
 import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ INK, MUTED, GRID = "#1a1a1a", "#5f5f5f", "#d9d9d9"
 LONGEST = 30
 """Most groups in one picture; the table beside it holds them all."""
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable, readable aloud
     "svg.hashsalt": "evenhanded",
     "font.family": "sans-serif",
@@ -29,7 +30,7 @@ _SETTINGS = {
     "font.size": 9.0,
     "path.simplify": False,
 }
-_WIDTH, _ROW, _MARGIN = 5.0, 0.27, 0.46  # inches
+_WIDTH, _ROW, _MARGIN = 4.4, 0.27, 0.46  # inches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def forest_svg(forest: Forest) -> str:
 def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
     height = figure.get_figheight()
     bottom = 0.36 / height
-    axes = figure.add_axes((0.30, bottom, 0.52, 1 - bottom - 0.06 / height))
+    axes = figure.add_axes((0.33, bottom, 0.46, 1 - bottom - 0.06 / height))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
     axes.patch.set_visible(False)
@@ -111,7 +112,7 @@ def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
     unit = unit_of(rows[0].metric)
     if unit == "share":
         axes.set_xlim(0.0, 1.0)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
     else:
         ends = [end for row in rows for end in (row.low, row.value, row.high) if end is not None] or [0.0, 1.0]
         axes.set_xlim(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
@@ -121,16 +122,13 @@ def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
 
 
 def _draw(axes: Axes, place: int, row: Measurement, forest: Forest) -> None:
-    name = group_label(row.slice, limit=22)
-    axes.text(-0.02, place, safe_label(name, target="text", limit=28), transform=axes.get_yaxis_transform(),
-              ha="right", va="center", color=INK, parse_math=False)  # fmt: skip
+    _write(axes, place, group_label(row.slice, limit=22), at=-0.02, ha="right", color=INK)
     if row.slice in forest.hidden:
-        _remark(axes, place, "hidden, see the table")
+        _write(axes, place, "hidden", at=0.02, ha="left", color=MUTED, style="italic")
         return
-    axes.text(1.02, place, f"n = {row.n:,}", transform=axes.get_yaxis_transform(), ha="left", va="center", color=MUTED,
-              parse_math=False)  # fmt: skip
+    _write(axes, place, f"n = {row.n:,}", at=1.02, ha="left", color=MUTED)
     if row.value is None:
-        _remark(axes, place, value_text(row))
+        _write(axes, place, value_text(row), at=0.02, ha="left", color=MUTED, style="italic")
         return
     left, right = axes.get_xlim()
     if row.level is not None and (row.low is not None or row.high is not None):
@@ -139,9 +137,9 @@ def _draw(axes: Axes, place: int, row: Measurement, forest: Forest) -> None:
     axes.plot([row.value], [place], marker="o", markersize=5.5, color=POINT, linestyle="none", zorder=3, clip_on=False)
 
 
-def _remark(axes: Axes, place: int, text: str) -> None:
-    axes.text(0.02, place, text, transform=axes.get_yaxis_transform(), ha="left", va="center", color=MUTED, style="italic",
-              parse_math=False)  # fmt: skip
+def _write(axes: Axes, place: int, text: str, *, at: float, **look: str) -> None:
+    """Write plain text beside a row: a dollar sign in a name begins no formula."""
+    axes.text(at, place, text, transform=axes.get_yaxis_transform(), va="center", parse_math=False, **look)
 
 
 def _inline(document: str, forest: Forest) -> str:
@@ -153,9 +151,9 @@ def _inline(document: str, forest: Forest) -> str:
     inner = re.sub(r"<[^>]+>", lambda tag: _with_prefix(tag.group(), forest.identifier + "-"), inner)
     title = safe_label(forest.title, target="svg", limit=200)
     view = box.group(1) if box else "0 0 360 100"
-    return f'<svg class="forest" role="img" aria-label="{title}" viewBox="{view}">\n<title>{title}</title>{inner.rstrip()}'
-
-
+    return (
+        f'<svg class="forest" role="img" aria-label="{title}" viewBox="{view}">\n<title>{title}</title>{inner.rstrip()}'
+    )
 
 
 def _with_prefix(tag: str, prefix: str) -> str:

@@ -13,6 +13,7 @@ from trainer import training
 from trainer.columns import Columns
 from trainer.learner import Learner
 from trainer.models import MLPSettings
+from trainer.sampler import epoch_order
 from trainer.splits import split_given, split_groups, split_rows
 from trainer.table import Table
 
@@ -143,19 +144,24 @@ def test_an_epoch_without_any_finite_step_stops_training(table, monkeypatch):
 
 
 def test_every_train_row_is_seen_once_per_epoch_and_no_other(table, monkeypatch):
-    seen = []
+    seen, seeds = [], []
     plain_loss = training.batch_loss
 
     def watched(model, data, *, rows):
         seen.append(rows.clone())
+        seeds.append(torch.initial_seed())
         return plain_loss(model, data, rows=rows)
 
     monkeypatch.setattr(training, "batch_loss", watched)
     fitted(table)
     steps = len(seen) // 2
-    for epoch in (seen[:steps], seen[steps:]):
-        assert sorted(torch.cat(epoch).tolist()) == table.split.train.tolist()
-    assert torch.cat(seen[:steps]).tolist() != torch.cat(seen[steps:]).tolist()
+    train = torch.tensor(table.split.train)
+    for epoch, rows in enumerate((seen[:steps], seen[steps:])):
+        order = epoch_order(len(train), seed=1, epoch=epoch, device=torch.device("cpu"))
+        assert torch.equal(torch.cat(rows), train[order])
+        assert sorted(torch.cat(rows).tolist()) == table.split.train.tolist()
+        assert [len(batch) for batch in rows[:-1]] == [64] * (steps - 1)
+    assert set(seeds[:steps]).isdisjoint(seeds[steps:]), "each epoch draws other dropout masks"
 
 
 def test_a_batch_larger_than_the_data_is_one_step(table):

@@ -137,6 +137,8 @@ def test_rows_outside_the_split_need_no_label():
 
 
 def test_other_frames_and_names_in_one_text_are_refused(columns):
+    with pytest.raises(InputError, match="column names must be text; came 0: rename"):
+        Table.from_frame(pd.DataFrame({0: range(4), "y": [0, 1] * 2}), columns=Columns(y="y"), split=split_rows(4))
     with pytest.raises(TypeError, match="must be a pandas DataFrame; came dict"):
         Table.from_frame({"x": [1]}, columns=columns, split=split_rows(10))
     with pytest.raises(InputError, match=r"came the text 'sex': pass \['sex'\]"):

@@ -1,76 +1,21 @@
-"""What stands in a report below its summary: groups, gaps, intersections, method, provenance, as records of text."""
+"""The groups in a report: a picture per metric and feature, values, differences, largest gaps, intersections."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
-from typing import Any
 
-from audit.measurement import Measurement, Slice, canonical_json
+from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.labels import features_label, group_label, safe_label
-from dashboards.report.section import Section
+from dashboards.labels import MISSING, features_label, group_label
+from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table
 from dashboards.report.svg import Forest, forest_svg
-from dashboards.tables import (
-    DisplayRow,
-    comparison_text,
-    display_row,
-    hidden_text,
-    is_plain,
-    plain_rows,
-    suppressed,
-    value_text,
-)
+from dashboards.tables import comparison_text, is_plain, plain_rows, suppressed, value_text
 from dashboards.words import base_metric, direction_sentence, metric_sentence, metric_title
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "precision", "accuracy")
 """What a stakeholder's page shows of a classifier; every other number stands in the JSON."""
 
 LONGEST_TABLE = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRow:
-    """A row of a table: its heading and its cells."""
-
-    head: str
-    cells: tuple[DisplayRow | str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table as text: caption, headings of columns, rows, and a note below."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[TableRow, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A picture with what it says and what its metric means."""
-
-    svg: str
-    title: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupSection:
-    """The groups of one combination of features: pictures (single features only) and tables."""
-
-    title: str
-    pictures: tuple[Picture, ...]
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtraSection:
-    """A `Section` as text."""
-
-    title: str
-    paragraphs: tuple[str, ...]
-    table: Table | None
 
 
 def headline_metrics(result: Result) -> tuple[str, ...]:
@@ -88,7 +33,9 @@ def headline_metrics(result: Result) -> tuple[str, ...]:
 
 def combinations_of(result: Result) -> tuple[tuple[str, ...], ...]:
     """Return the combinations of features that the result has groups of: single features first."""
-    found = dict.fromkeys(tuple(name for name, _ in row.slice) for row in result.measurements if is_plain(row) and row.slice)
+    found = dict.fromkeys(
+        tuple(name for name, _ in row.slice) for row in result.measurements if is_plain(row) and row.slice
+    )
     return tuple(sorted(found, key=len))
 
 
@@ -130,55 +77,45 @@ def intersection_sections(result: Result, *, min_cell: int) -> tuple[GroupSectio
 
 
 def gap_table(result: Result, *, min_cell: int) -> Table | None:
-    """Return the largest gap between groups per metric and combination of features; None where there is none."""
-    metrics = headline_metrics(result)
-    rows = [
-        row
-        for row in result.measurements
-        if _kind(row) == "groups" and not row.slice and base_metric(row.metric)[0] in metrics
-    ]
+    """Return the largest gap between groups per metric and combination of features; None where there is none.
+
+    Differences, and the ratio of selection rates. A gap that rests on a group whose numbers are hidden is left out, and
+    the note says so.
+    """
+    wanted = {*(f"{name}_difference" for name in headline_metrics(result)), "selection_rate_ratio"}
+    rows = [row for row in result.measurements if _kind(row) == "groups" and not row.slice and row.metric in wanted]
     rows.sort(key=lambda row: len((row.against or {})["features"]))
     if not rows:
         return None
-    return _numbers_table("Largest gap between any two groups", rows, min_cell)
+    hidden = {
+        names: hidden_groups(result, names, min_cell=min_cell) for names in dict.fromkeys(map(_features_of, rows))
+    }
+    shown = [row for row in rows if not _names_hidden(row, hidden[_features_of(row)], min_cell)]
+    table = numbers_table("Largest gap between any two groups", shown, min_cell)
+    left_out = [row for row in rows if row not in shown]
+    if not left_out:
+        return table
+    whom = "; ".join(dict.fromkeys(map(comparison_text, left_out)))
+    why = f"as one of the two groups is hidden (n < {min_cell}, or protecting such a group)"
+    return replace(table, note=f"Not shown: {_counted(len(left_out), 'gap')} between {whom}, {why}.")
 
 
-def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
-    """Return a section as text, its measurements as a table."""
-    table = _numbers_table(section.title, section.measurements, min_cell) if section.measurements else None
-    paragraphs = tuple(
-        safe_label(part, target="text", limit=4000) for part in section.text.split("\n\n") if part.strip()
-    )
-    return ExtraSection(title=safe_label(section.title, target="text", limit=160), paragraphs=paragraphs, table=table)
+def _features_of(row: Measurement) -> tuple[str, ...]:
+    return tuple((row.against or {})["features"])
 
 
-def alarm_table(result: Result) -> Table | None:
-    """Return the alarms that are raised; None where there are none."""
-    if not result.alarms:
-        return None
-    by_key = {row.key(): row for row in result.measurements}
-    rows = []
-    for alarm in result.alarms:
-        found = by_key.get(alarm.key)
-        name = safe_label(alarm.key, target="text", limit=160) if found is None else display_row(found).name
-        rows.append(TableRow(head=name, cells=(f"{alarm.e_value:.4g}", f"{alarm.limit:.4g}", f"{alarm.since:%Y-%m-%d}")))
-    return Table(caption="Alarms that are raised", head=("Alarm", "Evidence e", "Rings at", "Since"), rows=tuple(rows))
+def _names_hidden(row: Measurement, hidden: frozenset[Slice], min_cell: int) -> bool:
+    """Whether a gap rests on a small n, or its reason names a hidden group (at worst too often, never too seldom)."""
+    features, reason = _features_of(row), row.reason or ""
+    names = {
+        " & ".join(MISSING if value is None else value for value in _in_order(group, features)) for group in hidden
+    }
+    return row.n < min_cell or any(name in reason for name in names)
 
 
-def provenance_table(result: Result) -> Table:
-    """Return digests, versions and settings, as recorded."""
-    source = result.provenance
-    facts: dict[str, Any] = {"result, SHA-256": result.digest(), "tally, SHA-256": source.tally, "seed": source.seed}
-    facts |= {f"file {name}, SHA-256": digest for name, digest in sorted(source.data.items())}
-    facts |= {f"{name}, version": version for name, version in sorted(source.versions.items())}
-    facts |= {f"{name} (given)": value for name, value in sorted(source.given.items())}
-    facts |= {f"{name} (default)": value for name, value in sorted(source.defaulted.items())}
-    rows = [
-        TableRow(head=safe_label(name, target="text", limit=120), cells=(_fact(value),))
-        for name, value in facts.items()
-        if value is not None or name.endswith(("(given)", "(default)"))
-    ]
-    return Table(caption="Where these numbers come from", head=("What", "Recorded"), rows=tuple(rows))
+def _in_order(group: Slice, features: Sequence[str]) -> list[str | None]:
+    values = dict(group)
+    return [values[name] for name in features]
 
 
 def _feature_section(result: Result, feature: str, min_cell: int, identifiers: Sequence[str]) -> GroupSection:
@@ -195,7 +132,10 @@ def _feature_section(result: Result, feature: str, min_cell: int, identifiers: S
                 identifier=identifier, title=title, rows=shown, everyone=everyone.get(metric), hidden=hidden
             )
             pictures.append(_picture(forest, positive_label(result)))
-    tables = [_values_table(rows, (feature,), metrics, hidden, min_cell), *_comparisons(result, feature, hidden, min_cell)]
+    tables = [
+        _values_table(rows, (feature,), metrics, hidden, min_cell),
+        *_comparisons(result, feature, hidden, min_cell),
+    ]
     return GroupSection(title=_capital(features_label((feature,))), pictures=tuple(pictures), tables=tuple(tables))
 
 
@@ -208,17 +148,23 @@ def _picture(forest: Forest, positive: str | None) -> Picture:
 
 
 def _values_table(
-    rows: Sequence[Measurement], features: tuple[str, ...], metrics: Sequence[str], hidden: frozenset[Slice], min_cell: int
+    rows: Sequence[Measurement],
+    features: tuple[str, ...],
+    metrics: Sequence[str],
+    hidden: frozenset[Slice],
+    min_cell: int,
 ) -> Table:
     single = len(features) == 1
     groups = list(dict.fromkeys(row.slice for row in rows))
     if not single:
         groups = _least_first([row for row in rows if row.slice not in hidden], metrics)
-    body = _matrix(rows, groups[:LONGEST_TABLE], ("count", *metrics), hidden, min_cell)
+    body = matrix(rows, groups[:LONGEST_TABLE], ("count", *metrics), hidden, min_cell)
     notes = []
     if not single and hidden:
         names = "; ".join(sorted(group_label(group, limit=40) for group in hidden)[:LONGEST_TABLE])
-        notes.append(f"{_counted(len(hidden), 'group')} hidden, small (n < {min_cell}) or protecting a small one: {names}.")
+        notes.append(
+            f"{_counted(len(hidden), 'group')} hidden, small (n < {min_cell}) or protecting a small one: {names}."
+        )
     if len(groups) > LONGEST_TABLE:
         notes.append(f"{len(groups) - LONGEST_TABLE} more groups stand in the JSON.")
     whom = features_label(features)
@@ -238,49 +184,14 @@ def _comparisons(result: Result, feature: str, hidden: frozenset[Slice], min_cel
                 found.setdefault(comparison_text(row), []).append(row)
     tables = []
     for other, rows in found.items():
-        names = list(dict.fromkeys(row.metric for row in rows))
+        present = {row.metric for row in rows}
+        names = [f"{name}_difference" for name in metrics if f"{name}_difference" in present]
         groups = list(dict.fromkeys(row.slice for row in rows))
-        body = _matrix(rows, groups, names, hidden, min_cell)
+        body = matrix(rows, groups, names, hidden, min_cell)
         head = (_capital(features_label((feature,))), *(metric_title(base_metric(name)[0]) for name in names))
-        caption = f"Differences: each group of {features_label((feature,))} minus {other}, in points where shares are compared"
+        caption = f"Differences: each group of {features_label((feature,))} minus {other}, shares in points"
         tables.append(Table(caption=caption, head=head, rows=body))
     return tables
-
-
-def _matrix(
-    rows: Sequence[Measurement],
-    groups: Sequence[Slice],
-    metrics: Sequence[str],
-    hidden: frozenset[Slice],
-    min_cell: int,
-) -> tuple[TableRow, ...]:
-    by_key = {(row.slice, row.metric): row for row in rows}
-    small = {row.slice for row in rows if row.n < min_cell}
-    body = []
-    for group in groups:
-        cells: list[DisplayRow | str] = []
-        for metric in metrics:
-            row = by_key.get((group, metric))
-            if group in hidden:
-                cells.append(hidden_text(min_cell, small=group in small))
-            elif row is None:
-                cells.append("not measured")
-            else:
-                cells.append(f"{row.n:,}" if metric == "count" else display_row(row, min_cell=min_cell))
-        body.append(TableRow(head=group_label(group), cells=tuple(cells)))
-    return tuple(body)
-
-
-def _numbers_table(caption: str, rows: Iterable[Measurement], min_cell: int) -> Table:
-    body = []
-    for row in rows:
-        shown = display_row(row, min_cell=min_cell)
-        body.append(TableRow(head=shown.name, cells=(shown.value, shown.interval, shown.n, shown.note)))
-    return Table(
-        caption=safe_label(caption, target="text", limit=160),
-        head=("What", "Value", "Interval", "n", "Note"),
-        rows=tuple(body),
-    )
 
 
 def _order_metric(metrics: Sequence[str]) -> str:
@@ -297,11 +208,6 @@ def _least_first(rows: Sequence[Measurement], metrics: Sequence[str]) -> list[Sl
 
 def _kind(row: Measurement) -> str | None:
     return None if row.against is None else str(row.against["kind"])
-
-
-def _fact(value: object) -> str:
-    text = value if isinstance(value, str) else canonical_json(value)
-    return safe_label(text, target="text", limit=1200)
 
 
 def _counted(number: int, noun: str) -> str:

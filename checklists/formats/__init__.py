@@ -1,0 +1,5 @@
+"""Gates in the forms that other tools read."""
+
+from checklists.formats.junit import junit
+
+__all__ = ["junit"]

@@ -1,0 +1,182 @@
+"""The gate: what a policy requires, held against what was measured."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from audit.errors import EvidenceError, InputError
+from audit.measurement import canonical_json
+from audit.result import Result
+from audit.tally import Tally
+from checklists.comparisons import comparison
+from checklists.gate_result import GateError, GateResult, Judgement
+from checklists.judging import Case, Finding, judge_tally
+from checklists.policy import Policy, load_policy
+from checklists.requirement import Requirement, Stage
+from checklists.stored_rows import judge_rows, matching
+from checklists.verdict import PRECEDENCE
+
+__all__ = ["GateError", "GateResult", "Judgement", "judge"]
+
+
+class _Evidence(NamedTuple):
+    """What is judged and on which day."""
+
+    policy: Policy
+    results: tuple[Result, ...]
+    baseline: Result | None
+    today: date
+
+
+def judge(
+    result: Result | Sequence[Result],
+    policy: Policy | str | Path,
+    *,
+    stage: str | None = None,
+    baseline: Result | None = None,
+    today: date | None = None,
+) -> GateResult:
+    """Hold one or more results against a policy.
+
+    A result with a tally is rolled up anew for the groups and the level of each requirement; one without is judged by
+    the rows that it holds. Where several results can answer, the worst verdict counts.
+
+    Parameters
+    ----------
+    result
+        What was measured.
+    policy
+        A policy, or the path of its YAML file.
+    stage
+        Stage of a rollout: requirements that name other stages only are left out. None = all are judged.
+    baseline
+        An earlier result, for requirements that compare with it.
+    today
+        The day on which entries of `not_auditable` are looked at; None = today, UTC.
+
+    Returns
+    -------
+    GateResult
+        PASS: every comparison lies within its limits, for every expected group. FAIL: one with enough rows lies wholly
+        beyond. INSUFFICIENT: something is not shown. INVALID: the evidence is missing or broken, or nothing applies.
+
+    Raises
+    ------
+    InputError
+        If the policy cannot be read, or there is no such stage.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from audit.predictions import PredictionLog
+    >>> from audit.run import run_audit
+    >>> frame = pd.DataFrame({"label": [1, 1, 0, 0] * 100, "flagged": [1, 0, 0, 0] * 100, "sex": ["F", "M"] * 200})
+    >>> log = PredictionLog.from_frame(frame, y_true="label", y_pred="flagged", sensitive_features=["sex"])
+    >>> accurate = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> even = Requirement(id="even", metric="true_positive_rate", compare="difference", groups=("sex",), max=0.1)
+    >>> gate = judge(run_audit(log), Policy(schema="evenhanded/policy/1", requirements=(accurate, even)))
+    >>> [judgement.verdict for judgement in gate.judgements], gate.exit_code
+    (['PASS', 'FAIL'], 1)
+    """
+    known = get_args(Stage)
+    if stage is not None and stage not in known:
+        msg = f"unknown stage {stage!r}; expected one of {', '.join(known)}"
+        raise InputError([msg])
+    evidence = _Evidence(
+        policy if isinstance(policy, Policy) else load_policy(policy),
+        (result,) if isinstance(result, Result) else tuple(result),
+        baseline,
+        today or datetime.now(UTC).date(),
+    )
+    asked = [
+        needed
+        for needed in evidence.policy.requirements
+        if stage is None or not needed.stages or stage in needed.stages
+    ]
+    broken = _broken(evidence)
+    findings = [Finding("INVALID", reason=broken) if broken else _finding(needed, evidence) for needed in asked]
+    return GateResult(
+        judgements=tuple(_judgement(needed, found) for needed, found in zip(asked, findings, strict=True)),
+        policy=evidence.policy,
+        result=_digest(evidence.results),
+        stage=stage,
+        false_fail_level=_false_fail_level(asked, findings, evidence.policy),
+    )
+
+
+def _finding(needed: Requirement, evidence: _Evidence) -> Finding:
+    """Return the worst finding among the results that can answer; what goes wrong on the way is INVALID."""
+    try:
+        found = [_judged(needed, result, evidence) for result in _answering(needed, evidence.results)]
+    except (EvidenceError, ValueError, LookupError, ArithmeticError, TypeError) as error:
+        return Finding("INVALID", reason=f"error while judging: {error}")
+    worst = min(found, key=lambda finding: PRECEDENCE.index(finding.verdict))
+    return worst._replace(compared=sum(finding.compared for finding in found))
+
+
+def _answering(needed: Requirement, results: tuple[Result, ...]) -> tuple[Result, ...]:
+    """Return the results that can answer; the first where none can, so that it says what is missing."""
+    features = set(needed.groups) | set(needed.slice)
+    able = [
+        result
+        for result in results
+        if ((tally := _tally(needed, result)) is not None and features <= set(tally.features))
+        or (tally is None and matching(needed, result))
+    ]
+    return tuple(able) or results[:1]
+
+
+def _judged(needed: Requirement, result: Result, evidence: _Evidence) -> Finding:
+    tally, compared = _tally(needed, result), comparison(needed.metric, needed.compare)
+    if tally is None or compared is None:
+        return judge_rows(needed, evidence.policy, result)
+    earlier = None if evidence.baseline is None else evidence.baseline.tally
+    return judge_tally(Case(needed, evidence.policy, compared, tally, earlier), today=evidence.today)
+
+
+def _tally(needed: Requirement, result: Result) -> Tally | None:
+    """Return the counts that a requirement can be rolled up from: one of the catalog, at no point, over no windows."""
+    tally = result.tally
+    if tally is None or needed.at or comparison(needed.metric, needed.compare) is None:
+        return None
+    windowed = tally.cells["window_start"].null_count < tally.cells.num_rows
+    return None if windowed else tally
+
+
+def _broken(evidence: _Evidence) -> str | None:
+    """Return why none of the evidence can be trusted; None where nothing speaks against it."""
+    if not evidence.results:
+        return "there is no result to judge"
+    named = [*(("the result", result) for result in evidence.results), ("the baseline", evidence.baseline)]
+    for name, result in named:
+        if result is not None and result.tally is not None and result.tally.digest() != result.provenance.tally:
+            return f"the counts of {name} are not those that it was made from (digests differ); run the audit again"
+    if evidence.baseline is not None and evidence.baseline.tally is None:
+        return "the baseline has no tally; pass a saved run (its folder), not its result.json alone"
+    return None
+
+
+def _judgement(needed: Requirement, found: Finding) -> Judgement:
+    return Judgement(
+        requirement=needed,
+        verdict=found.verdict,
+        measurement=found.measurement,
+        reason=found.reason,
+        rows_needed=found.rows_needed,
+    )
+
+
+def _digest(results: tuple[Result, ...]) -> str | None:
+    digests = [result.digest() for result in results]
+    if len(digests) > 1:
+        return hashlib.sha256(canonical_json(digests).encode()).hexdigest()
+    return digests[0] if digests else None
+
+
+def _false_fail_level(asked: Sequence[Requirement], findings: Sequence[Finding], policy: Policy) -> float:
+    errors = [
+        (1 - (needed.level or policy.level)) * found.compared for needed, found in zip(asked, findings, strict=True)
+    ]
+    return round(min(sum(errors), 1.0), 12)

@@ -1,0 +1,208 @@
+"""The verdict on one requirement, from a tally rolled up anew for the groups and the level that the policy names."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import NamedTuple
+
+from audit.gaps import End, extreme, group_label, group_values
+from audit.measurement import Measurement
+from audit.rollup import GroupValues
+from audit.tally import Tally
+from checklists.comparisons import Comparison
+from checklists.groups import Excuses, Whom, excuses, whom
+from checklists.planning import rows_needed
+from checklists.policy import Policy
+from checklists.requirement import Requirement
+from checklists.verdict import Verdict
+
+_LISTED = 8
+
+
+class Finding(NamedTuple):
+    """A verdict and what it rests on; `compared` counts the rows that could have failed on their own."""
+
+    verdict: Verdict
+    measurement: Measurement | None = None
+    reason: str | None = None
+    rows_needed: int | None = None
+    compared: int = 1
+
+
+class Case(NamedTuple):
+    """One requirement before one tally."""
+
+    requirement: Requirement
+    policy: Policy
+    compared: Comparison
+    tally: Tally
+    baseline: Tally | None
+
+    @property
+    def level(self) -> float:
+        """Confidence level that decides."""
+        return self.requirement.level or self.policy.level
+
+    @property
+    def min_n(self) -> int:
+        """Smallest denominator that is judged."""
+        return self.requirement.min_n or self.policy.min_n
+
+
+def judge_tally(case: Case, *, today: date) -> Finding:
+    """Return the verdict on a requirement.
+
+    FAIL if a comparison between groups with at least `min_n` rows lies wholly beyond a limit; else INSUFFICIENT if any
+    expected group that is not excused is too small, undefined or undecided; else PASS. Only expected groups count.
+
+    Raises
+    ------
+    EvidenceError, ValueError
+        If the tally cannot answer.
+    """
+    concerned = whom(case.requirement, case.policy, case.tally)
+    if concerned.absent:
+        return Finding("INVALID", reason=f"expected, and absent from the data: {_listed(concerned.absent)}")
+    if case.compared.compare == "baseline" and case.baseline is None:
+        return Finding("INSUFFICIENT", reason="there is no earlier run to compare with; pass one with --baseline RUN")
+    unmet = _unmet(case, concerned)
+    excused = excuses(case.policy, concerned.features, concerned.expected, today=today)
+    judged = tuple(group for group in concerned.expected if group not in unmet)
+    rows = () if concerned.reference in unmet else _rows(case, concerned, judged)
+    failing = [row for end, row in rows if beyond(row, case.requirement, end)]
+    if failing:
+        return Finding("FAIL", failing[0], failing[0].reason)
+    blocking = {
+        group: why for group, why in unmet.items() if group not in excused.groups or group == concerned.reference
+    }
+    if blocking:
+        texts = [f"{group_label(group)}: {why}" for group, why in blocking.items()]
+        return Finding("INSUFFICIENT", rows[0][1] if rows else None, _joined(_listed(texts), *excused.expired))
+    return _without_excused(case, concerned, judged, excused, rows)
+
+
+def beyond(row: Measurement, requirement: Requirement, end: End) -> bool:
+    """Return whether a row lies wholly beyond the limit at an end."""
+    if end == "max":
+        return requirement.max is not None and row.low is not None and row.low > requirement.max
+    return requirement.min is not None and row.high is not None and row.high < requirement.min
+
+
+def within(row: Measurement, requirement: Requirement, end: End) -> bool:
+    """Return whether a row lies wholly within the limit at an end; a bound equal to the limit does."""
+    if row.value is None:
+        return False
+    if end == "max":
+        return requirement.max is None or (row.high is not None and row.high <= requirement.max)
+    return requirement.min is None or (row.low is not None and row.low >= requirement.min)
+
+
+def ends(requirement: Requirement) -> tuple[End, ...]:
+    """Return the ends at which a requirement has a limit."""
+    given: dict[End, float | None] = {"max": requirement.max, "min": requirement.min}
+    return tuple(end for end, limit in given.items() if limit is not None)
+
+
+def undecided(row: Measurement, requirement: Requirement, end: End, *, compared: int = 1) -> Finding:
+    """Return the finding on a row whose interval holds the limit, or has no bound on that side."""
+    limit = requirement.max if end == "max" else requirement.min
+    if row.value is None or limit is None:
+        return Finding("INSUFFICIENT", row, row.reason, compared=compared)
+    bound = row.high if end == "max" else row.low
+    if bound is None:
+        return Finding("INSUFFICIENT", row, f"no bound towards the limit: {row.reason}", compared=compared)
+    why = f"the interval holds the limit {limit:g}" + (f" ({row.reason})" if row.reason else "")
+    needed = rows_needed(row, limit=limit, end=end)
+    if needed is None:
+        return Finding("INSUFFICIENT", row, why, compared=compared)
+    more = f"if the estimate were true, n = {needed.rows:,} would show {needed.verdict} with 80 % power"
+    return Finding("INSUFFICIENT", row, f"{why}; {more}", needed.rows, compared)
+
+
+def _without_excused(
+    case: Case,
+    concerned: Whom,
+    judged: tuple[GroupValues, ...],
+    excused: Excuses,
+    rows: Iterable[tuple[End, Measurement]],
+) -> Finding:
+    kept = tuple(group for group in judged if group not in excused.groups)
+    if kept != judged:
+        rows = _rows(case, concerned, kept)
+    rows = tuple(rows)
+    if not rows:
+        few = "every group is excused" if not kept else "a gap needs two groups; fewer can be judged"
+        return Finding("INSUFFICIENT", reason=_joined(few, *excused.expired))
+    for end, row in rows:
+        if not within(row, case.requirement, end):
+            found = undecided(row, case.requirement, end)
+            return found._replace(reason=_joined(found.reason or "", *excused.expired))
+    left_out = [f"{group_label(group)} (excused: {entry.reason})" for group, entry in excused.groups.items()]
+    left_out += [f"{group_label(group)} (not in expect)" for group in concerned.unexpected]
+    caveat = f"not judged: {_listed(left_out)}" if left_out else ""
+    return Finding("PASS", rows[0][1], _joined(caveat, *excused.expired) or None)
+
+
+def _rows(case: Case, concerned: Whom, groups: tuple[GroupValues, ...]) -> tuple[tuple[End, Measurement], ...]:
+    """Return the most extreme comparison among groups at each end that has a limit; none where there is none."""
+    others = tuple(group for group in groups if group != concerned.reference)
+    if not others or (case.compared.is_gap and concerned.reference is None and len(others) < 2):
+        return ()
+    return tuple(
+        (
+            end,
+            extreme(
+                case.tally,
+                case.compared.metric,
+                features=concerned.features,
+                compare=case.compared.compare,
+                end=end,
+                level=case.level,
+                among=others if concerned.features else None,
+                reference=concerned.reference,
+                baseline=case.baseline if case.compared.compare == "baseline" else None,
+            ),
+        )
+        for end in ends(case.requirement)
+    )
+
+
+def _unmet(case: Case, concerned: Whom) -> dict[GroupValues, str]:
+    """Return the groups that cannot be judged, and why."""
+    groups = list(concerned.expected)
+    if concerned.reference is not None:
+        groups.append(concerned.reference)
+    sides = {"": case.tally}
+    if case.compared.compare == "baseline" and case.baseline is not None:
+        sides["in the earlier run "] = case.baseline
+    found: dict[GroupValues, str] = {}
+    for side, tally in sides.items():
+        for metric in case.compared.rests_on:
+            plain = _plain(tally, metric, concerned, case.level)
+            for group in groups:
+                why = _too_little(plain.get(group), case.min_n)
+                if why:
+                    found.setdefault(group, side + why)
+    return found
+
+
+def _plain(tally: Tally, metric: str, concerned: Whom, level: float) -> Mapping[GroupValues, Measurement]:
+    rows = group_values(tally, metric, features=concerned.features, level=level)
+    return {tuple(dict(row.slice)[name] for name in concerned.features): row for row in rows}
+
+
+def _too_little(row: Measurement | None, min_n: int) -> str | None:
+    if row is None:
+        return "no rows"
+    if row.n < min_n:
+        return f"n = {row.n}, fewer than {min_n}" + (f" ({row.reason})" if row.value is None else "")
+    return row.reason if row.value is None else None
+
+
+def _listed(texts: Iterable[str]) -> str:
+    every = list(texts)
+    more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
+    return "; ".join(every[:_LISTED]) + more
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)

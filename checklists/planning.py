@@ -1,0 +1,221 @@
+"""How many rows a decision needs, and what the rows at hand can decide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from audit.errors import InputError
+from audit.gaps import End, group_values
+from audit.measurement import Measurement
+from audit.metrics.catalog import METRICS
+from audit.result import Result
+from audit.tally import Tally
+
+POWER = 0.8
+_HALVINGS = 60
+
+
+class RowsNeeded(NamedTuple):
+    """How large a denominator must become, and which verdict it would then show."""
+
+    rows: int
+    verdict: Literal["PASS", "FAIL"]
+
+
+def rows_needed(row: Measurement, *, limit: float, end: End, power: float = POWER) -> RowsNeeded | None:
+    r"""Return how large the n of a row must become to decide with some power, if its estimate were true.
+
+    Parameters
+    ----------
+    row
+        An estimate with its interval. Its n is that of the smallest group; the groups of a gap are taken to grow alike.
+    limit
+        The limit that must hold.
+    end
+        Whether the limit is a largest or a smallest allowed value.
+    power
+        Chance that the interval then excludes the limit.
+
+    Returns
+    -------
+    RowsNeeded or None
+        Rows in the denominator (positive labels, for a false negative rate), and PASS or FAIL. None where the estimate
+        is undefined or equals the limit, and where the interval has no bound on that side.
+
+    Notes
+    -----
+    With z the critical value of the level and h the half width of the interval towards the limit, h shrinks as
+    1 / sqrt(n), so that n (h / distance)^2 rows make the interval just touch the limit in the mean: that decides every
+    second time. For power 1 - b the distance must be (z + z_b) / z half widths: n ((z + z_b) / z)^2 (h / distance)^2,
+    that is 2.04 times as many at level .95 and power .8. J. M. Lachin (1981), Introduction to sample size
+    determination and power analysis for clinical trials, Controlled Clinical Trials 2, 93-113,
+    doi:10.1016/0197-2456(81)90001-5.
+
+    Examples
+    --------
+    Half width .04 and distance .04: 100 rows touch the limit, 205 decide.
+
+    >>> row = Measurement(metric="accuracy", value=0.64, low=0.6, high=0.68, n=100, level=0.95, method="wilson")
+    >>> rows_needed(row, limit=0.6, end="min")
+    RowsNeeded(rows=205, verdict='PASS')
+    """
+    if row.value is None or row.level is None:
+        return None
+    room = limit - row.value if end == "max" else row.value - limit
+    bound = row.high if (end == "max") == (room > 0) else row.low
+    if room == 0 or bound is None:
+        return None
+    critical = float(ndtri(0.5 + row.level / 2))
+    factor = ((critical + float(ndtri(power))) / critical) ** 2
+    rows = ceil(row.n * factor * ((bound - row.value) / room) ** 2)
+    return RowsNeeded(max(rows, 1), "PASS" if room > 0 else "FAIL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """What one metric can decide between the groups of one feature.
+
+    Parameters
+    ----------
+    feature, metric
+        Whose groups, and what is measured.
+    sizes
+        (group, n) of each observed group; n is the denominator of the metric. None = the value is missing.
+    enough
+        The groups with at least `min_n` rows in it, the missing one left out.
+    decidable_gap
+        The smallest limit on the largest difference between them that equal groups pass with 80 % power; None where
+        fewer than two are left.
+    """
+
+    feature: str
+    metric: str
+    sizes: tuple[tuple[str | None, int], ...]
+    enough: tuple[str, ...]
+    decidable_gap: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the rows at hand can decide, per feature and metric, before there is any policy."""
+
+    level: float
+    min_n: int
+    rows: tuple[PlanRow, ...]
+
+    def find(self, feature: str, metric: str) -> PlanRow:
+        """Return the row of a feature and a metric.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for row in self.rows:
+            if (row.feature, row.metric) == (feature, metric):
+                return row
+        msg = f"the plan holds no {metric!r} by {feature!r}"
+        raise KeyError(msg)
+
+
+def plan(result: Result, *, level: float = 0.95, min_n: int = 30, metrics: Sequence[str] | None = None) -> Plan:
+    """Return what the rows of a result can decide between the groups of each feature.
+
+    Parameters
+    ----------
+    result
+        An audit with its tally.
+    level
+        Confidence level that will decide.
+    min_n
+        Smallest denominator that will be judged.
+    metrics
+        Names from `audit.metrics.METRICS`; None = all that the tally allows.
+
+    Raises
+    ------
+    InputError
+        If the result has no tally.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from audit.predictions import PredictionLog
+    >>> from audit.run import run_audit
+    >>> frame = pd.DataFrame({"label": [1, 0] * 200, "flagged": [1, 0, 0, 1] * 100, "sex": list("FFMMF") * 80})
+    >>> log = PredictionLog.from_frame(frame, y_true="label", y_pred="flagged", sensitive_features=["sex"])
+    >>> row = plan(run_audit(log)).find("sex", "selection_rate")
+    >>> row.sizes, round(row.decidable_gap, 2)
+    ((('F', 240), ('M', 160)), 0.16)
+    """
+    tally = result.tally
+    if tally is None:
+        msg = "planning needs the tally of the audit; pass a saved run (its folder), not its result.json alone"
+        raise InputError([msg])
+    names = metrics or [name for name, facts in METRICS.items() if facts.kind != "ranked" or tally.bins is not None]
+    rows = [_plan_row(tally, feature, name, level, min_n) for feature in tally.features for name in names]
+    return Plan(level=level, min_n=min_n, rows=tuple(rows))
+
+
+def decidable_gap(errors: Sequence[float], *, level: float, power: float = POWER) -> float:
+    r"""Return the smallest limit on the largest gap that equal groups pass with some power.
+
+    Parameters
+    ----------
+    errors : shape (n_groups,)
+        Standard error of each group's value, at least two.
+    level
+        Confidence level that decides.
+    power
+        Chance of PASS where the groups do not differ at all.
+
+    Notes
+    -----
+    PASS asks d + z s <= L of every ordered pair, d its observed difference and s^2 = se1^2 + se2^2. L solves
+    sum over pairs of P(d + z s > L) = sum of 1 - Phi(L / s - z) = 1 - power: exact for two groups, and never too small
+    for more (Boole's inequality).
+
+    Examples
+    --------
+    Two groups with standard error .05 each: (1.960 + 1.282) * .05 * sqrt(2).
+
+    >>> round(decidable_gap([0.05, 0.05], level=0.95), 4)
+    0.2292
+    """
+    error = np.asarray(errors, dtype=np.float64)
+    one, two = np.triu_indices(len(error), k=1)
+    spread = np.sqrt(error[one] ** 2 + error[two] ** 2)
+    critical = float(ndtri(0.5 + level / 2))
+    low, high = 0.0, float(spread.max()) * (critical + 10.0)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        missed = 2 * float(ndtr(critical - middle / spread).sum())
+        low, high = (middle, high) if missed > 1 - power else (low, middle)
+    return high
+
+
+def standard_error(row: Measurement) -> float | None:
+    """Return the half width of a row's interval in critical values; None where it is unbounded or claims no level."""
+    if row.low is None or row.high is None or row.level is None:
+        return None
+    return (row.high - row.low) / (2 * float(ndtri(0.5 + row.level / 2)))
+
+
+def _plan_row(tally: Tally, feature: str, metric: str, level: float, min_n: int) -> PlanRow:
+    rows = {row.slice[0][1]: row for row in group_values(tally, metric, features=[feature], level=level)}
+    errors = {
+        group: error
+        for group, row in rows.items()
+        if group is not None and row.n >= min_n and (error := standard_error(row)) is not None
+    }
+    return PlanRow(
+        feature=feature,
+        metric=metric,
+        sizes=tuple((group, row.n) for group, row in rows.items()),
+        enough=tuple(errors),
+        decidable_gap=decidable_gap(list(errors.values()), level=level) if len(errors) > 1 else None,
+    )

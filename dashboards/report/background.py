@@ -1,0 +1,83 @@
+"""What a report carries below its numbers: extra sections, alarms, how the numbers were made, where they come from."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from audit.measurement import canonical_json
+from audit.result import Result
+from dashboards.labels import safe_label
+from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_table
+from dashboards.report.section import Section
+from dashboards.tables import display_row
+
+_METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "wilson": "Wilson score intervals for rates",
+        "clopper_pearson": "exact Clopper-Pearson intervals for rates near 0 or 1 or of few rows",
+        "agresti_caffo": "Agresti-Caffo intervals for differences of rates",
+        "koopman": "Koopman score intervals for ratios of rates",
+        "square_and_add": "intervals of differences made from the intervals of both sides",
+        "delong": "DeLong intervals for ROC AUC",
+        "delta": "delta-method intervals for smooth functions of counts",
+    }
+)
+
+
+def interval_methods(result: Result) -> tuple[str, ...]:
+    """Return how the intervals of a result were made, in words, as far as they have words.
+
+    Examples
+    --------
+    >>> from audit.measurement import Measurement
+    >>> row = Measurement(metric="accuracy", value=0.5, low=0.4, high=0.6, n=90, level=0.95, method="wilson")
+    >>> interval_methods(Result(measurements=[row]))
+    ('Wilson score intervals for rates',)
+    """
+    found = dict.fromkeys(row.method.partition(",")[0] for row in result.measurements if row.low is not None)
+    return tuple(_METHODS.get(name) or safe_label(name.replace("_", " "), target="text") for name in sorted(found))
+
+
+def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
+    """Return a section as text, its measurements as a table."""
+    table = numbers_table(section.title, section.measurements, min_cell) if section.measurements else None
+    paragraphs = tuple(
+        safe_label(part, target="text", limit=4000) for part in section.text.split("\n\n") if part.strip()
+    )
+    return ExtraSection(title=safe_label(section.title, target="text", limit=160), paragraphs=paragraphs, table=table)
+
+
+def alarm_table(result: Result) -> Table | None:
+    """Return the alarms that are raised; None where there are none."""
+    if not result.alarms:
+        return None
+    by_key = {row.key(): row for row in result.measurements}
+    rows = []
+    for alarm in result.alarms:
+        found = by_key.get(alarm.key)
+        name = safe_label(alarm.key, target="text", limit=160) if found is None else display_row(found).name
+        rows.append(
+            TableRow(head=name, cells=(f"{alarm.e_value:.4g}", f"{alarm.limit:.4g}", f"{alarm.since:%Y-%m-%d}"))
+        )
+    return Table(caption="Alarms that are raised", head=("Alarm", "Evidence e", "Rings at", "Since"), rows=tuple(rows))
+
+
+def provenance_table(result: Result) -> Table:
+    """Return digests, versions and settings, as recorded."""
+    source = result.provenance
+    facts: dict[str, Any] = {"result, SHA-256": result.digest(), "tally, SHA-256": source.tally, "seed": source.seed}
+    facts |= {f"file {name}, SHA-256": digest for name, digest in sorted(source.data.items())}
+    facts |= {f"{name}, version": version for name, version in sorted(source.versions.items())}
+    facts |= {f"{name} (given)": value for name, value in sorted(source.given.items())}
+    facts |= {f"{name} (default)": value for name, value in sorted(source.defaulted.items())}
+    rows = [
+        TableRow(head=safe_label(name, target="text", limit=120), cells=(_fact(value),))
+        for name, value in facts.items()
+        if value is not None or name.endswith(("(given)", "(default)"))
+    ]
+    return Table(caption="Where these numbers come from", head=("What", "Recorded"), rows=tuple(rows))
+
+
+def _fact(value: object) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return safe_label(text, target="text", limit=1200)

@@ -1,0 +1,112 @@
+"""The parts that a report is laid out from: tables and pictures as text, and the two forms of table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from audit.measurement import Measurement, Slice
+from dashboards.labels import group_label, safe_label
+from dashboards.tables import DisplayRow, display_row, hidden_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """A row of a table: its heading and its cells."""
+
+    head: str
+    cells: tuple[DisplayRow | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table as text: caption, headings of columns, rows, and a note below."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture with what it says and what its metric means."""
+
+    svg: str
+    title: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSection:
+    """The groups of one combination of features: pictures (single features only) and tables."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraSection:
+    """A `Section` as text."""
+
+    title: str
+    paragraphs: tuple[str, ...]
+    table: Table | None
+
+
+def matrix(
+    rows: Sequence[Measurement],
+    groups: Sequence[Slice],
+    metrics: Sequence[str],
+    hidden: frozenset[Slice],
+    min_cell: int,
+) -> tuple[TableRow, ...]:
+    """Return one row per group and one cell per metric.
+
+    Parameters
+    ----------
+    rows
+        Measurements of the groups.
+    groups
+        Which groups are shown, in this order.
+    metrics
+        The columns, in this order.
+    hidden
+        Groups whose numbers are not shown.
+    min_cell
+        The smallest n that may be published.
+    """
+    by_key = {(row.slice, row.metric): row for row in rows}
+    small = {row.slice for row in rows if row.n < min_cell}
+    body = []
+    for group in groups:
+        cells: list[DisplayRow | str] = []
+        for metric in metrics:
+            row = by_key.get((group, metric))
+            if group in hidden:
+                cells.append(hidden_text(min_cell, small=group in small))
+            elif row is None:
+                cells.append("not measured")
+            else:
+                cells.append(f"{row.n:,}" if metric == "count" else display_row(row, min_cell=min_cell))
+        body.append(TableRow(head=group_label(group), cells=tuple(cells)))
+    return tuple(body)
+
+
+def numbers_table(caption: str, rows: Iterable[Measurement], min_cell: int) -> Table:
+    """Return one row per measurement: what, value, interval, n, note.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.5, n=90, method="wilson")
+    >>> numbers_table("Sizes", [row], 10).rows[0].cells
+    ('50.0 %', '', '90', '')
+    """
+    body = []
+    for row in rows:
+        shown = display_row(row, min_cell=min_cell)
+        body.append(TableRow(head=shown.name, cells=(shown.value, shown.interval, shown.n, shown.note)))
+    return Table(
+        caption=safe_label(caption, target="text", limit=160),
+        head=("What", "Value", "Interval", "n", "Note"),
+        rows=tuple(body),
+    )

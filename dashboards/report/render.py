@@ -1,0 +1,134 @@
+"""The report: one HTML page, no scripts, no links to elsewhere; the same input gives the same bytes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from audit.result import Result
+from audit.store import write_text
+from dashboards.judgements import judged_gate, read_gate
+from dashboards.labels import safe_label
+from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table
+from dashboards.report.groups import gap_table, group_sections, intersection_sections
+from dashboards.report.section import Section
+from dashboards.report.summary import summarise
+from dashboards.tables import DEFAULT_MIN_CELL
+from dashboards.theme import VERDICTS
+
+if TYPE_CHECKING:
+    from checklists.gate import GateResult
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_PAGES = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def render_report(
+    result: Result,
+    *,
+    gate: "GateResult | Mapping[str, Any] | None" = None,
+    title: str,
+    sections: Sequence[Section] = (),
+    min_cell: int | None = None,
+) -> str:
+    """Return the report of an audit as one HTML page that stands by itself.
+
+    The page needs no network, no scripts and no other file, and says so to the browser in its content security policy.
+    It opens with a summary for people who decide: what was asked, what was found, for whom it fails first, what is not
+    known and what would show it. The groups, the largest gaps, the intersections, the method and the provenance follow.
+
+    Parameters
+    ----------
+    result
+        What was measured.
+    gate
+        The verdicts of a policy, or the record of a stored ``gate.json`` (`dashboards.judgements.read_gate`); without
+        one the page says that none was judged and leads with the largest differences.
+    title
+        The heading of the page.
+    sections
+        Extra context, shown after the intersections.
+    min_cell
+        Numbers that rest on fewer rows are hidden, together with others from which they could be found by subtraction;
+        verdicts are not touched. None = what the gate's policy says, else (and for a stored record) `DEFAULT_MIN_CELL`.
+        0 hides nothing.
+
+    Returns
+    -------
+    str
+        The page, UTF-8 text without a clock: equal input gives equal text.
+
+    Raises
+    ------
+    EvidenceError
+        If the gate's record is malformed.
+
+    Examples
+    --------
+    >>> from audit.measurement import Measurement
+    >>> rows = [Measurement(metric="accuracy", value=0.66, low=0.65, high=0.67, n=6172, level=0.95, method="wilson")]
+    >>> page = render_report(Result(measurements=rows), title="A model & its errors")
+    >>> "<h1>A model &amp; its errors</h1>" in page, "<script" in page, "No policy was judged" in page
+    (True, False, True)
+    """
+    smallest = _min_cell(gate, min_cell)
+    judged = None if gate is None else judged_gate(_record(gate), min_cell=smallest)
+    return _PAGES.get_template("report.html").render(
+        title=safe_label(title, target="text", limit=160),
+        summary=summarise(result, judged, min_cell=smallest),
+        gate=judged,
+        styles=VERDICTS,
+        groups=group_sections(result, min_cell=smallest),
+        gaps=gap_table(result, min_cell=smallest),
+        intersections=intersection_sections(result, min_cell=smallest),
+        alarms=alarm_table(result),
+        sections=[extra_section(section, min_cell=smallest) for section in sections],
+        methods=interval_methods(result),
+        levels=sorted({row.level for row in result.measurements if row.level is not None}),
+        min_cell=smallest,
+        provenance=provenance_table(result),
+        total=len(result.measurements),
+        digest=result.digest(),
+    )
+
+
+def write_report(
+    result: Result,
+    path: str | Path,
+    *,
+    gate: "GateResult | Mapping[str, Any] | None" = None,
+    title: str,
+    sections: Sequence[Section] = (),
+    min_cell: int | None = None,
+) -> Path:
+    """Write the page of `render_report` to a file and return its path.
+
+    Raises
+    ------
+    EvidenceError
+        As `render_report`.
+    InputError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    page = render_report(result, gate=gate, title=title, sections=sections, min_cell=min_cell)
+    write_text(target, page)
+    return target
+
+
+def _min_cell(gate: "GateResult | Mapping[str, Any] | None", asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    return DEFAULT_MIN_CELL if gate is None or isinstance(gate, Mapping) else gate.policy.min_cell
+
+
+def _record(gate: "GateResult | Mapping[str, Any]") -> Mapping[str, Any]:
+    return gate if isinstance(gate, Mapping) else read_gate(gate.to_json())

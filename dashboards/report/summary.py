@@ -1,0 +1,194 @@
+"""The first screen of a report: what was asked and found, for whom it fails first, what is not known, who decides."""
+
+from dataclasses import dataclass
+
+from audit.measurement import Measurement
+from audit.result import Result
+from checklists.verdict import Verdict
+from dashboards.judgements import JudgedGate, JudgedRow, verdict_counts
+from dashboards.labels import features_label, group_label, safe_label, slice_label
+from dashboards.report.groups import combinations_of, headline_metrics, hidden_groups, positive_label
+from dashboards.tables import FEW_ROWS, interval_text, is_small, plain_rows, value_text
+from dashboards.words import base_metric, metric_title
+
+_LEADING = 3
+
+_FINDINGS: dict[Verdict, str] = {
+    "PASS": "Every requirement holds on these rows: {counts}.",
+    "FAIL": "Not every requirement holds on these rows: {counts}.",
+    "INSUFFICIENT": "Nothing was shown to fail, but not everything was shown to hold: {counts}.",
+    "INVALID": "The evidence is broken; until it is mended, nothing can be concluded from the whole: {counts}.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The first screen, as text.
+
+    Parameters
+    ----------
+    verdict
+        The verdict of the gate; None where no policy was judged.
+    rows
+        What was audited, in one sentence.
+    asked, found, decides
+        One sentence each.
+    judged
+        The requirements, what fails first.
+    leading
+        Without a gate: the largest gaps.
+    unknown
+        What is not known, one sentence each.
+    needed
+        What would show it, one sentence each.
+    """
+
+    verdict: Verdict | None
+    rows: str
+    asked: str
+    found: str
+    decides: str
+    judged: tuple[JudgedRow, ...]
+    leading: tuple[str, ...]
+    unknown: tuple[str, ...]
+    needed: tuple[str, ...]
+
+
+def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summary:
+    """Return the first screen of a report.
+
+    Parameters
+    ----------
+    result
+        What was measured.
+    gate
+        What was judged; None where no policy was.
+    min_cell
+        Numbers that rest on fewer rows are not shown.
+    """
+    unknown = _unknown(result, min_cell)
+    if gate is None:
+        leading = largest_gaps(result, min_cell=min_cell)
+        return Summary(
+            verdict=None,
+            rows=_rows_sentence(result),
+            asked="No policy was judged: nothing on this page says whether these numbers are acceptable.",
+            found="The largest differences between a group and all others, by metric:"
+            if leading
+            else "No groups were compared.",
+            decides="Whoever may decide on the use of this model has to say which limits must hold, in a policy.",
+            judged=(),
+            leading=leading,
+            unknown=unknown,
+            needed=(),
+        )
+    return Summary(
+        verdict=gate.verdict,
+        rows=_rows_sentence(result),
+        asked=_asked(gate),
+        found=_FINDINGS[gate.verdict].format(counts=verdict_counts(gate)),
+        decides="This page decides nothing. It says what was measured against the limits of the policy; whether the "
+        "model may be used is for the people who answer for that policy.",
+        judged=gate.rows,
+        leading=(),
+        unknown=_gate_unknown(gate, result) + unknown,
+        needed=tuple(f"{row.id}: {row.rows_needed}." for row in gate.rows if row.rows_needed),
+    )
+
+
+def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
+    """Return the largest differences between one group and the rest, the largest first; at most one per metric.
+
+    Only groups that the report may show take part.
+    """
+    singles = [features for features in combinations_of(result) if len(features) == 1]
+    hidden = frozenset().union(*(hidden_groups(result, features, min_cell=min_cell) for features in singles))
+    from_rest = [
+        row
+        for row in result.measurements
+        if row.against is not None
+        and row.against["kind"] == "rest"
+        and row.value is not None
+        and base_metric(row.metric)[1] == "difference"
+        and base_metric(row.metric)[0] in headline_metrics(result)
+        and row.slice not in hidden
+        and not is_small(row, min_cell=min_cell)
+    ]
+    from_rest.sort(key=lambda row: (-abs(row.value or 0.0), row.key()))
+    found: dict[str, Measurement] = {}
+    for row in from_rest:
+        found.setdefault(row.metric, row)
+    return tuple(_gap_sentence(row) for row in list(found.values())[:_LEADING])
+
+
+def _gap_sentence(row: Measurement) -> str:
+    side = "above" if (row.value or 0.0) >= 0 else "below"
+    size = value_text(row).lstrip("+−")
+    name = metric_title(base_metric(row.metric)[0])
+    interval = interval_text(row)
+    where = f"{name}: {slice_label(row.slice)} lies {size} {side} the rest"
+    return f"{where}{' ' + interval if interval else ''}, n = {row.n:,}."
+
+
+def _asked(gate: JudgedGate) -> str:
+    path = dict(gate.policy).get("path")
+    named = f" of the policy {path}" if path else ""
+    stage = f" for the stage {gate.stage}" if gate.stage else ""
+    level = f" at confidence {100 * gate.level:g} %" if gate.level is not None else ""
+    number = "1 requirement" if len(gate.rows) == 1 else f"{len(gate.rows):,} requirements"
+    verb = "was" if len(gate.rows) == 1 else "were"
+    return f"{number}{named} {verb} judged{stage}, by the interval{level} and not by the estimate alone."
+
+
+def _rows_sentence(result: Result) -> str:
+    features = [names[0] for names in combinations_of(result) if len(names) == 1]
+    parts = [f"{row.n:,} rows" for row in plain_rows(result, features=(), metrics=("count",))]
+    parts += [f"groups by {features_label(tuple(features))}"] if features else []
+    positive = positive_label(result)
+    parts += [f"positive prediction: “{safe_label(positive, target='text', limit=40)}”"] if positive is not None else []
+    return "; ".join(parts)
+
+
+def _gate_unknown(gate: JudgedGate, result: Result) -> tuple[str, ...]:
+    texts = [f"Not auditable, as declared: {text}." for text in gate.not_auditable]
+    if gate.result and gate.result != result.digest():
+        texts.insert(
+            0, f"The verdicts rest on other evidence (digest {gate.result}) than the result that is shown below."
+        )
+    texts += [
+        f"{row.id}: {row.reason}." for row in gate.rows if row.verdict in {"INSUFFICIENT", "INVALID"} and row.reason
+    ]
+    return tuple(texts)
+
+
+def _unknown(result: Result, min_cell: int) -> tuple[str, ...]:
+    texts = []
+    counts = {row.slice: row for row in result.measurements if row.metric == "count" and row.against is None}
+    labelled = plain_rows(result, features=(), metrics=("prevalence",))
+    if labelled and () in counts and labelled[0].n < counts[()].n:
+        texts.append(
+            f"The true label is known for {labelled[0].n:,} of {counts[()].n:,} rows; error rates rest on those."
+        )
+    for features in combinations_of(result):
+        if len(features) == 1:
+            texts += _feature_unknown(result, features[0], min_cell)
+    undefined = sum(row.value is None for row in result.measurements)
+    if undefined:
+        texts.append(
+            f"{undefined:,} of the {len(result.measurements):,} numbers of this audit are undefined; the JSON says why."
+        )
+    return tuple(texts)
+
+
+def _feature_unknown(result: Result, feature: str, min_cell: int) -> list[str]:
+    rows = plain_rows(result, features=(feature,), metrics=("count", *headline_metrics(result)))
+    name = features_label((feature,))
+    texts = []
+    for row in rows:
+        if row.metric == "count" and row.slice[0][1] is None:
+            number = f"fewer than {min_cell}" if row.n < min_cell else f"{row.n:,}"
+            texts.append(f"{name} is missing in {number} rows; they are a group of their own, outside the largest gap.")
+    few = sorted({group_label(row.slice) for row in rows if row.n < FEW_ROWS})
+    if few:
+        texts.append(f"Too few rows to say much (some rate rests on fewer than {FEW_ROWS}), {name}: {'; '.join(few)}.")
+    return texts

@@ -1,0 +1,54 @@
+"""The command line: what a command raises becomes an exit code here, and nowhere else."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+OK, USAGE, BROKEN, INTERRUPTED = 0, 2, 4, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave the process with its exit code.
+
+    0: done, or every requirement holds. 1: a requirement fails. 2: input that the user named is missing or malformed,
+    or wrong use. 3: not shown. 4: evidence missing, changed or broken, or an unexpected error (never 1). 130: Ctrl-C.
+    """
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        from evenhanded.cli import run
+    except ImportError as error:  # a package of the user's own hides one of ours
+        return _say(str(error), USAGE)
+    from audit.errors import EvidenceError, InputError
+
+    try:
+        return run(arguments)
+    except InputError as error:
+        return _say(str(error), USAGE)
+    except EvidenceError as error:
+        return _say(str(error), BROKEN)
+    except KeyboardInterrupt:
+        return _say("interrupted; nothing half-written", INTERRUPTED)
+    except BrokenPipeError:
+        return OK
+    except ImportError as error:
+        return _say(str(error), USAGE)
+    except Exception:  # noqa: BLE001 - the one door out: an unexpected error must not look like a failed gate
+        sys.stderr.write(traceback.format_exc())
+        return _say("this is an unexpected error, not a verdict; please report it with the lines above", BROKEN)
+
+
+def _say(text: str, code: int) -> int:
+    sys.stderr.write(f"evenhanded: {_visible(text)}\n")
+    return code
+
+
+def _visible(text: str) -> str:
+    """Return the text with control and direction marks spelled out: it may hold names from the data."""
+    return "".join(mark if mark.isprintable() or mark == "\n" else f"\\u{ord(mark):04x}" for mark in text)
+
+
+if __name__ == "__main__":
+    main()

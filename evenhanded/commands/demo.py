@@ -1,0 +1,41 @@
+"""``evenhanded demo``: the whole way on real data, without a network."""
+
+from pathlib import Path
+
+import click
+
+from audit.measurement import Measurement
+from dashboards.tables import interval_text, value_text
+from dashboards.words import metric_title
+from evenhanded.printing import console, print_gate, print_groups, print_rows
+
+
+@click.command("demo")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of split and training.")
+@click.option("--epochs", type=click.IntRange(1, 100), default=8, show_default=True, help="Passes through the data.")
+def command(*, out: Path, seed: int, epochs: int) -> int:
+    """Train a triage model on public health data, audit it, judge it, report it.
+
+    The exit code is 0 when the demo ran, whatever its policy's verdict.
+    """
+    from evenhanded.demo.run import COMPARED, run_demo
+    from evenhanded.demo.sections import verdict_on
+
+    screen = console()
+    with screen.status("starting") as status:
+        outcome = run_demo(out, seed=seed, epochs=epochs, say=status.update)
+    print_groups(outcome.result, out=screen)
+    names = list(dict.fromkeys(str(dict(row.at)["model_version"]) for row in outcome.comparison))
+    rows = [[name, *(_cell(outcome.comparison, name, metric) for metric in COMPARED)] for name in names]
+    print_rows("Model and simple alternatives", ["model", *(metric_title(metric) for metric in COMPARED)], rows, out=screen)
+    screen.print(verdict_on(outcome.comparison))
+    print_gate(outcome.gate, out=screen)
+    screen.print(f"Report:    {outcome.path / 'report.html'}")
+    screen.print(f"Dashboard: evenhanded dashboard --runs {out}")
+    return 0
+
+
+def _cell(rows: tuple[Measurement, ...], name: str, metric: str) -> str:
+    row = next(row for row in rows if row.metric == metric and dict(row.at)["model_version"] == name)
+    return f"{value_text(row)} {interval_text(row)}".strip()

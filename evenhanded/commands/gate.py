@@ -1,0 +1,78 @@
+"""``evenhanded gate``: hold a saved run against a policy, or plan a first one."""
+
+from pathlib import Path
+
+import click
+
+from audit.errors import InputError
+from audit.store import write_text
+from checklists.formats.junit import junit
+from checklists.gate import judge
+from checklists.planning import plan, policy_template
+from evenhanded.options import from_config
+from evenhanded.printing import console, print_gate, print_rows
+from evenhanded.runs import open_run
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("gate")
+@click.argument("run", metavar="RUN")
+@click.option("-c", "--config", type=_PATH, is_eager=True, expose_value=False, callback=from_config,
+              help="YAML file with any of these options, by name.")
+@click.option("--policy", type=_PATH, help="The policy.")
+@click.option("--stage", help="Judge only the requirements of this stage.")
+@click.option("--baseline", metavar="RUN", help="Saved run that `compare: baseline` refers to.")
+@click.option("--plan", "planning", is_flag=True, help="Say what the data can decide; with --write, a first policy.")
+@click.option("--write", type=_PATH, metavar="FILE", help="Where --plan writes the policy.")
+@click.option("--runs", type=_PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
+@click.option("--json", "json_file", type=_PATH, help="Write the verdicts as JSON.")
+@click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML.")
+def command(  # noqa: PLR0913 - the options above
+    *,
+    run: str,
+    policy: Path | None,
+    stage: str | None,
+    baseline: str | None,
+    planning: bool,
+    write: Path | None,
+    runs: Path,
+    json_file: Path | None,
+    junit_file: Path | None,
+) -> int:
+    """Judge RUN (a folder, an id, "latest" or a result.json) by a policy; the exit code is the verdict.
+
+    \b
+      evenhanded gate latest --plan --write policy.yaml     what can this data decide?
+      evenhanded gate latest --policy policy.yaml           may it ship?
+    """
+    if planning:
+        return _plan(run, runs, write)
+    if policy is None:
+        raise InputError(["name a --policy, or write a first one: evenhanded gate RUN --plan --write policy.yaml"])
+    result = open_run(run, runs)
+    earlier = None if baseline is None else open_run(baseline, runs)
+    judged = judge(result, policy, stage=stage, baseline=earlier)
+    if json_file is not None:
+        write_text(json_file, judged.to_json())
+    if junit_file is not None:
+        write_text(junit_file, junit(judged))
+    print_gate(judged)
+    return judged.exit_code
+
+
+def _plan(run: str, runs: Path, write: Path | None) -> int:
+    result = open_run(run, runs)
+    planned = plan(result)
+    screen = console()
+    print_rows("What this data can decide", planned.head(), planned.table(), out=screen)
+    text = policy_template(result, planned)
+    if write is None:
+        screen.print("Add --write policy.yaml to get a first policy from this.")
+        return 0
+    if write.exists():
+        raise InputError([f"{write} exists; name another file, or remove it first"])
+    write_text(write, text)
+    screen.print(f"written: {write}. Read it, set the limits that you can answer for, then:")
+    screen.print(f"  evenhanded gate {run} --policy {write} --baseline {run}")
+    return 0

@@ -1,0 +1,1 @@
+"""The demo: one true way through the house, on real data that ships with a dependency."""

@@ -1,0 +1,97 @@
+"""The triage model of the demo, the simple alternatives, and the split that would have flattered them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audit.baselines import BASELINES, Baseline, Matrix, Scores
+from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE
+from trainer.columns import Columns
+from trainer.learner import Learner
+from trainer.splits import Split, split_groups
+from trainer.table import Table
+
+CAPACITY = 0.20
+"""The share of people that the triage can call: the highest scores of the validation part set the threshold."""
+
+FOLDS = 5
+
+
+class Scored(NamedTuple):
+    """A model's scores of the test rows, and the threshold that its validation scores set."""
+
+    name: str
+    scores: Scores
+    threshold: float
+
+
+def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Split]:
+    """Train the triage model on a split that keeps every person whole."""
+    split = split_groups(frame[PERSON], valid=0.2, test=0.2, seed=seed)
+    columns = Columns(y=LABEL, features=INPUTS, sensitive_features=SENSITIVE, cluster=PERSON)
+    learner = Learner(Table.from_frame(frame, columns=columns, split=split), seed=seed)
+    learner.fit_one_cycle(epochs)
+    return learner, split
+
+
+def scored_by_learner(learner: Learner, frame: pd.DataFrame, split: Split) -> Scored:
+    """Score the test rows with the trained model."""
+    valid, test = (learner.predict_proba(frame.iloc[rows])[:, 1] for rows in (split.valid, split.test))
+    return Scored("triage model", test, threshold(valid))
+
+
+def scored_by_baselines(frame: pd.DataFrame, split: Split, *, seed: int) -> list[Scored]:
+    """Score the test rows with each simple alternative, trained on the same rows."""
+    x, y = matrix(frame), frame[LABEL].to_numpy()
+    found = []
+    for name, baseline in BASELINES.items():
+        both = baseline(x[split.train], y[split.train], x[np.concatenate([split.valid, split.test])], seed)
+        valid, test = both[: len(split.valid)], both[len(split.valid) :]
+        found.append(Scored(name, test, threshold(valid)))
+    return found
+
+
+def threshold(valid: Scores) -> float:
+    """Return the smallest score that at most `CAPACITY` of the validation rows reach; above all where scores are equal.
+
+    Examples
+    --------
+    >>> threshold(np.array([0.1, 0.2, 0.3, 0.4, 0.5])), threshold(np.full(5, 0.2))
+    (0.5, 1.0)
+    """
+    candidates = np.unique(valid)
+    reached = 1 - np.searchsorted(np.sort(valid), candidates, side="left") / len(valid)
+    fitting = candidates[reached <= CAPACITY]
+    return float(fitting[0]) if len(fitting) else 1.0
+
+
+def cross_validated(frame: pd.DataFrame, baseline: Baseline, *, by: npt.NDArray[np.int64], seed: int) -> Scores:
+    """Score every row by a model that was trained on the other folds; rows with one value of `by` share a fold."""
+    groups = np.unique(by, return_inverse=True)[1]
+    fold = np.random.default_rng(seed).integers(0, FOLDS, groups.max() + 1)[groups]
+    x, y = all_covariates(frame), frame[LABEL].to_numpy()
+    scores = np.empty(len(frame))
+    for held_out in range(FOLDS):
+        test = fold == held_out
+        scores[test] = baseline(x[~test], y[~test], x[test], seed)
+    return scores
+
+
+def group_scores(frame: pd.DataFrame, split: Split, feature: str, group: str, *, seed: int) -> Scores:
+    """Score the test rows for membership in a group, from the inputs of the model alone."""
+    member = (frame[feature] == group).to_numpy().astype(np.int64)
+    x = matrix(frame)
+    return BASELINES["gradient boosting"](x[split.train], member[split.train], x[split.test], seed)
+
+
+def matrix(frame: pd.DataFrame) -> Matrix:
+    """Return the inputs of the model as numbers."""
+    return frame[list(INPUTS)].to_numpy(np.float64)
+
+
+def all_covariates(frame: pd.DataFrame) -> Matrix:
+    """Return the inputs and the sensitive features as numbers: what a careless model would be given."""
+    codes = [pd.factorize(frame[name], sort=True)[0].astype(np.float64) for name in SENSITIVE]
+    return np.column_stack([matrix(frame), *codes])

@@ -1,0 +1,112 @@
+"""What a person reads in a terminal: short tables; the full numbers stand in the files."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audit.measurement import Measurement
+from audit.result import Result
+from checklists.gate_result import GateResult
+from checklists.verdict import WORDS
+from dashboards.labels import safe_label
+from dashboards.tables import interval_text, limit_text, value_text
+from dashboards.words import metric_title
+
+HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "accuracy")
+MAX_GROUPS = 30
+_STYLES = {"PASS": "green", "FAIL": "bold red", "INSUFFICIENT": "yellow", "INVALID": "bold magenta"}
+
+
+def console() -> Console:
+    """Return a console for standard output that never reads markup out of data."""
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def print_groups(result: Result, *, out: Console | None = None) -> None:
+    """Print the headline metrics of everyone and of each group, with intervals and n."""
+    screen = out or console()
+    plain = {(row.metric, row.slice): row for row in result.measurements if row.against is None and not row.at}
+    slices = [pairs for metric, pairs in plain if metric == "count" and len(pairs) <= 1]
+    table = _table(["group", "rows", *(metric_title(metric) for metric in HEADLINES)])
+    for pairs in slices[:MAX_GROUPS]:
+        label = " ".join(f"{name} = {safe_label(value, target='terminal', limit=28)}" for name, value in pairs)
+        cells = [_cell(plain.get((metric, pairs))) for metric in HEADLINES]
+        table.add_row(label or "everyone", f"{plain['count', pairs].n:,}", *cells)
+    screen.print(table)
+    if len(slices) > MAX_GROUPS:
+        screen.print(f"... and {len(slices) - MAX_GROUPS} more groups; all of them stand in the JSON and the report")
+    screen.print(f"Intervals at {_level(result)}; rows that rest on too little say so. Percent [low, high].")
+
+
+def print_gaps(result: Result, *, out: Console | None = None) -> None:
+    """Print the largest gap between the groups of each feature."""
+    screen = out or console()
+    wanted = {f"{metric}_difference" for metric in HEADLINES}
+    rows = [
+        row
+        for row in result.measurements
+        if row.metric in wanted and row.against is not None and _is_main_gap(row.against)
+    ]
+    table = _table(["largest gap", "feature", "value", "interval", "n", "between"])
+    for row in rows:
+        feature = safe_label(str((row.against or {})["features"][0]), target="terminal")
+        title = metric_title(row.metric.removesuffix("_difference"))
+        between = safe_label(row.reason or "", target="terminal", limit=60) if row.reason else ""
+        table.add_row(title, feature, value_text(row), interval_text(row), f"{row.n:,}", between)
+    if rows:
+        screen.print(table)
+
+
+def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
+    """Print each requirement with its value, interval, n and verdict in words, the failing ones first."""
+    screen = out or console()
+    table = _table(["requirement", "value", "interval", "limit", "n", "verdict"])
+    order = {"FAIL": 0, "INVALID": 1, "INSUFFICIENT": 2, "PASS": 3}
+    notes = []
+    for judged in sorted(gate.judgements, key=lambda each: order[each.verdict]):
+        row, asked = judged.measurement, judged.requirement
+        limit = limit_text(row.metric if row else asked.metric, low=asked.min, high=asked.max)
+        numbers = ["", "", limit, ""] if row is None else [value_text(row), interval_text(row), limit, f"{row.n:,}"]
+        name = safe_label(asked.id, target="terminal", limit=40)
+        table.add_row(name, *numbers, Text(WORDS[judged.verdict], style=_STYLES[judged.verdict]))
+        if judged.verdict != "PASS" and judged.reason:
+            notes.append(f"{name}: {safe_label(judged.reason, target='terminal', limit=400)}")
+    screen.print(table)
+    for note in notes:
+        screen.print(f"- {note}")
+    screen.print(f"Verdict: {gate.verdict} ({WORDS[gate.verdict]})", style=_STYLES[gate.verdict])
+
+
+def print_rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, out: Console | None = None) -> None:
+    """Print a table of texts."""
+    screen = out or console()
+    table = _table(head)
+    table.title = Text(title, style="bold")
+    table.title_justify = "left"
+    for row in rows:
+        table.add_row(*row)
+    screen.print(table)
+
+
+def _table(head: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(head):
+        table.add_column(name, justify="left" if not place or name in {"feature", "between", "verdict"} else "right")
+    return table
+
+
+def _cell(row: Measurement | None) -> str:
+    if row is None:
+        return ""
+    return f"{value_text(row)} {interval_text(row)}".strip() + ("" if row.value is not None else f" (n = {row.n:,})")
+
+
+def _is_main_gap(against: object) -> bool:
+    return isinstance(against, dict) and against.get("kind") == "groups" and len(against["features"]) == 1
+
+
+def _level(result: Result) -> str:
+    levels = sorted({row.level for row in result.measurements if row.level is not None})
+    return ", ".join(f"{100 * level:g} %" for level in levels) or "no level"
