@@ -45,10 +45,10 @@ def majority(x_train: Matrix, y_train: npt.NDArray[np.int64], x_test: Matrix, ra
 
 
 def one_rule(x_train: Matrix, y_train: npt.NDArray[np.int64], x_test: Matrix, random_state: int = 0) -> Scores:
-    """Score rows by their rank in the one feature that ranks the train rows best (Holte 1993, doi:10.1023/A:1022631118932).
+    """Score rows by their rank in the one feature that ranks the train rows best.
 
-    Unlike Holte's rule, which cuts the feature into classes, the rank itself is the score, so that any threshold can
-    be set on it.
+    After Holte 1993, Very simple classification rules, doi:10.1023/A:1022631118932. Unlike Holte's rule, which cuts the
+    feature into classes, the rank itself is the score, so that any threshold can be set on it.
 
     Examples
     --------
@@ -64,7 +64,9 @@ def one_rule(x_train: Matrix, y_train: npt.NDArray[np.int64], x_test: Matrix, ra
     return np.searchsorted(known, sign * x_test[:, best], side="right") / len(known)
 
 
-def logistic_regression(x_train: Matrix, y_train: npt.NDArray[np.int64], x_test: Matrix, random_state: int = 0) -> Scores:
+def logistic_regression(
+    x_train: Matrix, y_train: npt.NDArray[np.int64], x_test: Matrix, random_state: int = 0
+) -> Scores:
     """Score rows by a logistic regression on standardised features (scikit-learn's defaults)."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=random_state))
     probabilities: Scores = model.fit(x_train, y_train).predict_proba(x_test)[:, 1]

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog, Role, feature_column
+from audit.tables import short_reason
 from audit.tally import SLICE, Codes, Tally, collapse
 from audit.values import canonical_array
 
@@ -22,8 +23,11 @@ _SHOWN_ROWS = 5
 _PAIRS_AT_ONCE = 20_000_000
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _PLAIN: tuple[Role, ...] = ("y_true", "y_pred", "cluster")
-_BINARY = {"0": "0", "1": "1", "false": "0", "true": "1"}
+_NEVER_MISSING: tuple[Role, ...] = ("y_pred", "cluster")
+_BINARY = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "false": "0", "true": "1"}
 
+
+_NO_GROUP = (nw.Binary, nw.Duration, nw.Object)
 
 Schema = Mapping[str, Any]
 """Type of each column, as narwhals names it."""
@@ -71,6 +75,8 @@ def counted(log: PredictionLog, *, bins: int = BINS) -> Counted:
     raise_violations(_value_violations(log, raw))
     spelled, positive = _spelled(log, raw)
     raise_violations([*_group_violations(log, raw, spelled), *_label_violations(spelled)])
+    if log.reading.weights == "frequency":
+        spelled = spelled.filter(pc.greater(spelled["w"], 0))  # repeated no times: not there
     kept, dropped = _without_missing(log, spelled)
     return Counted(_tally(log, kept, positive, bins), dropped)
 
@@ -85,7 +91,7 @@ def _collect(log: PredictionLog, bins: int) -> pa.Table:
         collected: pa.Table = grouped.collect(backend="pyarrow").to_native()
     except (OSError, duckdb.Error, pa.ArrowException) as error:
         where = ", ".join(map(str, log.source)) or "the data"
-        msg = f"{where} cannot be read to the end ({str(error).splitlines()[0]}); is it complete? write it again"
+        msg = f"{where} cannot be read to the end ({short_reason(error)}); is it complete? write it again"
         raise InputError([msg]) from error
     names = {feature_column(place): SLICE + name for place, name in enumerate(log.sensitive_features)}
     return collected.rename_columns([names.get(name, name) for name in collected.column_names])
@@ -118,8 +124,8 @@ def _sum_expressions(log: PredictionLog, schema: Schema) -> dict[str, nw.Expr]:
     sums: dict[str, nw.Expr] = {}
     if "y_score" in log.columns:
         score = _number("y_score", schema) / log.reading.score_max
-        inside = (score >= 0) & (score <= 1)
-        sums |= {"score": score, "score2": score * score, "bad_score": nw.when(inside).then(0).otherwise(1)}
+        times = _number("sample_weight", schema) if log.reading.weights == "frequency" else nw.lit(1)
+        sums |= {"score": score * times, "score2": score * score * times}
     if "sample_weight" in log.columns:
         weight = _number("sample_weight", schema)
         fine = _fine_weight(log, weight)
@@ -171,14 +177,14 @@ def _type_violations(log: PredictionLog, schema: Schema) -> list[str]:
     violations += [
         f"column {shown} holds {schema[column]}; expected text, numbers, booleans or dates"
         for column, shown in plain.items()
-        if schema[column].is_nested() or schema[column] == nw.Binary
+        if schema[column].is_nested() or schema[column] in _NO_GROUP
     ]
     return violations
 
 
 def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
     violations = []
-    if "bad_score" in raw.column_names and (bad := _int_sum(raw["bad_score"])):
+    if "score_bin" in raw.column_names and (bad := _int_sum(pc.filter(raw["n"], pc.is_null(raw["score_bin"])))):
         top = log.reading.score_max
         advice = "pass probabilities, not logits" if top == 1 else "is score_max right?"
         violations.append(_bad_rows(log, "y_score", bad, f"must lie in [0, {top:g}]", advice))
@@ -187,9 +193,9 @@ def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
         violations.append(_bad_rows(log, "sample_weight", bad, f"must be {kind}", "mend or drop those rows"))
     elif "w" in raw.column_names and not (pc.sum(raw["w"]).as_py() or 0) > 0:
         violations.append("sample_weight: all weights are 0; expected some above 0")
-    for role in ("y_pred", "cluster"):
-        if role in log.columns and raw[role].null_count:
-            missing = pc.sum(pc.filter(raw["n"], pc.is_null(raw[role], nan_is_null=True))).as_py()
+    for role in _NEVER_MISSING:
+        missing = _int_sum(pc.filter(raw["n"], _absent(raw[role]))) if role in log.columns else 0
+        if missing:
             violations.append(f"{role}: {missing} rows have none; expected one in every row; drop or complete them")
     return violations
 
@@ -211,9 +217,17 @@ def _spelled(log: PredictionLog, raw: pa.Table) -> tuple[pa.Table, str]:
     columns = {name: raw[name] for name in raw.column_names}
     for name in raw.column_names:
         if name.startswith(SLICE) or name in {"y_true", "y_pred", "model_version"}:
-            columns[name] = canonical_array(columns[name])
+            columns[name] = _canonical(columns[name], name)
     labels, positive = _labels({"y_true": columns["y_true"], "y_pred": columns["y_pred"]}, log)
     return pa.table(columns | labels), positive
+
+
+def _canonical(column: pa.ChunkedArray, name: str) -> pa.Array:
+    try:
+        return canonical_array(column)
+    except TypeError as error:
+        msg = f"column {name.removeprefix(SLICE)!r}: {error}; convert it to text"
+        raise InputError([msg]) from error
 
 
 def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[str, pa.Array], str]:
@@ -221,10 +235,12 @@ def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[s
     found = {role: set(pc.unique(column.drop_null()).to_pylist()) for role, column in columns.items()}
     distinct = set().union(*found.values())
     binary = distinct <= set(_BINARY)
+    thresholded = "y_pred" not in log.columns
     if binary and (positive is None or positive in _BINARY):
         wanted = _BINARY[positive or "1"]
-        return {role: _mapped(column, _BINARY) for role, column in columns.items()}, wanted
-    thresholded = "y_pred" not in log.columns
+        other = "0" if wanted == "1" else "1"
+        of_score = {"true": wanted, "false": other} if thresholded else _BINARY
+        return {"y_true": _mapped(columns["y_true"], _BINARY), "y_pred": _mapped(columns["y_pred"], of_score)}, wanted
     labels = found["y_true"] if thresholded else distinct
     raise_violations(_declared_violations(labels, positive, found))
     if thresholded:  # true and false of the threshold, in the words of y_true
@@ -294,9 +310,7 @@ def _without_missing(log: PredictionLog, spelled: pa.Table) -> tuple[pa.Table, i
 
 def _tally(log: PredictionLog, spelled: pa.Table, positive: str, bins: int) -> Tally:
     weights = log.reading.weights
-    columns = {
-        name: spelled[name] for name in spelled.column_names if name not in {"cluster", "bad_score", "bad_weight"}
-    }
+    columns = {name: spelled[name] for name in spelled.column_names if name not in {"cluster", "bad_weight"}}
     if weights == "frequency":
         columns["n"] = columns["w"].cast(pa.int64())
     if weights != "sampling":
@@ -339,6 +353,12 @@ def _within(sizes: Codes, starts: Codes) -> tuple[Codes, Codes]:
 def _mapped(column: pa.Array, words: Mapping[str, str]) -> pa.Array:
     encoded = column.dictionary_encode()
     return pa.array([words[value] for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+
+
+def _absent(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    absent = pc.is_null(column, nan_is_null=True)
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return pc.or_(absent, pc.fill_null(pc.equal(column, ""), fill_value=False)) if text else absent
 
 
 def _all_numbers(column: pa.ChunkedArray) -> bool:

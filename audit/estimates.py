@@ -1,5 +1,6 @@
 """Estimates of one metric over the slices of a partition, and their intervals."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -21,8 +22,8 @@ class Estimates(NamedTuple):
     `value` is NaN where undefined; `n` counts rows, the smallest denominator. For rates, `successes` out of `trials`
     are the effective counts that intervals are made of: the rows themselves where rows are independent and count
     alike. For other metrics `successes` is None and `error` the standard error. `df`: degrees of freedom, infinite for
-    independent rows. `influence`: per cell, the first-order change of the slice's value per unit of weight; None where
-    it is not needed. `method`: how the interval is made, but for the choice between Wilson and Clopper-Pearson.
+    independent rows. `influence`, of rates under weights or clusters: per cell, the first-order change of the slice's
+    value per unit of weight (one row per metric where several are joined). `slack`: what tied scores may hide.
     """
 
     value: Floats
@@ -43,6 +44,24 @@ class Estimates(NamedTuple):
             if column is not None and name != "influence"
         }
         return self._replace(**fields)
+
+
+def joined_estimates(parts: Sequence[Estimates]) -> Estimates:
+    """Return estimates one after another; a field that only some of them have is 0 for the others."""
+    columns: dict[str, Any] = {}
+    for name in Estimates._fields:
+        given = [getattr(part, name) for part in parts]
+        if all(column is None for column in given):
+            columns[name] = None
+        elif name == "influence":
+            columns[name] = None if any(column is None for column in given) else np.stack(given)
+        else:
+            zeros = [
+                np.zeros(len(part.value)) if column is None else column
+                for part, column in zip(parts, given, strict=True)
+            ]
+            columns[name] = np.concatenate(zeros)
+    return Estimates(**columns)
 
 
 def estimate(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
@@ -67,7 +86,7 @@ def estimate(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
     return _smooth(metric, cells, slices, weights, rows)
 
 
-def interval(metric: Metric, estimates: Estimates, *, level: float, comparisons: float = 1) -> Interval:
+def interval(metric: Metric, estimates: Estimates, *, level: float, comparisons: npt.ArrayLike = 1) -> Interval:
     """Return the interval of each estimate; NaN where there is none.
 
     Rates: Clopper-Pearson where min(x, n - x) < 10, else Wilson. Others: the normal (or t) interval on the logit
@@ -159,8 +178,10 @@ def _rate(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows
     kish = safe**2 / np.maximum(spread(cells, slices, inside), 1e-300)
     bernoulli = value * (1 - value)
     trials = np.where(variance > 1e-18, bernoulli / np.maximum(variance, 1e-300), kish)
-    trials = np.where(denominator > 0, np.minimum(trials, n), 0.0)
-    return Estimates(value, n, np.maximum(kish - 1, 1.0), np.nan_to_num(value) * trials, trials, influence=influence)
+    # Rounded, so that 10 events stay 10: the last bits must not choose between Wilson and Clopper-Pearson.
+    trials = np.where(denominator > 0, np.minimum(trials, n), 0.0).round(9)
+    successes = np.minimum((np.nan_to_num(value) * trials).round(9), trials)
+    return Estimates(value, n, np.maximum(kish - 1, 1.0), successes, trials, influence=influence)
 
 
 def _smooth(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows: Counts) -> Estimates:
@@ -176,7 +197,7 @@ def _smooth(metric: Metric, cells: Cells, slices: Partition, weights: Counts, ro
     variance = spread(cells, slices, influence)
     n = np.min(denominators, axis=0).astype(np.int64)
     df = _freedom(cells, slices)
-    return Estimates(outcome.value, n, df, error=np.sqrt(variance), influence=influence)
+    return Estimates(outcome.value, n, df, error=np.sqrt(variance))
 
 
 def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
@@ -199,7 +220,6 @@ def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
         n,
         _freedom(cells, slices),
         error=np.sqrt(spread(cells, slices, influence)),
-        influence=influence,
         slack=np.zeros(len(n)) if cells.exact_scores else np.nan_to_num(tied),
     )
 

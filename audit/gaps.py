@@ -1,29 +1,34 @@
-"""Values of groups and the largest gap between them, as rows that a limit is held against.
+"""Values of groups and the largest gap between them, as rows that a limit is held against (see `audit.largest`)."""
 
-The largest gap is an intersection-union test: every pair must keep the limit, so its upper end is the largest
-*unadjusted* upper bound and its lower end the largest Bonferroni-adjusted lower bound (Berger 1982,
-doi:10.1080/00401706.1982.10487790).
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from audit.estimates import Estimates, estimate, interval, method
-from audit.intervals import Interval
+from audit.estimates import interval, method
+from audit.largest import End, Question, bounded_gaps, bounded_values, group_label, most_extreme
 from audit.measurement import Measurement, Slice
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
-from audit.pairs import Compare, Compared, Gaps, Places, compared, gap_interval, gap_method, gaps
-from audit.rollup import Floats, GroupValues, Partition, cells_of, partition
+from audit.pairs import Compare, Compared, Places, compared, families, stacked
+from audit.rollup import Cells, GroupValues, Partition, cells_of, partition
 from audit.rows import Row, measurement, undefined_reason
 from audit.tally import Tally
 
-End = Literal["max", "min"]
+__all__ = [
+    "NAMED",
+    "Compare",
+    "End",
+    "equalized_odds",
+    "extreme",
+    "extreme_rows",
+    "group_label",
+    "group_values",
+    "slice_value",
+    "value_rows",
+]
 
 NAMED: Mapping[str, tuple[tuple[str, ...], Compare]] = MappingProxyType(
     {
@@ -34,21 +39,6 @@ NAMED: Mapping[str, tuple[tuple[str, ...], Compare]] = MappingProxyType(
     }
 )
 """Gaps with a name of their own, as the largest gap of one or more metrics (names and meaning are Fairlearn's)."""
-
-
-class Bounded(NamedTuple):
-    """Comparisons with what the largest of them needs: unadjusted and Bonferroni-adjusted intervals.
-
-    `label` and `method` describe the comparison at a place; `undefined` counts groups that could not be compared.
-    """
-
-    value: Floats
-    n: npt.NDArray[np.int64]
-    plain: Interval
-    adjusted: Interval
-    label: Callable[[int], str]
-    method: Callable[[int], str]
-    undefined: int
 
 
 def extreme(
@@ -115,49 +105,48 @@ def extreme(
     if how == "ratio" and any(fact.kind != "rate" for fact in facts):
         msg = f"ratios are defined for rates only; {metric} is none; compare: difference"
         raise ValueError(msg)
-    cells = cells_of(tally)
-    slices = partition(cells, features)
+    cells, slices = _rolled_up(tally, features)
     bases = [compared(fact, cells, slices) for fact in facts]
     places = _places(slices, among)
     row = Row(
         _name(metric, how, end, features), against=_against(features, among, reference, baseline, how), level=level
     )
     if how == "value":
-        return _most_extreme([_bounded_values(bases[0], places, level)], row, end, facts[0])
-    found = [_bounded_gaps(base, places, level, (how, len(facts)), reference, baseline) for base in bases]
-    return _most_extreme(found, row, end, facts[0])
+        return most_extreme([bounded_values(bases[0], places, level)], row, end, facts[0])
+    if reference is not None:
+        _places(slices, [reference])
+    asked = Question(how, len(facts), None if reference is None else tuple(reference), baseline)
+    return most_extreme(bounded_gaps(bases, places, level, asked), row, end, facts[0])
 
 
 def equalized_odds(true_positive: Compared, false_positive: Compared, *, level: float) -> Measurement:
     """Return the larger of the largest true and false positive rate gaps, as Fairlearn defines it."""
     slices = true_positive.slices
-    places = _places(slices, None)
-    found = [_bounded_gaps(base, places, level, ("difference", 2)) for base in (true_positive, false_positive)]
+    found = bounded_gaps([true_positive, false_positive], _places(slices, None), level, Question("difference", 2))
     row = Row(
         "equalized_odds_difference", against=_against(slices.features, None, None, None, "difference"), level=level
     )
-    return _most_extreme(found, row, "max", true_positive.metric)
+    return most_extreme(found, row, "max", true_positive.metric)
 
 
-def extreme_rows(base: Compared, *, level: float) -> list[Measurement]:
-    """Return the largest gap of a metric between the groups of a partition; its smallest ratio for single features.
+def extreme_rows(bases: Sequence[Compared], *, level: float) -> list[Measurement]:
+    """Return the largest gap of metrics between the groups of a partition; their smallest ratio for single features.
 
     A gap that has a name of its own follows under that name.
     """
-    metric, slices = base.metric, base.slices
-    against = _against(slices.features, None, None, None, "difference")
-    places = _places(slices, None)
-    kinds: list[tuple[Compare, End]] = [("difference", "max")]
-    if metric.kind == "rate" and len(slices.features) == 1:
-        kinds.append(("ratio", "min"))
+    kinds: list[tuple[Compare, End]] = [("difference", "max"), ("ratio", "min")]
     rows = []
-    for compare, end in kinds:
-        row = Row(f"{metric.name}_{compare}", against=against, level=level)
-        found = _most_extreme([_bounded_gaps(base, places, level, (compare, 1))], row, end, metric)
-        rows += [
-            found,
-            *(replace(found, metric=name) for name, what in NAMED.items() if what == ((metric.name,), compare)),
-        ]
+    for family in families(bases):
+        slices = family[0].slices
+        against, places = _against(slices.features, None, None, None, "difference"), _places(slices, None)
+        for compare, end in kinds:
+            if compare == "ratio" and (family[0].metric.kind != "rate" or len(slices.features) > 1):
+                continue
+            parts = bounded_gaps(family, places, level, Question(compare))
+            for base, part in zip(family, parts, strict=True):
+                row = Row(f"{base.metric.name}_{compare}", against=against, level=level)
+                found = most_extreme([part], row, end, base.metric)
+                rows += [found, *(replace(found, metric=name) for name in _own_names(base.metric, compare))]
     return rows
 
 
@@ -169,8 +158,7 @@ def group_values(tally: Tally, metric: str, *, features: Sequence[str], level: f
     ValueError
         If there is no such metric or feature.
     """
-    cells = cells_of(tally)
-    return value_rows(compared(METRICS[_known(metric)], cells, partition(cells, features)), level=level)
+    return tuple(value_rows([compared(METRICS[_known(metric)], *_rolled_up(tally, features))], level=level))
 
 
 def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Measurement:
@@ -183,35 +171,43 @@ def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Mea
     )
 
 
-def value_rows(base: Compared, *, level: float) -> tuple[Measurement, ...]:
-    """Return one plain row per slice."""
-    metric, cells, slices, found = base.metric, base.cells, base.slices, base.left
-    bounds = interval(metric, found, level=level)
-    methods = method(metric, cells, found)
-    columns = zip(found.value.tolist(), bounds.low.tolist(), bounds.high.tolist(), found.n.tolist(), strict=True)
-    return tuple(
-        measurement(
-            Row(metric.name, slices.slice_of(place), None, level),
-            value=value,
-            low=low,
-            high=high,
-            n=n,
-            method=methods[place],
-            reason=undefined_reason(metric, value),
+def value_rows(bases: Sequence[Compared], *, level: float) -> list[Measurement]:
+    """Return one plain row per metric and slice."""
+    rows: list[Measurement] = []
+    for family in families(bases):
+        joined, shape = stacked(family), (len(family), len(family[0].slices.groups))
+        slices = [joined.slices.slice_of(place) for place in range(shape[1])]
+        bounds = interval(joined.metric, joined.left, level=level)
+        columns = (joined.left.value, bounds.low, bounds.high, joined.left.n)
+        split = zip(*(column.reshape(shape).tolist() for column in columns), strict=True)
+        for base, of_metric in zip(family, split, strict=True):
+            rows += _value_rows(base, slices, of_metric, level)
+    return rows
+
+
+def _value_rows(
+    base: Compared, slices: Sequence[Slice], columns: Sequence[list[Any]], level: float
+) -> Iterator[Measurement]:
+    metric = base.metric
+    methods = method(metric, base.cells, base.left)
+    for slice_, how, value, low, high, n in zip(slices, methods, *columns, strict=True):
+        reason = undefined_reason(metric, value)
+        yield measurement(
+            Row(metric.name, slice_, None, level), value=value, low=low, high=high, n=n, method=how, reason=reason
         )
-        for place, (value, low, high, n) in enumerate(columns)
-    )
 
 
-def group_label(group: GroupValues) -> str:
-    """Return the values of a group as one text.
+def _own_names(metric: Metric, compare: Compare) -> list[str]:
+    return [name for name, what in NAMED.items() if what == ((metric.name,), compare)]
 
-    Examples
-    --------
-    >>> group_label(("Black", None))
-    'Black & (missing)'
-    """
-    return " & ".join("(missing)" if value is None else value for value in group) or "everyone"
+
+def _rolled_up(tally: Tally, features: Sequence[str]) -> tuple[Cells, Partition]:
+    unknown = [name for name in features if name not in tally.features]
+    if unknown:
+        msg = f"no sensitive features {unknown}; the tally has {list(tally.features)}"
+        raise ValueError(msg)
+    cells = cells_of(tally)
+    return cells, partition(cells, features)
 
 
 def _known(metric: str) -> str:
@@ -256,141 +252,3 @@ def _places(slices: Partition, among: Sequence[GroupValues] | None) -> Places:
         msg = f"groups {absent} of {slices.features} have no rows; found {list(slices.groups)[:20]}"
         raise ValueError(msg)
     return np.array([slices.groups.index(tuple(group)) for group in among], dtype=np.int64)
-
-
-def _bounded_values(base: Compared, places: Places, level: float) -> Bounded:
-    metric, slices = base.metric, base.slices
-    found = base.left.take(places)
-    keep = np.flatnonzero(np.isfinite(found.value))
-    kept: Estimates = found.take(keep)
-    sides = [interval(metric, kept, level=level, comparisons=m) for m in (1, max(len(keep), 1))]
-    methods = method(metric, base.cells, kept)
-
-    def label(place: int) -> str:
-        return group_label(slices.groups[int(places[keep][place])]) if slices.features else ""
-
-    n = found.n if not len(keep) else kept.n
-    return Bounded(kept.value, n, sides[0], sides[1], label, methods.__getitem__, len(found.value) - len(keep))
-
-
-def _bounded_gaps(
-    base: Compared,
-    places: Places,
-    level: float,
-    how: tuple[Compare, int],
-    reference: GroupValues | None = None,
-    baseline: Tally | None = None,
-) -> Bounded:
-    compare, families = how
-    first, second, base = _comparisons(base, places, compare, reference, baseline)
-    found = gaps(base, first, second, compare=compare)
-    defined = ~np.isnan(found.value)  # x / 0 is infinite, and its mirror 0 / x the smallest ratio of all
-    kept = Gaps(found.first[defined], found.second[defined], found.value[defined], found.n[defined])
-    comparisons = max(len(kept.value), 1) * families
-    sides = [gap_interval(base, kept, compare=compare, level=level, comparisons=m) for m in (1, comparisons)]
-    undefined = len({*first.tolist(), *second.tolist()} - {*kept.first.tolist(), *kept.second.tolist()})
-    if reference is None and compare != "baseline":
-        kept, sides = _both_ways(kept, sides, compare)
-    n = kept.n if len(kept.n) else np.atleast_1d(base.left.n[places].min(initial=0))
-    name = f"{gap_method(base, compare)}, largest gap"
-
-    def label(place: int) -> str:
-        return _pair_label(base, int(kept.first[place]), int(kept.second[place]), compare)
-
-    return Bounded(kept.value, n, sides[0], sides[1], label, lambda _: name, undefined)
-
-
-def _both_ways(kept: Gaps, sides: Sequence[Interval], compare: Compare) -> tuple[Gaps, list[Interval]]:
-    """Return each comparison and its mirror: -difference, 1 / ratio, with the mirrored interval."""
-    if compare == "ratio":
-        with np.errstate(divide="ignore"):
-            value, mirrored = 1 / kept.value, [Interval(1 / side.high, 1 / side.low) for side in sides]
-    else:
-        value, mirrored = -kept.value, [Interval(-side.high, -side.low) for side in sides]
-    both = Gaps(
-        np.concatenate([kept.first, kept.second]),
-        np.concatenate([kept.second, kept.first]),
-        np.concatenate([kept.value, value]),
-        np.tile(kept.n, 2),
-    )
-    pairs = zip(sides, mirrored, strict=True)
-    return both, [Interval(np.concatenate([a.low, b.low]), np.concatenate([a.high, b.high])) for a, b in pairs]
-
-
-def _pair_label(base: Compared, first: int, second: int, compare: Compare) -> str:
-    one = group_label(base.slices.groups[first])
-    if compare == "baseline":
-        return f"{one} against the baseline"
-    return f"between {one} and {group_label(base.slices.groups[second])}"
-
-
-def _comparisons(
-    base: Compared, places: Places, compare: Compare, reference: GroupValues | None, baseline: Tally | None
-) -> tuple[Places, Places, Compared]:
-    if compare == "baseline":
-        return _with_baseline(base, places, baseline)
-    if reference is not None:
-        other = _places(base.slices, [reference])
-        first = places[places != other[0]]
-        return first, np.repeat(other, len(first)), base
-    one, two = np.triu_indices(len(places), k=1)
-    return places[one], places[two], base
-
-
-def _with_baseline(base: Compared, places: Places, baseline: Tally | None) -> tuple[Places, Places, Compared]:
-    if baseline is None:
-        msg = "comparing with a baseline needs one: pass the tally of an earlier run"
-        raise ValueError(msg)
-    cells = cells_of(baseline)
-    earlier = partition(cells, base.slices.features)
-    known = {group: place for place, group in enumerate(earlier.groups)}
-    both = [
-        (place, known[base.slices.groups[place]]) for place in places.tolist() if base.slices.groups[place] in known
-    ]
-    first, second = (np.array([pair[side] for pair in both], dtype=np.int64) for side in (0, 1))
-    return first, second, base._replace(right=estimate(base.metric, cells, earlier))
-
-
-def _most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric) -> Measurement:
-    if any(not len(part.value) for part in found):
-        gap = row.metric != metric.name and "_group_" not in row.metric
-        reason = "fewer than two groups can be compared" if gap else undefined_reason(metric)
-        n = min((int(part.n.min()) for part in found if len(part.n)), default=0)
-        return measurement(row, value=np.nan, n=n, method="none", reason=reason)
-    value = np.concatenate([part.value for part in found])
-    plain = [np.concatenate([part.plain[side] for part in found]) for side in (0, 1)]
-    adjusted = [np.concatenate([part.adjusted[side] for part in found]) for side in (0, 1)]
-    worst = int(np.argmax(value) if end == "max" else np.argmin(value))
-    if end == "max":
-        low, high = _any(adjusted[0], -np.inf).max(), plain[1].max()
-    else:
-        low, high = plain[0].min(), _any(adjusted[1], np.inf).min()
-    part, place = _located(found, worst)
-    return measurement(
-        row,
-        value=value[worst],
-        low=float(low),
-        high=float(high),
-        n=min(int(part.n.min()) for part in found),
-        method=part.method(place),
-        reason=_note(part.label(place), max(part.undefined for part in found)),
-    )
-
-
-def _located(found: Sequence[Bounded], place: int) -> tuple[Bounded, int]:
-    for part in found:
-        if place < len(part.value):
-            return part, place
-        place -= len(part.value)
-    msg = "place lies beyond the comparisons"
-    raise IndexError(msg)
-
-
-def _any(bound: Floats, absent: float) -> Floats:
-    """Return the bounds with `absent` where there is none: one missing bound does not hide the others."""
-    return np.where(np.isnan(bound), absent, bound)
-
-
-def _note(caveat: str, undefined: int) -> str | None:
-    more = f"{undefined} group{'s' if undefined > 1 else ''} undefined" if undefined else ""
-    return "; ".join(text for text in (caveat, more) if text) or None

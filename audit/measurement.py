@@ -1,10 +1,11 @@
 """The one row shape of every number: what was measured, of whom, against what, how sure, on how many rows."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 Slice = tuple[tuple[str, str | None], ...]
@@ -88,9 +89,9 @@ class Measurement:
             raise ValueError(msg)
 
     def _fault(self) -> str | None:
-        numbers = [number for number in (self.value, self.low, self.high, self.level) if number is not None]
-        if not all(math.isfinite(number) for number in numbers):
-            return f"numbers must be finite or None; got {numbers}"
+        for number in (self.value, self.low, self.high, self.level):
+            if number is not None and not isfinite(number):
+                return f"numbers must be finite or None; got {number}"
         if self.value is None and not self.reason:
             return "an undefined value needs a reason"
         if self.value is not None and self.level is not None and None in (self.low, self.high) and not self.reason:
@@ -98,10 +99,9 @@ class Measurement:
         return self._fault_of_key()
 
     def _fault_of_key(self) -> str | None:
-        if list(self.slice) != sorted(self.slice, key=_feature) or list(self.at) != sorted(self.at, key=_feature):
-            return "slice and at must be sorted by key"
-        unknown = [key for key, _ in self.at if key not in AT_KEYS]
-        if unknown:
+        if not (_is_sorted(self.slice) and _is_sorted(self.at)):
+            return "slice and at must be sorted by key, each key once"
+        if unknown := [key for key, _ in self.at if key not in AT_KEYS]:
             return f"unknown keys in at: {unknown}; expected some of {sorted(AT_KEYS)}"
         if self.against is not None and self.against.get("kind") not in AGAINST_KINDS:
             return f"unknown kind of comparison {self.against.get('kind')!r}; expected one of {sorted(AGAINST_KINDS)}"
@@ -213,3 +213,7 @@ def utc_time(text: str) -> datetime:
 
 def _feature(pair: tuple[str, Any]) -> str:
     return pair[0]
+
+
+def _is_sorted(pairs: tuple[tuple[str, Any], ...]) -> bool:
+    return len(pairs) < 2 or all(one[0] < two[0] for one, two in pairwise(pairs))

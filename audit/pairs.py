@@ -4,18 +4,19 @@ Differences of rates: Agresti-Caffo; of other metrics: square-and-add of the two
 independent (conservative where clusters span both). Ratios: Koopman's score interval, for rates only.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from audit import intervals
-from audit.estimates import Estimates, covariance, design, estimate, interval
+from audit.estimates import Estimates, covariance, design, estimate, interval, joined_estimates
 from audit.gap_intervals import agresti_caffo, square_and_add
 from audit.intervals import Interval
 from audit.metrics.metric import Metric
 from audit.ratio_intervals import koopman
-from audit.rollup import Cells, Floats, Partition
+from audit.rollup import Cells, Floats, Partition, against_rest
 
 Compare = Literal["value", "difference", "ratio", "baseline"]
 Places = npt.NDArray[np.int64]
@@ -46,6 +47,45 @@ def compared(metric: Metric, cells: Cells, slices: Partition) -> Compared:
     return Compared(metric, cells, slices, estimates, estimates)
 
 
+def compared_with_rest(metric: Metric, cells: Cells, groups: Partition) -> Compared:
+    """Estimate a metric in the slices 2g (group g) and 2g + 1 (everyone else)."""
+    if metric.kind != "ranked" or cells.pairs is None:
+        return compared(metric, *against_rest(cells, groups))
+    parts = [
+        estimate(metric, cells, Partition((), ((), ()), (groups.member != place).astype(np.int64)))
+        for place in range(len(groups.groups))
+    ]
+    names = tuple(group for group in groups.groups for _ in (0, 1))
+    halves = Partition(groups.features, names, groups.member)
+    joined = joined_estimates(parts)
+    return Compared(metric, cells, halves, joined, joined)
+
+
+def families(bases: Iterable[Compared]) -> list[list[Compared]]:
+    """Return metrics grouped by the kind of their interval: one call serves all metrics of a family."""
+    found: dict[object, list[Compared]] = {}
+    for base in bases:
+        kind = "rate" if base.metric.kind == "rate" else base.metric.range
+        found.setdefault(kind, []).append(base)
+    return list(found.values())
+
+
+def stacked(family: Sequence[Compared]) -> Compared:
+    """Return the metrics of a family over the same slices as one: place r * size + s is slice s under metric r."""
+    if len(family) == 1:
+        return family[0]
+    joined = joined_estimates([base.left for base in family])
+    if all(base.right is base.left for base in family):
+        return family[0]._replace(left=joined, right=joined)
+    return family[0]._replace(left=joined, right=joined_estimates([base.right for base in family]))
+
+
+def in_stack(family: Sequence[Compared], first: Places, second: Places) -> tuple[Places, Places]:
+    """Return places of slices as places under every metric of a stack."""
+    shift = np.arange(len(family))[:, None] * len(family[0].slices.groups)
+    return (first + shift).ravel(), (second + shift).ravel()
+
+
 def gaps(base: Compared, first: npt.ArrayLike, second: npt.ArrayLike, *, compare: Compare) -> Gaps:
     """Return differences first - second or ratios first / second; NaN where a side is undefined, or 0 / 0."""
     one, two = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
@@ -58,7 +98,9 @@ def gaps(base: Compared, first: npt.ArrayLike, second: npt.ArrayLike, *, compare
     return Gaps(one, two, value, np.minimum(base.left.n[one], base.right.n[two]))
 
 
-def gap_interval(base: Compared, found: Gaps, *, compare: Compare, level: float, comparisons: float = 1) -> Interval:
+def gap_interval(
+    base: Compared, found: Gaps, *, compare: Compare, level: float, comparisons: npt.ArrayLike = 1
+) -> Interval:
     """Return the interval of each gap; simultaneous over `comparisons` of them by Bonferroni."""
     left, right = base.left.take(found.first), base.right.take(found.second)
     if left.successes is None or left.trials is None or right.successes is None or right.trials is None:
@@ -84,11 +126,14 @@ def gap_method(base: Compared, compare: Compare) -> str:
 
 def _joint_factor(base: Compared, found: Gaps, left: Estimates, right: Estimates) -> Floats:
     """Return by how much shared clusters change the effective counts of a difference; 1 where none are shared."""
-    ones = np.ones(len(found.first))
     influence = base.left.influence
     if base.cells.pairs is None or influence is None or base.right is not base.left:
-        return ones
-    shared = covariance(base.cells, base.slices, influence, found.first, found.second)
+        return np.ones(len(found.first))
+    shared, size = np.zeros(len(found.first)), len(base.slices.groups)
+    for row, of_metric in enumerate(np.atleast_2d(influence)):
+        here = found.first // size == row
+        places = found.first[here] % size, found.second[here] % size
+        shared[here] = covariance(base.cells, base.slices, of_metric, *places)
     variances = [_variance(side) for side in (left, right)]
     total = variances[0] + variances[1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -99,12 +144,14 @@ def _joint_factor(base: Compared, found: Gaps, left: Estimates, right: Estimates
 
 def _rows_per_trial(side: Estimates) -> Floats:
     trials = np.asarray(side.trials)
-    return np.divide(side.n, trials, out=np.full(len(trials), np.inf), where=trials > 0)
+    each = np.divide(side.n, trials, out=np.full(len(trials), np.inf), where=trials > 0)
+    return np.asarray(each, dtype=np.float64)
 
 
 def _variance(side: Estimates) -> Floats:
     trials = np.asarray(side.trials)
-    return np.divide(side.value * (1 - side.value), trials, out=np.zeros(len(trials)), where=trials > 0)
+    variance = np.divide(side.value * (1 - side.value), trials, out=np.zeros(len(trials)), where=trials > 0)
+    return np.asarray(variance, dtype=np.float64)
 
 
 def _joint_freedom(left: Estimates, right: Estimates) -> Floats | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import narwhals.stable.v2 as nw
 
@@ -35,6 +35,7 @@ Role = Literal[
     "training_weight",
 ]
 Missing = Literal["group", "raise", "drop"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class RoleColumns(TypedDict, total=False):
@@ -176,13 +177,14 @@ class PredictionLog:
         InputError
             If columns are missing, doubled, of a wrong type, or the options contradict each other: all at once.
         """
-        table = open_frame(data)
+        wanted = {*map(str, roles.values()), *_names(sensitive_features), str(on)}
+        table = open_frame(data, wanted=wanted)
         if attributes is not None:
-            table = with_attributes(table, open_frame(attributes), on)
+            table = with_attributes(table, open_frame(attributes, wanted=wanted), on)
         reading = _reading(
             positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none"
         )
-        return _checked(cls, table, tuple(sensitive_features), reading, roles)
+        return _checked(cls, table, _names(sensitive_features), reading, roles)
 
     @classmethod
     def from_file(  # noqa: PLR0913 - as from_frame
@@ -215,7 +217,7 @@ class PredictionLog:
         reading = _reading(
             positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none"
         )
-        return _checked(cls, table, tuple(sensitive_features), reading, roles)
+        return _checked(cls, table, _names(sensitive_features), reading, roles)
 
 
 def feature_column(place: int) -> str:
@@ -251,7 +253,13 @@ def _checked(
     cls: type[PredictionLog], table: Table, sensitive: tuple[str, ...], reading: Reading, roles: RoleColumns
 ) -> PredictionLog:
     columns: dict[Role, str] = {role: name for role, name in roles.items() if name is not None}  # type: ignore[misc]
-    raise_violations([*_column_violations(table, columns, sensitive), *_option_violations(columns, sensitive, reading)])
+    raise_violations(
+        [
+            *_role_violations(columns),
+            *_column_violations(table, columns, sensitive),
+            *_option_violations(columns, sensitive, reading),
+        ]
+    )
     used = dict(columns.items()) | {feature_column(i): name for i, name in enumerate(sensitive)}
     return cls(
         table=table.lazy.select(**{column: nw.col(place_column(table.names.index(used[column]))) for column in used}),
@@ -260,6 +268,16 @@ def _checked(
         reading=reading,
         source=table.source,
     )
+
+
+def _names(sensitive_features: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(sensitive_features, str):
+        raise_violations([f"sensitive_features is one text; expected a list: [{sensitive_features!r}]"])
+    return tuple(sensitive_features)
+
+
+def _role_violations(columns: Mapping[Role, str]) -> list[str]:
+    return [f"unknown role {role!r}; expected one of {', '.join(ROLES)}" for role in columns if role not in ROLES]
 
 
 def _column_violations(table: Table, columns: Mapping[Role, str], sensitive: tuple[str, ...]) -> list[str]:

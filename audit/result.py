@@ -145,7 +145,9 @@ class Result:
             If the text is no JSON, of another schema, or breaks a rule of its parts.
         """
         try:
-            record = json.loads(text, parse_constant=_refuse_constant)
+            record = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_each_key_once)
+            if set(record) != {"schema", "provenance", "alarms", "measurements"}:
+                _refuse_fields(record)
             return cls(
                 schema=_known_schema(record["schema"]),
                 measurements=tuple(Measurement.from_json(row) for row in record["measurements"]),
@@ -185,6 +187,21 @@ def _known_schema(schema: str) -> str:
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> str:
     return ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+        msg = f"the key {twice!r} stands twice in one object"
+        raise ValueError(msg)
+    return record
+
+
+def _refuse_fields(record: Mapping[str, Any]) -> None:
+    _known_schema(record["schema"])
+    msg = f"a result has the fields schema, provenance, alarms and measurements; got {sorted(record)}"
+    raise ValueError(msg)
 
 
 def _refuse_constant(text: str) -> float:

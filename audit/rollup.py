@@ -104,9 +104,9 @@ def without_scores(cells: Cells) -> Cells:
     size = len(first)
     return cells._replace(
         quadrant=cells.quadrant[first],
-        n=np.bincount(group, weights=cells.n, minlength=size).astype(np.int64),
-        w=np.bincount(group, weights=cells.w, minlength=size),
-        w2=np.bincount(group, weights=cells.w2, minlength=size),
+        n=_summed(group, cells.n, size).astype(np.int64),
+        w=_summed(group, cells.w, size),
+        w2=_summed(group, cells.w2, size),
         bins=None,
         n_bins=0,
         features={name: (code[first], values) for name, (code, values) in cells.features.items()},
@@ -124,8 +124,7 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
     key = cells.quadrant * bins + (0 if cells.bins is None else cells.bins)
     place = groups.member * width + key
     n, w, w2 = (
-        _halves(np.bincount(place, weights=amount, minlength=size * width).reshape(size, width))
-        for amount in (cells.n, cells.w, cells.w2)
+        _halves(_summed(place, amount, size * width).reshape(size, width)) for amount in (cells.n, cells.w, cells.w2)
     )
     dense = cells._replace(
         quadrant=np.tile(np.arange(width) // bins, 2 * size),
@@ -198,8 +197,7 @@ def _pairs(pairs: pa.Table | None) -> Pairs | None:
 def _merged(pairs: Pairs, group: Codes, size: int) -> Pairs:
     """Return the pairs of cells after each cell was merged into `group`."""
     code, inverse = np.unique(group[pairs.left] * size + group[pairs.right], return_inverse=True)
-    moment = np.bincount(inverse, weights=pairs.moment, minlength=len(code))
-    return Pairs(code // size, code % size, moment)
+    return Pairs(code // size, code % size, _summed(inverse, pairs.moment, len(code)))
 
 
 def _halves(own: Floats) -> Floats:
@@ -227,3 +225,7 @@ def _rest_pairs(cells: Cells, groups: Partition) -> Pairs | None:
     moment = np.stack([within, across, across.transpose(0, 2, 1), rest], axis=1)
     group, first, second, left, right = np.indices((size, 2, 2, 6, 6)).reshape(5, -1)
     return Pairs((2 * group + first) * 6 + left, (2 * group + second) * 6 + right, moment.ravel())
+
+
+def _summed(place: Codes, amount: Codes | Floats, size: int) -> Floats:
+    return np.bincount(place, weights=amount, minlength=size).astype(np.float64, copy=False)

@@ -1,7 +1,7 @@
 """The audit: from a log, in one pass, to every rate of every group with its interval, and the gaps between groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,23 @@ from audit.intervals import Interval
 from audit.measurement import Against, Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
-from audit.pairs import Compare, Compared, Places, compared, gap_interval, gap_method, gaps
+from audit.pairs import (
+    Compare,
+    Compared,
+    Places,
+    compared,
+    compared_with_rest,
+    families,
+    gap_interval,
+    gap_method,
+    gaps,
+    in_stack,
+    stacked,
+)
 from audit.predictions import PredictionLog
 from audit.provenance import Provenance, file_digest, library_versions
 from audit.result import Result
-from audit.rollup import Cells, Partition, against_rest, cells_of, partition
+from audit.rollup import Cells, Partition, cells_of, partition, without_scores
 from audit.rows import Row, measurement
 from audit.tally import Tally
 
@@ -110,15 +122,20 @@ def measure(
     raise_violations(_option_violations(singles, level, reference, metrics, baseline, tally))
     chosen = _chosen(metrics, tally)
     rows: list[Measurement] = []
+    coarse = without_scores(cells)
     for features in _combinations(tally.features):
-        slices = partition(cells, features)
-        rows += _counts(cells, slices)
-        bases = {metric.name: compared(metric, cells, slices) for metric in chosen}
-        for base in bases.values():
-            rows += value_rows(base, level=level)
-            rows += extreme_rows(base, level=level) if features else []
-            if len(features) == 1:
-                rows += _comparisons(base, level, (reference or {}).get(features[0]), all_pairs)
+        slices, scored = partition(coarse, features), partition(cells, features)
+        rows += _counts(coarse, slices)
+        bases = {
+            metric.name: compared(metric, cells, scored)
+            if metric.kind == "ranked"
+            else compared(metric, coarse, slices)
+            for metric in chosen
+        }
+        rows += value_rows(list(bases.values()), level=level)
+        rows += extreme_rows(list(bases.values()), level=level) if features else []
+        if len(features) == 1:
+            rows += _comparisons(list(bases.values()), level, (reference or {}).get(features[0]), all_pairs)
         if features and bases.keys() >= set(_ODDS):
             rows.append(equalized_odds(bases[_ODDS[0]], bases[_ODDS[1]], level=level))
     if baseline is not None and baseline.tally is not None:
@@ -144,32 +161,32 @@ def _counts(cells: Cells, slices: Partition) -> list[Measurement]:
     ]
 
 
-def _comparisons(base: Compared, level: float, reference: str | None, all_pairs: bool) -> list[Measurement]:  # noqa: FBT001
-    slices = base.slices
-    groups = len(slices.groups)
-    if groups < 2:
-        return []
-    tiled, halves = against_rest(base.cells, slices)
-    even = np.arange(groups) * 2
-    rest = [{"kind": "rest"}] * groups
-    rows = _pair_rows(compared(base.metric, tiled, halves), even, even + 1, rest, level, groups)
-    pairs = groups * (groups - 1) // 2
-    if reference is not None:
-        place = slices.groups.index((reference,))
-        others = np.array([i for i in range(groups) if i != place])
-        rows += _pair_rows(
-            base, others, np.full(groups - 1, place), [_group_at(slices, place)] * (groups - 1), level, pairs
-        )
-    if all_pairs:
-        first, second = np.triu_indices(groups, k=1)
-        keep = np.ones(len(first), dtype=bool) if reference is None else (first != place) & (second != place)
-        against = [_group_at(slices, other) for other in second[keep].tolist()]
-        rows += _pair_rows(base, first[keep], second[keep], against, level, pairs)
+def _comparisons(bases: Sequence[Compared], level: float, reference: str | None, all_pairs: bool) -> list[Measurement]:  # noqa: FBT001
+    rows: list[Measurement] = []
+    for family in families(bases):
+        slices = family[0].slices
+        groups = len(slices.groups)
+        if groups < 2:
+            return []
+        halves = [compared_with_rest(base.metric, base.cells, base.slices) for base in family]
+        even = np.arange(groups) * 2
+        rows += _pair_rows(halves, even, even + 1, [{"kind": "rest"}] * groups, level, groups)
+        pairs = groups * (groups - 1) // 2
+        place = None if reference is None else slices.groups.index((reference,))
+        if place is not None:
+            others = np.array([i for i in range(groups) if i != place])
+            against = [_group_at(slices, place)] * (groups - 1)
+            rows += _pair_rows(family, others, np.full(groups - 1, place), against, level, pairs)
+        if all_pairs:
+            first, second = np.triu_indices(groups, k=1)
+            keep = np.ones(len(first), dtype=bool) if place is None else (first != place) & (second != place)
+            against = [_group_at(slices, other) for other in second[keep].tolist()]
+            rows += _pair_rows(family, first[keep], second[keep], against, level, pairs)
     return rows
 
 
 def _pair_rows(
-    base: Compared,
+    family: Sequence[Compared],
     first: Places,
     second: Places,
     against: Sequence[Against],
@@ -177,25 +194,24 @@ def _pair_rows(
     comparisons: int,
 ) -> list[Measurement]:
     rows = []
-    kinds: tuple[Compare, ...] = ("difference", "ratio") if base.metric.kind == "rate" else ("difference",)
+    joined = stacked(family)
+    stack = in_stack(family, first, second)
+    slices = [joined.slices.slice_of(place) for place in first.tolist()]
+    kinds: tuple[Compare, ...] = ("difference", "ratio") if joined.metric.kind == "rate" else ("difference",)
     for compare in kinds:
-        found = gaps(base, first, second, compare=compare)
-        bounds = gap_interval(base, found, compare=compare, level=level, comparisons=comparisons)
-        name = f"{base.metric.name}_{compare}"
-        how = (
-            f"{gap_method(base, compare)}, simultaneous over {comparisons}"
-            if comparisons > 1
-            else gap_method(base, compare)
-        )
-        columns = zip(
-            found.value.tolist(), *_lists(bounds), found.n.tolist(), found.first.tolist(), against, strict=True
-        )
+        found = gaps(joined, *stack, compare=compare)
+        bounds = gap_interval(joined, found, compare=compare, level=level, comparisons=comparisons)
+        how = gap_method(joined, compare) + (f", simultaneous over {comparisons}" if comparisons > 1 else "")
+        columns = zip(found.value.tolist(), *_lists(bounds), found.n.tolist(), strict=True)
+        names = [f"{base.metric.name}_{compare}" for base in family]
         rows += [
             measurement(
-                Row(name, base.slices.slice_of(place), other, level), value=value, low=low, high=high, n=n, method=how,
+                Row(name, slice_, other, level), value=value, low=low, high=high, n=n, method=how,
                 reason=_why(value, compare),
             )
-            for value, low, high, n, place, other in columns
+            for (name, (slice_, other)), (value, low, high, n) in zip(
+                product(names, list(zip(slices, against, strict=True))), columns, strict=True
+            )
         ]  # fmt: skip
     return rows
 

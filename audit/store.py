@@ -1,7 +1,9 @@
 """Saved runs: one folder each, never rewritten, listed by an index."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +19,8 @@ from audit.tally import Tally
 RESULT = "result.json"
 TALLY = "tally.parquet"
 INDEX = "index.jsonl"
+GATE = "gate.json"
+_NAME = re.compile(r"\d{8}T\d{6}Z-(?P<digest>[0-9a-f]{8})(-\d+)?")
 
 
 class RunEntry(NamedTuple):
@@ -53,8 +57,13 @@ def save_run(result: Result, folder: Path, *, documents: Mapping[str, str] | Non
     Raises
     ------
     InputError
-        If the folder cannot be written.
+        If the folder cannot be written, or a document bears a name that the run itself uses.
     """
+    clashes = sorted({RESULT, TALLY} & {Path(name).name for name in documents or {}})
+    if clashes:
+        msg = f"documents may not be called {clashes}: the run itself writes files of these names"
+        raise InputError([msg])
+    verdict = _verdict((documents or {}).get(GATE))
     now = datetime.now(UTC)
     digest = result.digest()
     try:
@@ -69,7 +78,7 @@ def save_run(result: Result, folder: Path, *, documents: Mapping[str, str] | Non
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    _index(_entry(result, path, now, digest, (documents or {}).get("gate.json")))
+    _index(_entry(result, path, now, digest, verdict))
     return path
 
 
@@ -92,7 +101,8 @@ def load_run(path: Path) -> Result:
     Raises
     ------
     EvidenceError
-        If a file is missing or broken, or the tally is not the one that the result was made from.
+        If a file is missing or broken, the result is not the one that the folder was named after, or the tally is not
+        the one that the result was made from.
     """
     try:
         text = (path / RESULT).read_text(encoding="utf-8")
@@ -100,6 +110,10 @@ def load_run(path: Path) -> Result:
         msg = f"{path} holds no readable {RESULT}: {error}; name the folder of a saved run"
         raise EvidenceError(msg) from error
     result = Result.from_json(text)
+    named = _NAME.fullmatch(path.name)
+    if named and hashlib.sha256(text.encode()).hexdigest()[:8] != named["digest"]:
+        msg = f"{path / RESULT} is no longer the one that was saved (see the folder's name); run the audit again"
+        raise EvidenceError(msg)
     if result.provenance.tally is None:
         return result
     tally = Tally.read(path / TALLY)
@@ -151,7 +165,17 @@ def _renamed(partial: Path, folder: Path, name: str) -> Path:
     raise InputError([msg])
 
 
-def _entry(result: Result, path: Path, time: datetime, digest: str, gate: str | None) -> RunEntry:
+def _verdict(gate: str | None) -> str | None:
+    if gate is None:
+        return None
+    try:
+        return str(json.loads(gate)["verdict"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{GATE} holds no verdict ({error}); expected the JSON of a gate"
+        raise InputError([msg]) from error
+
+
+def _entry(result: Result, path: Path, time: datetime, digest: str, verdict: str | None) -> RunEntry:
     tally = result.tally
     versions = [] if tally is None else tally.cells["model_version"].unique().drop_null().to_pylist()
     return RunEntry(
@@ -162,7 +186,7 @@ def _entry(result: Result, path: Path, time: datetime, digest: str, gate: str | 
         rows=0 if tally is None else tally.rows,
         features=() if tally is None else tally.features,
         positive=None if tally is None else tally.positive,
-        verdict=None if gate is None else str(json.loads(gate).get("verdict")),
+        verdict=verdict,
         model_version=versions[0] if len(versions) == 1 else None,
     )
 
@@ -171,9 +195,10 @@ def _read_entry(path: Path) -> RunEntry:
     time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     try:
         result = load_run(path)
-    except EvidenceError:
+        verdict = _verdict(read_document(path, GATE))
+    except (EvidenceError, InputError):
         return RunEntry(path.name, path, time, "", 0, (), None, "INVALID", None)
-    return _entry(result, path, time, result.digest(), read_document(path, "gate.json"))
+    return _entry(result, path, time, result.digest(), verdict)
 
 
 def _index(entry: RunEntry) -> None:
@@ -191,7 +216,7 @@ def _indexed(folder: Path) -> list[RunEntry]:
     if not index.is_file():
         return []
     entries = []
-    for line in index.read_text(encoding="utf-8").splitlines():
+    for line in index.read_text(encoding="utf-8", errors="replace").splitlines():
         record = _parsed(line)
         if record is not None:
             entries.append(_entry_of(record, folder))
@@ -201,7 +226,8 @@ def _indexed(folder: Path) -> list[RunEntry]:
 def _parsed(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError:  # a line that was cut off: the run is read from its folder instead
+        datetime.fromisoformat(record["time"])
+    except (ValueError, KeyError, TypeError):  # a line that was cut off: the run is read from its folder instead
         return None
     return record if isinstance(record, dict) and set(record) == set(RunEntry._fields) else None
 

@@ -2,7 +2,8 @@
 
 import csv
 import gzip
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -32,8 +33,15 @@ class Table(NamedTuple):
     source: tuple[Path, ...] = ()
 
 
-def open_frame(data: Any) -> Table:  # noqa: ANN401 - any table that narwhals reads
+def open_frame(data: Any, *, wanted: Collection[str] | None = None) -> Table:  # noqa: ANN401 - any table that narwhals reads
     """Open a table that is in memory or belongs to an engine.
+
+    Parameters
+    ----------
+    data
+        The table.
+    wanted
+        Columns that are going to be read; the others of a pandas table are not converted. None = all.
 
     Raises
     ------
@@ -48,7 +56,7 @@ def open_frame(data: Any) -> Table:  # noqa: ANN401 - any table that narwhals re
     if isinstance(data, pa.Table):
         return _arrow(data)
     if nw.dependencies.is_pandas_dataframe(data):
-        return _pandas(data)
+        return _pandas(data, wanted)
     try:
         frame = nw.from_native(data)
     except TypeError as error:
@@ -151,20 +159,36 @@ def _relation(relation: duckdb.DuckDBPyRelation, names: list[str], source: tuple
     return Table(nw.from_native(relation.project(by_place)).lazy(), names, source)
 
 
-def _pandas(data: Any) -> Table:  # noqa: ANN401 - pandas is not imported here
+def _pandas(data: Any, wanted: Collection[str] | None) -> Table:  # noqa: ANN401 - pandas is not imported here
     names = [str(name) for name in data.columns]
-    arrays = [_pandas_column(data.iloc[:, place]) for place in range(len(names))]
+    arrays = [
+        _pandas_column(data.iloc[:, place], name) if wanted is None or name in wanted else pa.nulls(len(data))
+        for place, name in enumerate(names)
+    ]
     return _arrow(pa.table(arrays, names=names))
 
 
-def _pandas_column(column: Any) -> pa.ChunkedArray | pa.Array:  # noqa: ANN401 - a pandas Series
+def _pandas_column(column: Any, name: str) -> pa.ChunkedArray | pa.Array:  # noqa: ANN401 - a pandas Series
     try:
         array = pa.Array.from_pandas(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        return pa.array([canonical(value) for value in column.array], pa.string())  # mixed types
-    if pa.types.is_dictionary(array.type):
-        return array.cast(array.type.value_type)
-    return array
+        return _spelled(column, name)
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if isinstance(kind, pa.BaseExtensionType):  # intervals and periods: as pandas prints them
+        return pa.array([None if gone else str(value) for value, gone in _cells(column)], pa.string())
+    return array.cast(kind) if pa.types.is_dictionary(array.type) else array
+
+
+def _spelled(column: Any, name: str) -> pa.Array:  # noqa: ANN401 - a pandas Series of mixed types
+    try:
+        return pa.array([None if gone else canonical(value) for value, gone in _cells(column)], pa.string())
+    except TypeError as error:
+        msg = f"column {name!r} cannot be read: {error}; convert it to text"
+        raise InputError([msg]) from error
+
+
+def _cells(column: Any) -> Iterator[tuple[Any, bool]]:  # noqa: ANN401 - a pandas Series
+    return zip(column.array, column.isna(), strict=True)
 
 
 def _parquet(path: Path) -> Table:
@@ -174,9 +198,9 @@ def _parquet(path: Path) -> Table:
         raise InputError([msg])
     try:
         names = pq.read_schema(files[0]).names
-        relation = _connection().read_parquet([str(file) for file in files])
+        relation = _connection().read_parquet([_literal(file) for file in files])
     except (OSError, pa.ArrowException, duckdb.Error) as error:
-        msg = f"{path} cannot be read as Parquet ({_first_line(error)}); is it complete? write it again"
+        msg = f"{path} cannot be read as Parquet ({short_reason(error)}); is it complete? write it again"
         raise InputError([msg]) from error
     return _relation(relation, names, tuple(files))
 
@@ -185,9 +209,32 @@ def _csv(path: Path) -> Table:
     with _named(path, "CSV"), _text(path) as stream:
         delimiter = "\t" if ".tsv" in path.suffixes else ","
         names = next(csv.reader(stream, delimiter=delimiter), [])
+    raise_violations(_header_violations(path, names))
     with _named(path, "CSV"):
-        relation = _connection().read_csv(str(path), header=True, all_varchar=True, delimiter=delimiter, quotechar='"')
+        # Nothing is guessed: a guess may take lines for comments or skip rows that do not fit.
+        relation = _connection().read_csv(
+            _literal(path),
+            columns={place_column(place): "VARCHAR" for place in range(len(names))},
+            header=True,
+            auto_detect=False,
+            delimiter=delimiter,
+            quotechar='"',
+            escapechar='"',
+        )
     return _relation(relation, names, (path,))
+
+
+def _header_violations(path: Path, names: list[str]) -> list[str]:
+    if not any(names):
+        return [f"the first line of {path} is empty; expected the names of the columns"]
+    if len(names) == 1 and ";" in names[0]:
+        return [f"{path} seems to be separated by semicolons; expected commas (.csv) or tabs (.tsv); save it so"]
+    return []
+
+
+def _literal(path: Path) -> str:
+    """Return the path with the wildcards of the engine escaped: a file may be called ``[1].csv``."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 @contextmanager
@@ -195,7 +242,7 @@ def _named(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError, csv.Error, duckdb.Error) as error:
-        msg = f"{path} cannot be read as {kind} ({_first_line(error)}); expected UTF-8 text with a header"
+        msg = f"{path} cannot be read as {kind} ({short_reason(error)}); expected UTF-8 text with a header"
         raise InputError([msg]) from error
 
 
@@ -214,5 +261,14 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=_HARDENED)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def short_reason(error: Exception) -> str:
+    r"""Return what went wrong without the engine's advice and without the row, which may be about a person.
+
+    Examples
+    --------
+    >>> short_reason(ValueError("CSV Error on Line: 2\nOriginal Line: x\nExpected 2 columns\nPossible fixes: ..."))
+    'CSV Error on Line: 2; Expected 2 columns'
+    """
+    lines = str(error).partition("Possible fixes")[0].splitlines()
+    told = [line.strip() for line in lines if line.strip()]
+    return "; ".join(dict.fromkeys([*told[:1], *told[-1:]])) or type(error).__name__

@@ -95,17 +95,21 @@ class Tally:
         return [name for name in self.cells.column_names if name not in COUNTS]
 
     def digest(self) -> str:
-        """Return the SHA-256 of what was counted: keys and integer counts of the sorted cells.
+        """Return the SHA-256 of what was counted: keys and integer counts of the sorted cells, and of their pairs.
 
         It is the same for every engine, order of rows and sharding; sums of floating point numbers, whose last bits
         depend on the order of addition, are left out.
         """
-        head = [SCHEMA, list(self.features), self.positive, self.bins, self.weights]
+        head = [SCHEMA, list(self.features), self.positive, self.bins, self.weights, self.clustered]
         digest = hashlib.sha256(canonical_json(head).encode())
         for name in [*self.key_columns(), "n"]:
             column = self.cells[name]
             texts = column.cast(pa.string()) if column.type != pa.string() else column
             digest.update(canonical_json([name, texts.to_pylist()]).encode())
+        if self.pairs is not None:
+            whole = [] if self.weights == "sampling" else ["moment"]  # else sums of products of integers
+            for name in ["left", "right", *whole]:
+                digest.update(self.pairs[name].to_numpy().astype("<i8").tobytes())
         return digest.hexdigest()
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -153,13 +157,14 @@ class Tally:
         Raises
         ------
         EvidenceError
-            If the file is missing, is no tally, or is of a newer schema.
+            If the file is missing, is no tally, is of a newer schema, or contradicts itself.
         """
         try:
             table = pq.read_table(path)
             facts = _facts(table, path)
             pairs = pq.read_table(_pairs_path(path)) if facts["clustered"] else None
-        except (OSError, pa.ArrowException) as error:
+            _check(table, facts, path)
+        except (OSError, pa.ArrowException, json.JSONDecodeError, KeyError) as error:
             msg = f"tally {path} cannot be read: {error}; run the audit again to make a new one"
             raise EvidenceError(msg) from error
         return cls(
@@ -297,6 +302,21 @@ def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
         msg = f"{path} is not a tally of schema {SCHEMA!r}; found {facts.get('schema')!r}; run the audit again"
         raise EvidenceError(msg)
     return facts
+
+
+def _check(table: pa.Table, facts: dict[str, Any], path: Path) -> None:
+    """Without sampling weights, w and w2 are the counts again; the digest covers the counts alone."""
+    expected = _schema(facts["features"])
+    if table.schema.names != expected.names or table.schema.types != expected.types:
+        msg = f"{path} has the columns {table.schema.names}; expected {expected.names}; run the audit again"
+        raise EvidenceError(msg)
+    if facts["weights"] != "sampling" and not (table["w"].equals(table["w2"]) and _counts_alone(table)):
+        msg = f"{path} was changed: weights that differ from its counts; run the audit again to make a new one"
+        raise EvidenceError(msg)
+
+
+def _counts_alone(table: pa.Table) -> bool:
+    return bool(table["w"].equals(table["n"].cast(pa.float64())))
 
 
 def _pairs_path(path: Path) -> Path:

@@ -4,6 +4,7 @@ import math
 from datetime import date, datetime, time
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 
 
@@ -26,6 +27,8 @@ def canonical(value: object) -> str | None:
     >>> canonical(datetime(2026, 11, 21)), canonical(date(2026, 11, 21))
     ('2026-11-21', '2026-11-21')
     """
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves
         return None
     if isinstance(value, str):
@@ -54,7 +57,10 @@ def canonical_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     if pa.types.is_null(array.type):
         return array.cast(pa.string())
     encoded = array.dictionary_encode()
-    spelled = pa.array([canonical(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    values = encoded.dictionary.to_pylist()
+    if pa.types.is_float32(array.type):
+        values = [float(str(np.float32(value))) for value in values]  # 0.1, not 0.10000000149011612
+    spelled = pa.array([canonical(value) for value in values], pa.string())
     return spelled.take(encoded.indices)
 
 
@@ -68,7 +74,9 @@ def _text(value: str) -> str | None:
 def _number(value: float | Decimal) -> str:
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
-    return str(int(value)) if value == int(value) else str(value)
+    if value == int(value):
+        return str(int(value))
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _time(value: datetime | date | time) -> str:

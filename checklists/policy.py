@@ -1,6 +1,7 @@
 """A policy: everything that must hold, as people write it in YAML or in Python."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
@@ -134,8 +135,8 @@ class Policy:
     @field_validator("requirements")
     @classmethod
     def _distinct_ids(cls, requirements: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
-        ids = [requirement.id for requirement in requirements]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
+        ids = Counter(requirement.id for requirement in requirements)
+        twice = sorted(name for name, times in ids.items() if times > 1)
         refuse(twice, f"expected unique ids; repeated: {', '.join(twice)}")
         return requirements
 

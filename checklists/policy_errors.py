@@ -50,7 +50,8 @@ def sentences(error: ValidationError, document: Document, *, name: str, keys: Ke
         Which keys may stand where.
     """
     repeated = _repeated_ids(document)
-    found = [_fault(detail, keys) for detail in error.errors() if not (repeated and _is_about_ids(detail))]
+    details = [detail for detail in error.errors() if not _echoes(detail) and not (repeated and _is_about_ids(detail))]
+    found = [_fault(detail, keys) for detail in details]
     ordered = sorted({(document.line(path), shown(path), text) for path, text in [*found, *repeated]})
     return [f"{name}:{line}: {where}: {text}" for line, where, text in ordered]
 
@@ -89,6 +90,11 @@ def _text(detail: ErrorDetails, path: KeyPath) -> str:
     if kind == "literal_error":
         return f"expected {detail['ctx']['expected']}"
     return _EXPECTED.get(kind, detail["msg"].replace("Input should be", "expected").replace("String", "text"))
+
+
+def _echoes(detail: ErrorDetails) -> bool:
+    """Return whether a list is called too short only because each of its entries is at fault."""
+    return detail["type"] == "too_short" and bool(detail["input"])
 
 
 def _is_about_ids(detail: ErrorDetails) -> bool:

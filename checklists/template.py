@@ -61,7 +61,7 @@ def policy_template(result: Result, plan: Plan) -> str:
         "min_cell: 10         # fewer rows: hidden in anything published",
         *_expect_lines(expected),
         "requirements:",
-        *_gap_lines(by_feature, expected, _ids(features)),
+        *_gap_lines(by_feature, expected, plan.level),
         "  # Intersections of features are reported in every audit and not gated here: most hold too few rows.",
         "  # Where no limit is known: no worse than in the last run, which `--baseline RUN` names.",
         *_no_worse_lines(result, usable, plan.level),
@@ -108,16 +108,19 @@ def _expect_lines(expected: dict[str, tuple[str, ...]]) -> Iterator[str]:
 
 
 def _gap_lines(
-    by_feature: dict[str, list[PlanRow]], expected: dict[str, tuple[str, ...]], ids: dict[str, str]
+    by_feature: dict[str, list[PlanRow]], expected: dict[str, tuple[str, ...]], level: float
 ) -> Iterator[str]:
+    ids = _ids(by_feature)
     for feature, rows in by_feature.items():
         for row in rows:
             what = f"{row.metric} by {legible(feature)}"
-            limit = 1.0 if row.decidable_gap is None or len(expected[feature]) < 2 else _rounded_up(row.decidable_gap)
+            errors = [error for group, error in row.errors if group in expected[feature]]
+            limit = _rounded_up(decidable_gap(errors, level=level)) if len(errors) > 1 else 1.0
             if limit >= 1:
                 yield f"  # {what}: too few rows to decide any gap between groups."
                 continue
-            yield f"  # {what}: equal groups of this size would pass {limit:g} four times in five ({_sizes(row)})."
+            sizes = _sizes(row, expected[feature])
+            yield f"  # {what}: equal groups of this size would pass {limit:g} four times in five ({sizes})."
             name = f"{ids[feature]}-{row.metric.replace('_', '-')}-gap"
             yield (
                 f"  - {{id: {name}, metric: {row.metric}, compare: difference, groups: [{quoted(feature)}], "
@@ -156,9 +159,9 @@ def _rounded_up(value: float) -> float:
     return ceil(value * 100 - 1e-9) / 100
 
 
-def _sizes(row: PlanRow) -> str:
+def _sizes(row: PlanRow, groups: Iterable[str]) -> str:
     sizes = dict(row.sizes)
-    return "n: " + ", ".join(f"{legible(group_label((group,)))} {sizes[group]}" for group in row.enough)
+    return "n: " + ", ".join(f"{legible(group_label((group,)))} {sizes[group]}" for group in groups)
 
 
 def _ids(features: Iterable[str]) -> dict[str, str]:

@@ -9,12 +9,15 @@ from audit.result import Result
 _FLAGS: Mapping[str, str] = {
     "y_true": "--y-true",
     "y_pred": "--y-pred",
-    "y_score": "--score",
+    "y_score": "--y-score",
     "sample_weight": "--weight",
     "cluster": "--cluster",
     "timestamp": "--timestamp",
     "model_version": "--model-version",
+    "prediction_id": "--prediction-id",
 }
+
+_SETTINGS = ("threshold", "positive", "score_max", "weights", "missing", "level")
 
 
 def audit_command(result: Result, *, reference: Mapping[str, str] | None = None) -> str:
@@ -40,9 +43,13 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
     for role, flag in _FLAGS.items():
         if role in columns:
             words += [flag, str(columns[role])]
-    words += [word for name in ("threshold", "positive", "score_max") for word in _option(given, name)]
+    words += [word for name in _SETTINGS for word in _option(given, name)]
     for feature, edges in sorted(given.get("bins", {}).items()):
         words += ["--bin", f"{feature}={','.join(f'{edge:g}' for edge in edges)}"]
+    if given.get("metrics"):
+        words += ["--metrics", ",".join(given["metrics"])]
+    if given.get("all_pairs"):
+        words.append("--all-pairs")
     if given.get("sensitive_features"):
         words += ["--sensitive", ",".join(given["sensitive_features"])]
     for feature, group in (reference or given.get("reference") or {}).items():

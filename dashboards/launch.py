@@ -2,10 +2,14 @@
 
 import ipaddress
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -51,7 +55,7 @@ def launch(folder: Path, *, host: str = "127.0.0.1", port: int = 8501, browser: 
     Returns
     -------
     int
-        The exit code of the server; 130 where it was stopped by Ctrl-C.
+        The exit code of the server; 130 where it was stopped by Ctrl-C or asked to end.
 
     Raises
     ------
@@ -63,14 +67,16 @@ def launch(folder: Path, *, host: str = "127.0.0.1", port: int = 8501, browser: 
     require("The dashboard", modules=["streamlit", "plotly"], extra="dashboard")
     raise_violations(_violations(folder, host, port))
     server = subprocess.Popen(command(host=host, port=port), env=_environment(folder))  # noqa: S603 - fixed arguments
-    try:
-        if browser and _answers(server, host, port):
-            webbrowser.open(f"http://{_in_url(host)}:{port}")
-        return server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        server.wait()
-        return 130
+    with _asked_to_stop():
+        try:
+            if browser and _answers(server, host, port):
+                webbrowser.open(f"http://{_in_url(host)}:{port}")
+            return server.wait()
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            server.terminate()
+            server.wait()
 
 
 def command(*, host: str, port: int) -> list[str]:
@@ -86,6 +92,19 @@ def command(*, host: str, port: int) -> list[str]:
     hosts = [f"--server.allowedHosts={name}" for name in dict.fromkeys(("localhost", "127.0.0.1", host))]
     flags = [f"--{name}={value}" for name, value in sorted(options.items())]
     return [sys.executable, "-m", "streamlit", "run", str(_APP), *flags, *hosts]
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[None]:
+    """Take a request to end like Ctrl-C, so that the server is not left behind (main thread only)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _violations(folder: Path, host: str, port: int) -> list[str]:

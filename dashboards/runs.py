@@ -1,4 +1,4 @@
-"""The saved runs that the app shows: found in one folder, opened by an entry of its list, never by a name from outside."""
+"""The saved runs that the app shows: found in one folder, opened by their entry in its list only."""
 
 import os
 from collections.abc import Mapping

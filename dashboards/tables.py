@@ -1,20 +1,20 @@
-"""From results to what people read: values, intervals and groups as text, small groups hidden, safe CSV."""
+"""From results to what people read: values, intervals and rows as text, small groups hidden."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.measurement import Measurement, Slice, canonical_json
+from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.labels import features_label, safe_label, slice_label
-from dashboards.words import Unit, metric_title, unit_of
+from dashboards.labels import safe_label
+from dashboards.subjects import subject_text
+from dashboards.words import Unit, unit_of
 
 DEFAULT_MIN_CELL = 10
+
 FEW_ROWS = 30
+"""On fewer rows an undefined value is for want of data; on more it has another reason."""
 
 _SIGNED_KINDS = frozenset({"slice", "rest", "reference", "model", "window"})
-_CSV_COLUMNS = ("metric", "slice", "at", "against", "value", "low", "high", "n", "level", "method", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,45 +147,6 @@ def limit_text(metric: str, *, low: float | None, high: float | None) -> str:
     return "" if ends[0] is None else f"at least {ends[0]}"
 
 
-def subject_text(row: Measurement) -> str:
-    """Return what a row is about: the metric in words, whom, and what it is compared with.
-
-    Examples
-    --------
-    >>> against = {"kind": "groups", "features": ["sex"]}
-    >>> subject_text(Measurement(metric="accuracy_difference", against=against, value=0.1, n=9, method="x"))
-    'Difference in accuracy between groups of sex'
-    >>> subject_text(Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.1, n=9, method="x"))
-    'Accuracy, sex = F'
-    """
-    title, whom = metric_title(row.metric), slice_label(row.slice)
-    point = "".join(f", {key} = {safe_label(str(value), target='text')}" for key, value in row.at)
-    return _compared(row, title, whom) + point
-
-
-def comparison_text(row: Measurement) -> str:
-    """Return what a row is compared with: "the rest", "race = Caucasian", "groups of race"; "" for a plain value.
-
-    Examples
-    --------
-    >>> comparison_text(Measurement(metric="accuracy_ratio", against={"kind": "rest"}, value=1.0, n=9, method="x"))
-    'the rest'
-    """
-    against = row.against
-    if against is None:
-        return ""
-    match against["kind"]:
-        case "slice":
-            return slice_label(tuple(sorted(against["slice"].items())))
-        case "groups":
-            return f"groups of {features_label(tuple(against['features']))}"
-        case "rest":
-            return "the rest"
-        case "reference":
-            return "the baseline run"
-    return f"another {against['kind']}"
-
-
 def plain_rows(result: Result, *, features: Sequence[str], metrics: Sequence[str]) -> tuple[Measurement, ...]:
     """Return the plain values of some metrics in every group of a combination of features, in the order of the result.
 
@@ -268,54 +229,6 @@ def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice
     return frozenset(hidden)
 
 
-def csv_text(rows: Iterable[Measurement]) -> str:
-    """Return measurements as CSV: numbers as they are, in fractions; texts safe to open in a spreadsheet.
-
-    Examples
-    --------
-    >>> row = Measurement(metric="count", slice=(("g", "=1+1"),), value=3, n=3, method="count")
-    >>> print(csv_text([row]).splitlines()[1])
-    count,g = =1+1,,,3,,,3,,count,
-    """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
-    for row in rows:
-        texts = (
-            row.metric,
-            slice_label(row.slice),
-            canonical_json(dict(row.at)) if row.at else "",
-            comparison_text(row),
-        )
-        writer.writerow(
-            [
-                *map(_csv_cell, texts),
-                row.value,
-                row.low,
-                row.high,
-                row.n,
-                row.level,
-                row.method,
-                _csv_cell(row.reason or ""),
-            ]
-        )
-    return stream.getvalue()
-
-
-def _compared(row: Measurement, title: str, whom: str) -> str:
-    if row.against is None:
-        return f"{title}, {whom}"
-    kind, other = row.against["kind"], comparison_text(row)
-    if kind == "groups":
-        text = f"{title} {'among' if row.metric.endswith(('_group_max', '_group_min')) else 'between'} {other}"
-        return text if not row.slice else f"{text}, {whom}"
-    return f"{title}, {whom} against {other}"
-
-
-def _is_signed(row: Measurement) -> bool:
-    return row.metric.endswith("_difference") and row.against is not None and row.against["kind"] in _SIGNED_KINDS
-
-
 def _lines(size: dict[Slice, int]) -> list[list[Slice]]:
     lines: dict[tuple[int, Slice], list[Slice]] = {}
     for group in size:
@@ -331,5 +244,5 @@ def _complement(line: list[Slice], hidden: set[Slice], size: dict[Slice, int], m
     return [group for group in line if group not in hidden][:1]
 
 
-def _csv_cell(text: str) -> str:
-    return "" if not text else safe_label(text, target="csv", limit=400)
+def _is_signed(row: Measurement) -> bool:
+    return row.metric.endswith("_difference") and row.against is not None and row.against["kind"] in _SIGNED_KINDS

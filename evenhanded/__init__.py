@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from trainer.splits import split_groups, split_rows
     from trainer.table import Table
 
-neighbours.check(Path(__file__).parent.parent)
-
 _HOMES = {
     "audit.errors": ("EvidenceError", "InputError"),
     "audit.measurement": ("Measurement",),
@@ -61,6 +59,9 @@ _HOMES = {
     "trainer.table": ("Table",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+HERE = Path(__file__).parent.parent
+"""The folder that holds our packages."""
 
 __all__ = [
     "Alarm",
@@ -101,6 +102,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         msg = f"module 'evenhanded' has no attribute {name!r}; public names are {', '.join(__all__)}"
         raise AttributeError(msg)
+    neighbours.check(HERE)
     return getattr(import_module(home), name)
 
 

@@ -4,7 +4,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-OK, USAGE, BROKEN, INTERRUPTED = 0, 2, 4, 130
+from evenhanded import HERE, neighbours
+
+USAGE, BROKEN, INTERRUPTED = 2, 4, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -18,26 +20,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        from evenhanded.cli import run
-    except ImportError as error:  # a package of the user's own hides one of ours
+        neighbours.check(HERE)
+    except ImportError as error:
         return _say(str(error), USAGE)
-    from audit.errors import EvidenceError, InputError
+    from evenhanded.cli import run
 
     try:
         return run(arguments)
-    except InputError as error:
-        return _say(str(error), USAGE)
-    except EvidenceError as error:
-        return _say(str(error), BROKEN)
     except KeyboardInterrupt:
-        return _say("interrupted; nothing half-written", INTERRUPTED)
-    except BrokenPipeError:
-        return OK
-    except ImportError as error:
+        return _say("interrupted; nothing is half-written", INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the one door out: an unexpected error must not look like a failed gate
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    from audit.errors import EvidenceError, InputError  # late: --help must not wait for them
+
+    if isinstance(error, InputError | ImportError):
         return _say(str(error), USAGE)
-    except Exception:  # noqa: BLE001 - the one door out: an unexpected error must not look like a failed gate
-        sys.stderr.write(traceback.format_exc())
-        return _say("this is an unexpected error, not a verdict; please report it with the lines above", BROKEN)
+    if isinstance(error, EvidenceError):
+        return _say(str(error), BROKEN)
+    sys.stderr.write("".join(traceback.format_exception(error)))
+    return _say("this is an unexpected error, not a verdict; please report it with the lines above", BROKEN)
 
 
 def _say(text: str, code: int) -> int:

@@ -35,8 +35,8 @@ def check(home: Path, names: Sequence[str] = PACKAGES) -> None:
         found, ours = _origin(name), home / name / "__init__.py"
         if found is None or found.resolve() != ours.resolve():
             msg = (
-                f"import {name!r} finds {found} instead of evenhanded's own {ours}; rename yours, or start from a folder "
-                f"that does not hold it"
+                f"import {name!r} finds {found} instead of evenhanded's own {ours}; rename yours, or start from a "
+                f"folder that does not hold it"
             )
             raise HiddenPackageError(msg)
 

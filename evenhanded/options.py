@@ -12,7 +12,7 @@ from audit.errors import InputError
 MAX_CONFIG_BYTES = 1_000_000
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """Names separated by commas; a list, where the option comes from YAML."""
 
     name = "A,B"
@@ -25,7 +25,7 @@ class Names(click.ParamType):
         return tuple(name.strip() for name in str(value).split(",") if name.strip())
 
 
-class Pair(click.ParamType):
+class Pair(click.ParamType[tuple[str, str]]):
     """``feature=value``."""
 
     name = "FEATURE=VALUE"

@@ -9,6 +9,7 @@ from rich.text import Text
 from audit.measurement import Measurement
 from audit.result import Result
 from checklists.gate_result import GateResult
+from checklists.planning import Plan
 from checklists.verdict import WORDS
 from dashboards.labels import safe_label
 from dashboards.tables import interval_text, limit_text, value_text
@@ -16,12 +17,14 @@ from dashboards.words import metric_title
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "accuracy")
 MAX_GROUPS = 30
+_FILE_WIDTH = 120
 _STYLES = {"PASS": "green", "FAIL": "bold red", "INSUFFICIENT": "yellow", "INVALID": "bold magenta"}
 
 
 def console() -> Console:
     """Return a console for standard output that never reads markup out of data."""
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=False)
+    screen = Console(markup=False, highlight=False, emoji=False)
+    return screen if screen.is_terminal else Console(markup=False, highlight=False, emoji=False, width=_FILE_WIDTH)
 
 
 def print_groups(result: Result, *, out: Console | None = None) -> None:
@@ -30,10 +33,14 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     plain = {(row.metric, row.slice): row for row in result.measurements if row.against is None and not row.at}
     slices = [pairs for metric, pairs in plain if metric == "count" and len(pairs) <= 1]
     table = _table(["group", "rows", *(metric_title(metric) for metric in HEADLINES)])
+    feature = ""
     for pairs in slices[:MAX_GROUPS]:
-        label = " ".join(f"{name} = {safe_label(value, target='terminal', limit=28)}" for name, value in pairs)
         cells = [_cell(plain.get((metric, pairs))) for metric in HEADLINES]
-        table.add_row(label or "everyone", f"{plain['count', pairs].n:,}", *cells)
+        label = "everyone" if not pairs else f"  {safe_label(pairs[0][1], target='terminal', limit=28)}"
+        if pairs and pairs[0][0] != feature:
+            feature = pairs[0][0]
+            table.add_row(safe_label(feature, target="terminal", limit=28))
+        table.add_row(label, f"{plain['count', pairs].n:,}", *cells)
     screen.print(table)
     if len(slices) > MAX_GROUPS:
         screen.print(f"... and {len(slices) - MAX_GROUPS} more groups; all of them stand in the JSON and the report")
@@ -79,6 +86,23 @@ def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
     screen.print(f"Verdict: {gate.verdict} ({WORDS[gate.verdict]})", style=_STYLES[gate.verdict])
 
 
+def print_plan(plan: Plan, *, out: Console | None = None) -> None:
+    """Print how many rows each group has and the smallest gap that they can decide, for the headline metrics."""
+    rows = []
+    for row in plan.rows:
+        if row.metric not in HEADLINES:
+            continue
+        sizes = ", ".join(f"{safe_label(group, target='terminal', limit=28)} {n:,}" for group, n in row.sizes)
+        gap = "too few rows" if row.decidable_gap is None else f"{100 * row.decidable_gap:.1f} points"
+        rows.append([safe_label(row.feature, target="terminal", limit=28), metric_title(row.metric), gap, sizes])
+    print_rows("What this data can decide", ["feature", "metric", "smallest gap", "n per group"], rows, out=out)
+    screen = out or console()
+    screen.print(
+        f"Smallest gap: the limit that equal groups would be shown to keep with 80 % power at {100 * plan.level:g} %. "
+        f"Groups with n below {plan.min_n} are left out of it."
+    )
+
+
 def print_rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, out: Console | None = None) -> None:
     """Print a table of texts."""
     screen = out or console()
@@ -93,7 +117,8 @@ def print_rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *
 def _table(head: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if not place or name in {"feature", "between", "verdict"} else "right")
+        left = not place or name in {"feature", "metric", "between", "verdict", "n per group", "to have it"}
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     return table
 
 

@@ -23,7 +23,9 @@ def find_run(name: str, folder: Path) -> Path:
     for candidate in (Path(name), folder / name):
         if (candidate / RESULT).is_file():
             return candidate
-    raise InputError([f"{name!r} is no saved run (a folder with {RESULT}), nor the id of one in {folder}, nor 'latest'"])
+    raise InputError(
+        [f"{name!r} is no saved run (a folder with {RESULT}), nor the id of one in {folder}, nor 'latest'"]
+    )
 
 
 def open_run(name: str, folder: Path) -> Result:

@@ -108,7 +108,8 @@ def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str) -> None
     if unit == "share":
         axis |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     elif unit == "points":
-        axis |= {"tickformat": ".0%", "zeroline": True}
+        named = f"{metric_title(rows[0].metric)} (percentage points)"
+        axis |= {"tickformat": ".0%", "zeroline": True, "title": {"text": named}}
     figure.update_layout(
         title={"text": safe_label(title, target="plotly", limit=120)},
         xaxis=axis,

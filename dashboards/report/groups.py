@@ -9,7 +9,8 @@ from audit.result import Result
 from dashboards.labels import MISSING, features_label, group_label
 from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table
 from dashboards.report.svg import Forest, forest_svg
-from dashboards.tables import comparison_text, is_plain, plain_rows, suppressed, value_text
+from dashboards.subjects import comparison_text
+from dashboards.tables import is_plain, plain_rows, suppressed, value_text
 from dashboards.words import base_metric, direction_sentence, metric_sentence, metric_title
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "precision", "accuracy")

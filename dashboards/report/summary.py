@@ -1,6 +1,7 @@
 """The first screen of a report: what was asked and found, for whom it fails first, what is not known, who decides."""
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from audit.measurement import Measurement
 from audit.result import Result
@@ -33,6 +34,8 @@ class Summary:
         What was audited, in one sentence.
     asked, found, decides
         One sentence each.
+    failing
+        The first requirements that fail, one sentence each.
     judged
         The requirements, what fails first.
     leading
@@ -48,6 +51,7 @@ class Summary:
     asked: str
     found: str
     decides: str
+    failing: tuple[str, ...]
     judged: tuple[JudgedRow, ...]
     leading: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -77,6 +81,7 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
             if leading
             else "No groups were compared.",
             decides="Whoever may decide on the use of this model has to say which limits must hold, in a policy.",
+            failing=(),
             judged=(),
             leading=leading,
             unknown=unknown,
@@ -89,6 +94,7 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
         found=_FINDINGS[gate.verdict].format(counts=verdict_counts(gate)),
         decides="This page decides nothing. It says what was measured against the limits of the policy; whether the "
         "model may be used is for the people who answer for that policy.",
+        failing=tuple(_failing_sentence(row) for row in gate.having("FAIL")[:_LEADING]),
         judged=gate.rows,
         leading=(),
         unknown=_gate_unknown(gate, result) + unknown,
@@ -132,12 +138,20 @@ def _gap_sentence(row: Measurement) -> str:
 
 def _asked(gate: JudgedGate) -> str:
     path = dict(gate.policy).get("path")
-    named = f" of the policy {path}" if path else ""
+    named = f" of the policy {PurePath(path).name}" if path else ""
     stage = f" for the stage {gate.stage}" if gate.stage else ""
     level = f" at confidence {100 * gate.level:g} %" if gate.level is not None else ""
     number = "1 requirement" if len(gate.rows) == 1 else f"{len(gate.rows):,} requirements"
     verb = "was" if len(gate.rows) == 1 else "were"
     return f"{number}{named} {verb} judged{stage}, by the interval{level} and not by the estimate alone."
+
+
+def _failing_sentence(row: JudgedRow) -> str:
+    if row.measured is None:
+        return f"{row.id} fails{': ' + row.reason if row.reason else ''}."
+    where = f" ({row.measured.note})" if row.measured.note else ""
+    interval = f" {row.measured.interval}" if row.measured.interval else ""
+    return f"{row.measured.name}{where}: {row.measured.value}{interval}, where the policy asks for {row.limit}."
 
 
 def _rows_sentence(result: Result) -> str:

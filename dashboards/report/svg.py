@@ -99,7 +99,7 @@ def forest_svg(forest: Forest) -> str:
 def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
     height = figure.get_figheight()
     bottom = 0.36 / height
-    axes = figure.add_axes((0.33, bottom, 0.46, 1 - bottom - 0.06 / height))
+    axes = figure.add_axes((0.37, bottom, 0.43, 1 - bottom - 0.06 / height))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
     axes.patch.set_visible(False)
@@ -122,7 +122,7 @@ def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
 
 
 def _draw(axes: Axes, place: int, row: Measurement, forest: Forest) -> None:
-    _write(axes, place, group_label(row.slice, limit=22), at=-0.02, ha="right", color=INK)
+    _write(axes, place, group_label(row.slice, limit=20), at=-0.02, ha="right", color=INK)
     if row.slice in forest.hidden:
         _write(axes, place, "hidden", at=0.02, ha="left", color=MUTED, style="italic")
         return
@@ -137,9 +137,10 @@ def _draw(axes: Axes, place: int, row: Measurement, forest: Forest) -> None:
     axes.plot([row.value], [place], marker="o", markersize=5.5, color=POINT, linestyle="none", zorder=3, clip_on=False)
 
 
-def _write(axes: Axes, place: int, text: str, *, at: float, **look: str) -> None:
+def _write(axes: Axes, place: int, text: str, *, at: float, ha: str, color: str, style: str = "normal") -> None:
     """Write plain text beside a row: a dollar sign in a name begins no formula."""
-    axes.text(at, place, text, transform=axes.get_yaxis_transform(), va="center", parse_math=False, **look)
+    transform = axes.get_yaxis_transform()
+    axes.text(at, place, text, transform=transform, va="center", ha=ha, color=color, style=style, parse_math=False)
 
 
 def _inline(document: str, forest: Forest) -> str:

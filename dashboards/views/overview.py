@@ -61,6 +61,8 @@ def _show_findings(summary: Summary, gate: JudgedGate | None) -> None:
     if gate is None:
         show_list(summary.leading)
         return
+    if summary.failing:
+        show_list(summary.failing)
     alt = f"{len(gate.rows)} requirements with verdict, value and limit; what fails comes first"
     show_table([_judged_row(row) for row in gate.rows], alt=alt, key="requirements")
 

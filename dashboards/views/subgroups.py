@@ -8,10 +8,12 @@ from audit.measurement import Measurement
 from audit.result import Result
 from audit.run import measure
 from dashboards.commands import audit_command
+from dashboards.export import csv_text
 from dashboards.figures.forest import LONGEST, alternative_text, forest
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.groups import combinations_of, headline_metrics, positive_label
-from dashboards.tables import comparison_text, csv_text, display_row, is_plain, plain_rows
+from dashboards.subjects import comparison_text
+from dashboards.tables import display_row, is_plain, plain_rows
 from dashboards.views.chosen import chosen_entry, listed_runs, opened
 from dashboards.views.table import show_table
 from dashboards.words import direction_sentence, metric_sentence, metric_title
@@ -37,6 +39,7 @@ def page() -> None:
     rows = plain_rows(result, features=features, metrics=(metric,))
     everyone = next(iter(plain_rows(result, features=(), metrics=(metric,))), None)
     _show(rows, title=f"{metric_title(metric)} by {features_label(features)}", everyone=everyone, key="values")
+    st.caption("Every group is shown here, however small; a report for others hides those with few rows.")
     differences = _differences(entry.digest, result, features, metric)
     _offer([*rows, *differences], result, file_name=f"{entry.run_id}-{metric}.csv", differences=differences)
 
@@ -48,7 +51,7 @@ def _choose(result: Result) -> tuple[tuple[str, ...], str]:
     features = combinations.get(chosen) or next(iter(combinations.values()))
     present = dict.fromkeys(row.metric for row in result.measurements if is_plain(row) and row.metric != "count")
     ordered = list(dict.fromkeys([*headline_metrics(result), *present]))
-    metric = right.selectbox("Metric", ordered, key="metric", bind="query-params")
+    metric = right.selectbox("Metric", ordered, format_func=metric_title, key="metric", bind="query-params")
     return features, metric if metric in present else ordered[0]
 
 
@@ -59,7 +62,7 @@ def _meaning(metric: str, result: Result) -> str:
 
 def _show(rows: Sequence[Measurement], *, title: str, everyone: Measurement | None, key: str) -> None:
     alt = alternative_text(rows, title=title)
-    picture, table = st.columns([3, 2])
+    picture, table = st.columns([4, 3])
     with picture:
         figure = forest(rows, title=title, everyone=everyone)
         st.plotly_chart(figure, alt=alt, key=f"{key}-figure", config={"displayModeBar": False})
@@ -107,6 +110,7 @@ def _differences(digest: str, result: Result, features: tuple[str, ...], metric:
         return ()
     title = f"{metric_title(metric)}: difference to {comparison_text(rows[0])}"
     _show(rows, title=title, everyone=None, key="differences")
+    st.caption(safe_label(f"Intervals: {rows[0].method.replace('_', ' ')}.", target="markdown"))
     return rows
 
 

@@ -13,14 +13,15 @@ def show_table(rows: Sequence[Mapping[str, str]], *, alt: str, key: str) -> None
     Parameters
     ----------
     rows
-        One mapping of heading to text per row; the headings of all rows are alike.
+        One mapping of heading to text per row; all with the same headings. Columns without any text are left out.
     alt
         What the table holds, in one sentence.
     key
         Unique on the page.
     """
-    columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
-    st.dataframe(columns, hide_index=True, alt=safe_label(alt, target="text", limit=400), key=key, row_height=None)
+    names = rows[0] if rows else ()
+    columns = {name: [row[name] for row in rows] for name in names if any(row[name] for row in rows)}
+    st.dataframe(columns, hide_index=True, alt=safe_label(alt, target="text", limit=400), key=key)
 
 
 def show_text(text: str) -> None:

@@ -23,18 +23,32 @@ _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight"
 
 @click.command("audit")
 @click.argument("data", type=_PATH)
-@click.option("-c", "--config", type=_PATH, is_eager=True, expose_value=False, callback=from_config,
-              help="YAML file with any of these options, by name.")
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    is_eager=True,
+    expose_value=False,
+    callback=from_config,
+    help="YAML file with any of these options, by name.",
+)
 @click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
 @click.option("--y-pred", metavar="COLUMN", help="Predicted labels.")
 @click.option("--y-score", metavar="COLUMN", help="Predicted probability of the positive label.")
 @click.option("--sensitive", required=True, type=Names(), help="Columns whose groups are compared.")
 @click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
 @click.option("--threshold", type=float, help="Predict positive where the score reaches it; instead of --y-pred.")
-@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1 (10 for deciles).")
+@click.option(
+    "--score-max", type=float, default=1.0, show_default=True, help="The score that means 1 (10 for deciles)."
+)
 @click.option("--weight", metavar="COLUMN", help="Weight of each row.")
-@click.option("--weights", type=click.Choice(["sampling", "frequency"]), default="sampling", show_default=True,
-              help="What the weight means: rows stand for so many people, or were repeated.")
+@click.option(
+    "--weights",
+    type=click.Choice(["sampling", "frequency"]),
+    default="sampling",
+    show_default=True,
+    help="What the weight means: rows stand for so many people, or were repeated.",
+)
 @click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or day: intervals allow for it.")
 @click.option("--timestamp", metavar="COLUMN", help="When the prediction was made.")
 @click.option("--model-version", metavar="COLUMN", help="Which model made it.")
@@ -43,8 +57,13 @@ _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight"
 @click.option("--on", metavar="COLUMN", help="The id that joins --attributes to the data.")
 @click.option("--reference", type=Pair(), multiple=True, help="Reference group of a feature; never inferred.")
 @click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
-@click.option("--missing", type=click.Choice(["group", "raise", "drop"]), default="group", show_default=True,
-              help="What to do with a missing sensitive value.")
+@click.option(
+    "--missing",
+    type=click.Choice(["group", "raise", "drop"]),
+    default="group",
+    show_default=True,
+    help="What to do with a missing sensitive value.",
+)
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
 @click.option("--metrics", type=Names(), help="Only these metrics.")
 @click.option("--all-pairs", is_flag=True, help="Also compare every pair of groups of a feature.")
@@ -57,7 +76,7 @@ _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight"
 @click.option("--title", help="Title of the report.")
 @click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
-    """Error rates of every group in DATA (CSV or Parquet), with intervals.
+    r"""Error rates of every group in DATA (CSV or Parquet), with intervals.
 
     Without a policy the exit code is 0. Example:
 
@@ -75,7 +94,11 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
         all_pairs=options["all_pairs"],
         baseline=baseline,
     )
-    gate = None if options["policy"] is None else judge(result, options["policy"], stage=options["stage"], baseline=baseline)
+    gate = (
+        None
+        if options["policy"] is None
+        else judge(result, options["policy"], stage=options["stage"], baseline=baseline)
+    )
     _write(result, gate, options)
     _print(result, gate)
     _save(result, gate, options)

@@ -28,7 +28,9 @@ def command(*, out: Path, seed: int, epochs: int) -> int:
     print_groups(outcome.result, out=screen)
     names = list(dict.fromkeys(str(dict(row.at)["model_version"]) for row in outcome.comparison))
     rows = [[name, *(_cell(outcome.comparison, name, metric) for metric in COMPARED)] for name in names]
-    print_rows("Model and simple alternatives", ["model", *(metric_title(metric) for metric in COMPARED)], rows, out=screen)
+    print_rows(
+        "Model and simple alternatives", ["model", *(metric_title(metric) for metric in COMPARED)], rows, out=screen
+    )
     screen.print(verdict_on(outcome.comparison))
     print_gate(outcome.gate, out=screen)
     screen.print(f"Report:    {outcome.path / 'report.html'}")

@@ -8,9 +8,10 @@ from audit.errors import InputError
 from audit.store import write_text
 from checklists.formats.junit import junit
 from checklists.gate import judge
-from checklists.planning import plan, policy_template
+from checklists.planning import plan
+from checklists.template import policy_template
 from evenhanded.options import from_config
-from evenhanded.printing import console, print_gate, print_rows
+from evenhanded.printing import console, print_gate, print_plan
 from evenhanded.runs import open_run
 
 _PATH = click.Path(path_type=Path)
@@ -18,8 +19,15 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("gate")
 @click.argument("run", metavar="RUN")
-@click.option("-c", "--config", type=_PATH, is_eager=True, expose_value=False, callback=from_config,
-              help="YAML file with any of these options, by name.")
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    is_eager=True,
+    expose_value=False,
+    callback=from_config,
+    help="YAML file with any of these options, by name.",
+)
 @click.option("--policy", type=_PATH, help="The policy.")
 @click.option("--stage", help="Judge only the requirements of this stage.")
 @click.option("--baseline", metavar="RUN", help="Saved run that `compare: baseline` refers to.")
@@ -28,7 +36,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--runs", type=_PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
 @click.option("--json", "json_file", type=_PATH, help="Write the verdicts as JSON.")
 @click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML.")
-def command(  # noqa: PLR0913 - the options above
+def command(
     *,
     run: str,
     policy: Path | None,
@@ -40,7 +48,7 @@ def command(  # noqa: PLR0913 - the options above
     json_file: Path | None,
     junit_file: Path | None,
 ) -> int:
-    """Judge RUN (a folder, an id, "latest" or a result.json) by a policy; the exit code is the verdict.
+    r"""Judge RUN (a folder, an id, "latest" or a result.json) by a policy; the exit code is the verdict.
 
     \b
       evenhanded gate latest --plan --write policy.yaml     what can this data decide?
@@ -65,7 +73,7 @@ def _plan(run: str, runs: Path, write: Path | None) -> int:
     result = open_run(run, runs)
     planned = plan(result)
     screen = console()
-    print_rows("What this data can decide", planned.head(), planned.table(), out=screen)
+    print_plan(planned, out=screen)
     text = policy_template(result, planned)
     if write is None:
         screen.print("Add --write policy.yaml to get a first policy from this.")

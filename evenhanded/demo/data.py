@@ -28,7 +28,7 @@ def load() -> pd.DataFrame:
     Examples
     --------
     >>> frame = load()
-    >>> len(frame), frame["person"].nunique(), round(frame["high_user"].mean(), 3)
+    >>> len(frame), frame["person"].nunique(), round(float(frame["high_user"].mean()), 3)
     (20190, 5294, 0.2)
     """
     raw = randhie.load_pandas().data

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audit.baselines import BASELINES
 from audit.measurement import At, Measurement
 from audit.predictions import PredictionLog
 from audit.result import Result
@@ -19,8 +20,14 @@ from checklists.gate_result import GateResult
 from dashboards.report.render import render_report
 from dashboards.report.section import Section
 from evenhanded.demo.data import LABEL, PERSON, SENSITIVE, load
-from evenhanded.demo.models import BASELINES, Scored, cross_validated, group_scores, scored_by_baselines
-from evenhanded.demo.models import scored_by_learner, train
+from evenhanded.demo.models import (
+    Scored,
+    cross_validated,
+    group_scores,
+    scored_by_baselines,
+    scored_by_learner,
+    train,
+)
 from evenhanded.demo.sections import sections
 from trainer.splits import Split
 

@@ -20,10 +20,16 @@ def sections(
     """Return the extra sections of the demo's report."""
     return (
         Section(title="What this is", text=_WHAT),
-        Section(title="Is the model worth it? Simple alternatives", text=verdict_on(comparison), measurements=tuple(comparison)),
+        Section(
+            title="Is the model worth it? Simple alternatives",
+            text=verdict_on(comparison),
+            measurements=tuple(comparison),
+        ),
         Section(title="Use of care is a proxy for need", text=_PROXY, measurements=_by_price(result)),
         Section(title="What a careless split would have claimed", text=_leak_text(leak), measurements=tuple(leak)),
-        Section(title="Years of one person are not independent", text=_CLUSTERS, measurements=(*_own_rates(result), *naive)),
+        Section(
+            title="Years of one person are not independent", text=_CLUSTERS, measurements=(*_own_rates(result), *naive)
+        ),
         Section(title="How well the inputs give the groups away", text=_INPUTS, measurements=tuple(proxies)),
     )
 
@@ -39,7 +45,9 @@ def verdict_on(comparison: Sequence[Measurement]) -> str:
     >>> verdict_on(rows).split(":")[0]
     'A simple alternative ranks people better'
     """
-    scores = {dict(row.at)["model_version"]: row for row in comparison if row.metric == "roc_auc" and row.value is not None}
+    scores = {
+        dict(row.at)["model_version"]: row for row in comparison if row.metric == "roc_auc" and row.value is not None
+    }
     own = scores.pop(OWN)
     best = max(scores, key=lambda name: scores[name].value or 0.0)
     rival = scores[best]
@@ -47,7 +55,7 @@ def verdict_on(comparison: Sequence[Measurement]) -> str:
     sure = "the intervals do not overlap" if apart else "the intervals overlap, so the difference is not shown"
     numbers = f"{best} reaches an AUC of {rival.value:.3f} against {own.value:.3f}; {sure}."
     if (rival.value or 0) > (own.value or 0):
-        return f"A simple alternative ranks people better: {numbers} Unless the model earns its keep elsewhere, use the alternative."
+        return f"A simple alternative ranks people better: {numbers} Unless the model earns its keep elsewhere, use it."
     return f"The model ranks people better than every simple alternative tried: the best of them, {numbers}"
 
 
@@ -57,7 +65,10 @@ def _by_price(result: Result) -> tuple[Measurement, ...]:
         row
         for metric in wanted
         for row in result.measurements
-        if row.metric == metric and row.against is None and not row.at and [name for name, _ in row.slice] == ["coinsurance"]
+        if row.metric == metric
+        and row.against is None
+        and not row.at
+        and [name for name, _ in row.slice] == ["coinsurance"]
     )
 
 
@@ -68,10 +79,10 @@ def _own_rates(result: Result) -> tuple[Measurement, ...]:
 def _leak_text(leak: Sequence[Measurement]) -> str:
     honest, careless = (row.value or 0.0 for row in leak)
     return (
-        f"The table holds several years of most people, with the same covariates every year. Split at random by rows, a "
-        f"person's other years stand in the train part and the model is asked what it has already seen: it then claims an "
-        f"AUC of {careless:.3f}. Split by person, as new people will come, it is {honest:.3f}. The difference is no "
-        f"skill. Everything else on this page uses the split by person."
+        f"The table holds several years of most people, with the same covariates every year. Split at random by "
+        f"rows, a person's other years stand in the train part, and the model is asked what it has already seen: it "
+        f"then claims an AUC of {careless:.3f}. Split by person, as new people will come, it is {honest:.3f}. The "
+        f"difference is no skill. Everything else on this page uses the split by person."
     )
 
 
@@ -82,14 +93,14 @@ _WHAT = (
     "Physical limitation, self-rated health and the share of the price that a person pays are not inputs; they are "
     "logged so that errors can be compared. In some rows physical limitation was imputed; these rows are a group of "
     "their own.\n\n"
-    "The data has no person id. Consecutive rows with identical covariates are taken for one person (5,294 of them): a "
-    "reconstruction, which may split or join people."
+    "The data has no person id. Consecutive rows with identical covariates are taken for one person (5,294 of them): "
+    "a reconstruction, which may split or join people."
 )
 _PROXY = (
     "The label counts visits, not illness. People who pay more of the price make fewer visits at the same need, so a "
-    "model that learns visits learns to overlook those who could not afford to come (measurement bias). The table shows "
-    "the share of high users, the share called and the share of high users missed, by the share of the price paid. "
-    "Equal error rates on this label would not show equal care for equal need; a measure of need is what would."
+    "model that learns visits learns to overlook those who could not afford to come (measurement bias). The table "
+    "shows the share of high users, the share called and the share of high users missed, by the share of the price "
+    "paid. Equal error rates on this label would not show equal care for equal need; a measure of need would."
 )
 _CLUSTERS = (
     "All intervals here are cluster-robust: a person's years count as one cluster. Taken for independent, the same "
@@ -97,6 +108,6 @@ _CLUSTERS = (
 )
 _INPUTS = (
     "How well a model tells each group from the rest by the inputs alone (AUC; 0.5 is not at all, 1 is perfectly). "
-    "Leaving a sensitive column out does not hide it where the inputs give it away: the terms of the plan all but spell "
-    "out the price that a person pays."
+    "Leaving a sensitive column out does not hide it where the inputs give it away: the terms of the plan all but "
+    "spell out the price that a person pays."
 )

@@ -1,0 +1,143 @@
+"""``evenhanded train``: a model from a table, and the predictions that an audit reads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audit.errors import InputError
+from evenhanded.options import Names, from_config
+from evenhanded.printing import console
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("train")
+@click.argument("data", type=_PATH)
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    is_eager=True,
+    expose_value=False,
+    callback=from_config,
+    help="YAML file with any of these options, by name.",
+)
+@click.option("--target", required=True, metavar="COLUMN", help="The label to learn.")
+@click.option("--features", type=Names(), help="What the model may see; default: every column without another role.")
+@click.option(
+    "--categorical", type=Names(), default=(), help="Features that are codes although they look like numbers."
+)
+@click.option(
+    "--sensitive", type=Names(), default=(), help="Logged for the audit; an input only if named in --features."
+)
+@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
+@click.option("--group", metavar="COLUMN", help="Rows of one person or site: kept in one part of the split.")
+@click.option("--epochs", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Passes through the data.")
+@click.option("--lr", type=float, default=2e-3, show_default=True, help="Largest learning rate of the cycle.")
+@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Rows per step.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of everything drawn.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
+@click.option("--model", type=_PATH, default=Path("model"), show_default=True, help="Folder for the checkpoint.")
+@click.option(
+    "--predictions",
+    type=_PATH,
+    default=Path("predictions.parquet"),
+    show_default=True,
+    help="Where the predictions of the test part go.",
+)
+def command(**options: Any) -> int:  # noqa: ANN401 - the options above
+    """Train on DATA (CSV or Parquet), keep a fifth of it untouched, and write the predictions of that fifth."""
+    from trainer.columns import Columns
+    from trainer.learner import Learner
+    from trainer.splits import split_groups, split_rows
+    from trainer.table import Table
+
+    screen = console()
+    frame = _frame(options["data"])
+    group = options["group"]
+    if group is not None and group not in frame.columns:
+        raise InputError([f"column {group!r} (group) is missing; the data has {list(frame.columns)[:20]}"])
+    seed = options["seed"]
+    split = split_rows(len(frame), seed=seed) if group is None else split_groups(frame[group], seed=seed)
+    columns = Columns(
+        y=options["target"],
+        features=options["features"],
+        categorical=options["categorical"],
+        sensitive_features=options["sensitive"],
+        cluster=group,
+        positive=_positive(frame, options["target"], options["positive"]),
+    )
+    learner = Learner(Table.from_frame(frame, columns=columns, split=split), seed=seed, device=options["device"])
+    with _progress(options["epochs"]) as step:
+        learner.fit_one_cycle(options["epochs"], options["lr"], batch_size=options["batch_size"], on_epoch=step)
+    learner.save(options["model"])
+    _write(learner, options["predictions"])
+    last = learner.history[-1]
+    screen.print(
+        f"validation accuracy {last.valid_accuracy:.4f}, loss {last.valid_loss:.4f}, on {len(split.valid):,} rows"
+    )
+    screen.print(
+        f"model: {options['model']}   predictions of {len(split.test):,} untouched rows: {options['predictions']}"
+    )
+    screen.print(_next(options))
+    return 0
+
+
+def _frame(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError([f"{path} does not exist; give the path of a CSV or Parquet file"])
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' own parsing errors are ValueErrors
+        raise InputError([f"{path} cannot be read: {' '.join(str(error).split())}; expected CSV or Parquet"]) from error
+
+
+def _positive(frame: "pd.DataFrame", target: str, label: str | None) -> Any:  # noqa: ANN401 - a label of the data
+    if label is None or target not in frame.columns:
+        return label
+    known = {str(value): value for value in frame[target].dropna().unique().tolist()}
+    if label not in known:
+        raise InputError([f"the positive label {label!r} does not occur in {target!r}; it has {sorted(known)[:20]}"])
+    return known[label]
+
+
+@contextmanager
+def _progress(epochs: int) -> Iterator[Any]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[speed]}"),
+        console=console(), transient=True, disable=not console().is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("training", total=epochs, speed="")
+        yield lambda row: bar.update(task, advance=1, speed=f"{row.samples_per_s:,.0f} rows/s")
+
+
+def _write(learner: Any, path: Path) -> None:  # noqa: ANN401 - a Learner, which is imported late
+    import pyarrow.parquet as pq
+
+    log = learner.predict_log("test")
+    names = {role: role for role in log.columns} | {
+        f"feature_{place}": name for place, name in enumerate(log.sensitive_features)
+    }
+    table = log.table.collect(backend="pyarrow").to_native()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.rename_columns([names[name] for name in table.column_names]), path)
+
+
+def _next(options: dict[str, Any]) -> str:
+    cluster = " --cluster cluster" if options["group"] else ""
+    positive = f" --positive {options['positive']}" if options["positive"] else ""
+    return (
+        f"next: evenhanded audit {options['predictions']} --y-true y_true --y-pred y_pred --y-score y_score "
+        f"--sensitive {','.join(options['sensitive']) or 'COLUMN'}{cluster}{positive}"
+    )

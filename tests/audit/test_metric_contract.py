@@ -1,0 +1,181 @@
+"""What every metric of the catalog promises, one test each: adding a metric needs one row in `EXPECTED` and no more."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from audit.counting import count
+from audit.metrics import METRICS
+from audit.predictions import PredictionLog
+from audit.run import measure, run_audit
+
+REPEATABLE = settings(deadline=None, derandomize=True, max_examples=12)
+NAMES = sorted(METRICS)
+EVERY = pytest.mark.parametrize("name", NAMES)
+
+
+def only(defined, value):
+    return value() if defined else None
+
+
+def likelihood_ratio(y, p, *, flagged):
+    (tn, fp), (fn, tp) = sk.confusion_matrix(y, p, labels=[0, 1])
+    above, below = (tp, fp) if flagged else (fn, tn)
+    return only(tp + fn > 0 and below > 0, lambda: (above / (tp + fn)) / (below / (fp + tn)))
+
+
+# scikit-learn's value of (y_true, y_pred, y_score); None where the metric's definition divides 0 by 0.
+EXPECTED = {
+    "selection_rate": lambda y, p, s: p.mean(),
+    "prevalence": lambda y, p, s: y.mean(),
+    "accuracy": lambda y, p, s: sk.accuracy_score(y, p),
+    "true_positive_rate": lambda y, p, s: only(1 in y, lambda: sk.recall_score(y, p)),
+    "false_negative_rate": lambda y, p, s: only(1 in y, lambda: 1 - sk.recall_score(y, p)),
+    "true_negative_rate": lambda y, p, s: only(0 in y, lambda: sk.recall_score(y, p, pos_label=0)),
+    "false_positive_rate": lambda y, p, s: only(0 in y, lambda: 1 - sk.recall_score(y, p, pos_label=0)),
+    "precision": lambda y, p, s: only(1 in p, lambda: sk.precision_score(y, p)),
+    "false_discovery_rate": lambda y, p, s: only(1 in p, lambda: 1 - sk.precision_score(y, p)),
+    "negative_predictive_value": lambda y, p, s: only(0 in p, lambda: sk.precision_score(y, p, pos_label=0)),
+    "false_omission_rate": lambda y, p, s: only(0 in p, lambda: 1 - sk.precision_score(y, p, pos_label=0)),
+    "balanced_accuracy": lambda y, p, s: only(set(y) == {0, 1}, lambda: sk.balanced_accuracy_score(y, p)),
+    "f1": lambda y, p, s: only(1 in y or 1 in p, lambda: sk.f1_score(y, p)),
+    "matthews_corrcoef": lambda y, p, s: only(set(y) == set(p) == {0, 1}, lambda: sk.matthews_corrcoef(y, p)),
+    "positive_likelihood_ratio": lambda y, p, s: likelihood_ratio(y, p, flagged=True),
+    "negative_likelihood_ratio": lambda y, p, s: likelihood_ratio(y, p, flagged=False),
+    "roc_auc": lambda y, p, s: only(set(y) == {0, 1}, lambda: sk.roc_auc_score(y, s)),
+}
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 100), st.sampled_from("ab")), min_size=1, max_size=40
+)
+
+
+def log(rows, weights=None, kind="sampling"):
+    y, p, s, g = zip(*rows, strict=True)
+    columns = {"y": pa.array(y, pa.int64()), "p": p, "s": np.array(s) / 100, "g": g}
+    roles = {"y_true": "y", "y_pred": "p", "y_score": "s"}
+    if weights is not None:
+        columns["w"] = pa.array(weights, pa.float64())
+        roles["sample_weight"] = "w"
+    return PredictionLog.from_frame(pa.table(columns), sensitive_features=["g"], weights=kind, **roles)
+
+
+def many(n, seed=0):
+    random = np.random.default_rng(seed)
+    score = random.integers(0, 101, n)
+    y, p = (random.random(n) < score / 150 + 0.15, random.random(n) < score / 120 + 0.1)
+    return list(zip(y.astype(int).tolist(), p.astype(int).tolist(), score.tolist(), random.choice(list("abc"), n)))
+
+
+def test_every_metric_has_an_independent_value():
+    assert set(EXPECTED) == set(METRICS)
+
+
+@EVERY
+def test_facts_of_the_catalog(name):
+    metric = METRICS[name]
+    assert metric.range[0] < metric.range[1]
+    assert metric.source
+    assert "20" in metric.source or "19" in metric.source  # a year
+    assert metric.function.__doc__
+    assert ">>>" in metric.function.__doc__
+
+
+@EVERY
+@REPEATABLE
+@given(ROWS)
+def test_values_agree_with_scikit_learn_in_every_slice_and_undefined_is_null_with_a_reason(name, rows):
+    result = run_audit(log(rows), metrics=[name])
+    low, high = METRICS[name].range
+    for group in [None, *sorted({row[3] for row in rows})]:
+        chosen = [row for row in rows if group in {None, row[3]}]
+        y, p, s = (np.array(column) for column in list(zip(*chosen, strict=True))[:3])
+        expected = EXPECTED[name](y, p, s)
+        found = result.find(name, None if group is None else {"g": group})
+        if expected is None:
+            assert (found.value, found.low, found.high) == (None, None, None)
+            assert found.reason.startswith("no ")
+        else:
+            assert found.value == pytest.approx(expected, abs=1e-12)
+            assert low <= found.value <= high
+            assert found.low is None or low <= found.low <= found.value + 1e-12
+            assert found.high is None or found.value - 1e-12 <= found.high <= high
+            assert (None not in {found.low, found.high}) or found.reason
+
+
+@EVERY
+def test_the_order_of_rows_is_irrelevant(name):
+    rows = many(300)
+    shuffled = [rows[place] for place in np.random.default_rng(1).permutation(len(rows))]
+    one, two = run_audit(log(rows), metrics=[name]), run_audit(log(shuffled), metrics=[name])
+    assert one.measurements == two.measurements
+    assert one.provenance.tally == two.provenance.tally
+
+
+@EVERY
+def test_frequency_weights_are_repeated_rows(name):
+    rows = many(200)
+    weights = np.random.default_rng(2).integers(0, 4, len(rows))
+    repeated = [row for row, weight in zip(rows, weights, strict=True) for _ in range(weight)]
+    weighed = run_audit(log(rows, weights, "frequency"), metrics=[name], all_pairs=True)
+    assert weighed.measurements == run_audit(log(repeated), metrics=[name], all_pairs=True).measurements
+
+
+@EVERY
+def test_sampling_weights_of_one_change_no_value_and_hardly_an_interval(name):
+    rows = many(600)
+    plain, weighed = measure(count(log(rows)), metrics=[name]), measure(count(log(rows, np.ones(600))), metrics=[name])
+    pairs = dict(zip((row.key() for row in plain), zip(plain, weighed, strict=True), strict=True))
+    for one, two in pairs.values():
+        assert one.key() == two.key()
+        assert two.value == pytest.approx(one.value, abs=1e-9)
+        assert two.n == one.n
+        width = None if one.low is None or one.high is None else one.high - one.low
+        if width is not None and "largest" not in one.method:
+            assert [two.low, two.high] == pytest.approx([one.low, one.high], abs=0.12 * width)
+
+
+@EVERY
+def test_sampling_weights_scale_out(name):
+    rows = many(300)
+    weights = np.random.default_rng(3).lognormal(0, 0.7, 300)
+    one, two = (measure(count(log(rows, weights * scale)), metrics=[name]) for scale in (1.0, 1000.0))
+    for small, large in zip(one, two, strict=True):
+        numbers = [(small.value, large.value), (small.low, large.low), (small.high, large.high)]
+        assert all(a == b or a == pytest.approx(b, rel=1e-6) for a, b in numbers)
+
+
+# y_true, y_pred, score and group of tables in which something is missing; group b is always sound.
+SOUND = [(1, 1, 90, "b"), (1, 0, 40, "b"), (0, 1, 60, "b"), (0, 0, 10, "b")] * 3
+POOR = {
+    "only positives": [(1, 1, 80, "a"), (1, 0, 30, "a")] * 5,
+    "only negatives": [(0, 1, 80, "a"), (0, 0, 30, "a")] * 5,
+    "never flagged": [(1, 0, 20, "a"), (0, 0, 20, "a")] * 5,
+    "always flagged": [(1, 1, 90, "a"), (0, 1, 90, "a")] * 5,
+    "one row": [(1, 1, 90, "a")],
+    "labels missing": [(None, 1, 90, "a"), (None, 0, 20, "a")] * 5,
+}
+
+
+@pytest.mark.parametrize("case", POOR)
+@EVERY
+def test_poor_groups_give_null_and_a_reason_or_the_true_value_never_an_invented_number(name, case):
+    rows = POOR[case]
+    result = run_audit(log([*rows, *SOUND]), metrics=[name])
+    labelled = [row for row in rows if row[0] is not None] if name != "selection_rate" else [(0, *r[1:]) for r in rows]
+    expected = None
+    if labelled:
+        y, p, s = (np.array(column) for column in list(zip(*labelled, strict=True))[:3])
+        expected = EXPECTED[name](y, p, s)
+    found = result.find(name, {"g": "a"})
+    gap = next(row for row in result.measurements if row.metric == f"{name}_difference" and row.against["kind"] == "groups")
+    assert found.value == (None if expected is None else pytest.approx(expected, abs=1e-12))
+    assert (found.value is None) == bool(found.reason and found.reason.startswith("no ") and found.low is None
+                                         and found.value is None)
+    assert (gap.value is None) == (expected is None)
+    if expected is None:
+        assert gap.reason == "fewer than two groups can be compared"
+    assert result.find(name, {"g": "b"}).value is not None

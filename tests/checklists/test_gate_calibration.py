@@ -1,0 +1,59 @@
+"""The gate as a statistical test: with the truth at the limit neither verdict comes more often than it may."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit.result import Result
+from checklists.gate import judge
+from checklists.policy import Policy
+from checklists.requirement import Requirement
+
+RUNS = 700
+LARGEST = 0.05 + 3 * (0.05 * 0.95 / RUNS) ** 0.5
+
+
+def shares(draw: Callable[[np.random.Generator], Result], requirement: Requirement) -> dict[str, float]:
+    policy = Policy(schema="evenhanded/policy/1", requirements=(requirement,))
+    random = np.random.default_rng(20261121)
+    verdicts = [judge(draw(random), policy).verdict for _ in range(RUNS)]
+    return {verdict: verdicts.count(verdict) / RUNS for verdict in ("PASS", "FAIL", "INSUFFICIENT", "INVALID")}
+
+
+def drawn(result_of: Any, random: np.random.Generator, rates: dict[str, float], n: int) -> Result:
+    missed = {group: int(random.binomial(n, p)) for group, p in rates.items()}
+    return result_of({group: (n - x, 0, x, 0) for group, x in missed.items()})
+
+
+@pytest.mark.parametrize("limit", [{"max": 0.2}, {"min": 0.2}], ids=["max", "min"])
+def test_a_value_at_its_limit(result_of: Any, limit: dict[str, float]) -> None:
+    needed = Requirement(id="r", metric="false_negative_rate", **limit)  # type: ignore[arg-type]
+    share = shares(lambda random: drawn(result_of, random, {"a": 0.2}, 300), needed)
+    assert share["FAIL"] <= LARGEST
+    assert share["PASS"] <= LARGEST
+    assert share["INVALID"] == 0
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [{"a": 0.2, "b": 0.3, "c": 0.2}, {"a": 0.2, "b": 0.3, "c": 0.25}, {"a": 0.2, "b": 0.3, "c": 0.3}],
+    ids=["one pair up", "one pair", "two pairs"],
+)
+def test_the_largest_of_three_differences_at_its_limit(result_of: Any, rates: dict[str, float]) -> None:
+    needed = Requirement(id="r", metric="false_negative_rate", compare="difference", groups=("race",), max=0.1)
+    share = shares(lambda random: drawn(result_of, random, rates, 300), needed)
+    assert share["FAIL"] <= LARGEST
+    assert share["PASS"] <= LARGEST
+    assert share["INVALID"] == 0
+
+
+def test_the_gate_is_no_dummy_that_never_decides(result_of: Any) -> None:
+    needed = Requirement(id="r", metric="false_negative_rate", compare="difference", groups=("race",), max=0.1)
+    equal = shares(lambda random: drawn(result_of, random, {"a": 0.2, "b": 0.2, "c": 0.2}, 1000), needed)
+    apart = shares(lambda random: drawn(result_of, random, {"a": 0.2, "b": 0.4, "c": 0.2}, 1000), needed)
+    assert equal["PASS"] > 0.9
+    assert equal["FAIL"] == 0
+    assert apart["FAIL"] > 0.9
+    assert apart["PASS"] == 0

@@ -1,0 +1,147 @@
+"""Planning is tested for what it promises: the power of the rows that it asks for, and of the gaps that it names."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit.errors import InputError
+from audit.gap_intervals import agresti_caffo
+from audit.gaps import End, extreme
+from audit.intervals import quantile, rate
+from audit.measurement import Measurement
+from audit.result import Result
+from checklists.planning import decidable_gap, plan, rows_needed
+
+DRAWS = 20_000
+CRITICAL = quantile(0.95)
+
+
+def row(value: float | None, low: float | None, high: float | None, n: int = 100) -> Measurement:
+    return Measurement(metric="accuracy", value=value, low=low, high=high, n=n, level=0.95, method="m", reason="why")
+
+
+def in_groups(result_of: Any, misses: dict[str, tuple[int, int]], end: End = "max") -> Measurement:
+    """Measure the false negative rate of one group, or the largest gap of several, from (misses, positives)."""
+    result = result_of({name: (n - missed, 0, missed, 0) for name, (missed, n) in misses.items()})
+    features, compare = (["race"], "difference") if len(misses) > 1 else ([], "value")
+    return extreme(result.tally, "false_negative_rate", features=features, compare=compare, end=end, level=0.95)
+
+
+@pytest.mark.parametrize(
+    ("missed", "limit", "end", "verdict"),
+    [
+        (0.2, 0.25, "max", "PASS"),
+        (0.1, 0.13, "max", "PASS"),
+        (0.5, 0.45, "min", "PASS"),
+        (0.3, 0.25, "max", "FAIL"),
+        (0.4, 0.5, "min", "FAIL"),
+    ],
+)
+def test_a_rate_is_decided_four_times_in_five(
+    result_of: Any, missed: float, limit: float, end: End, verdict: str
+) -> None:
+    pilot = 400
+    needed = rows_needed(in_groups(result_of, {"a": (round(missed * pilot), pilot)}, end), limit=limit, end=end)
+    assert needed is not None
+    assert needed.verdict == verdict
+    drawn = np.random.default_rng(1).binomial(needed.rows, missed, DRAWS)
+    bounds = rate(drawn, needed.rows)
+    below = (end == "max") == (verdict == "PASS")
+    assert 0.78 <= np.mean(bounds.high <= limit if below else bounds.low >= limit) <= 0.88
+
+
+@pytest.mark.parametrize(
+    ("rates", "sizes", "limit", "verdict"),
+    [
+        ((0.3, 0.2), (300, 300), 0.15, "PASS"),
+        ((0.3, 0.2), (300, 300), 0.05, "FAIL"),
+        ((0.3, 0.2), (200, 600), 0.16, "PASS"),
+        ((0.12, 0.1), (200, 2000), 0.08, "PASS"),
+    ],
+)
+def test_a_gap_is_decided_four_times_in_five_when_both_groups_grow_alike(
+    result_of: Any, rates: tuple[float, float], sizes: tuple[int, int], limit: float, verdict: str
+) -> None:
+    misses = {name: (round(p * n), n) for name, p, n in zip("ab", rates, sizes, strict=True)}
+    needed = rows_needed(in_groups(result_of, misses), limit=limit, end="max")
+    assert needed is not None
+    assert needed.verdict == verdict
+    grown = [round(n * needed.rows / min(sizes)) for n in sizes]
+    random = np.random.default_rng(2)
+    drawn = [random.binomial(n, p, DRAWS) for n, p in zip(grown, rates, strict=True)]
+    bounds = agresti_caffo(drawn[0], grown[0], drawn[1], grown[1], critical=CRITICAL)
+    shown = np.maximum(bounds.high, -bounds.low) <= limit if verdict == "PASS" else bounds.low > limit
+    assert 0.78 <= np.mean(shown) <= 0.88
+
+
+def test_half_as_many_rows_decide_every_second_time(result_of: Any) -> None:
+    """The plug-in n, without the factor 2.04 for power, decides in about half of all cases."""
+    pilot = in_groups(result_of, {"a": (80, 400)})
+    needed = rows_needed(pilot, limit=0.25, end="max")
+    touching = rows_needed(pilot, limit=0.25, end="max", power=0.5)
+    assert needed is not None
+    assert touching is not None
+    assert needed.rows / touching.rows == pytest.approx(((1.959964 + 0.841621) / 1.959964) ** 2, rel=0.01)
+    drawn = np.random.default_rng(3).binomial(touching.rows, 0.2, DRAWS)
+    assert 0.45 <= np.mean(rate(drawn, touching.rows).high <= 0.25) <= 0.56
+
+
+@pytest.mark.parametrize(
+    "undecidable",
+    [row(0.5, 0.4, 0.6), row(None, None, None), row(0.4, 0.3, None)],
+    ids=["at the limit", "undefined", "unbounded"],
+)
+def test_no_number_of_rows_is_named_where_none_would_do(undecidable: Measurement) -> None:
+    assert rows_needed(undecidable, limit=0.5, end="max") is None
+
+
+def test_rows_needed_by_hand() -> None:
+    factor = ((1.959964 + 0.841621) / 1.959964) ** 2
+    passing = rows_needed(row(0.4, 0.3, 0.55), limit=0.5, end="max")
+    assert passing == (int(np.ceil(100 * factor * 1.5**2)), "PASS")
+    failing = rows_needed(row(0.4, 0.3, 0.55), limit=0.5, end="min")
+    assert failing == (int(np.ceil(100 * factor * 1.5**2)), "FAIL")
+    assert rows_needed(row(0.4, 0.3, 0.55), limit=0.35, end="max") == (int(np.ceil(100 * factor * 2.0**2)), "FAIL")
+    assert rows_needed(row(0.4, 0.3, 0.55), limit=0.35, end="min") == (int(np.ceil(100 * factor * 2.0**2)), "PASS")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"),
+    [((400, 400), 0.83), ((1000, 100), 0.83), ((300, 300, 300), 0.87), ((2000, 800, 400, 200, 100), 0.9)],
+)
+def test_equal_groups_pass_the_decidable_gap_four_times_in_five(sizes: tuple[int, ...], most: float) -> None:
+    """Exact for two groups; for more, Boole's inequality makes the gap a little larger than it need be."""
+    p = 0.3
+    errors = [float(np.sqrt(p * (1 - p) / n)) for n in sizes]
+    limit = decidable_gap(errors, level=0.95)
+    random = np.random.default_rng(4)
+    drawn = [random.binomial(n, p, DRAWS) for n in sizes]
+    highest = np.full(DRAWS, -1.0)
+    for one in range(len(sizes)):
+        for two in range(len(sizes)):
+            if one != two:
+                bounds = agresti_caffo(drawn[one], sizes[one], drawn[two], sizes[two], critical=CRITICAL)
+                highest = np.maximum(highest, bounds.high)
+    assert 0.79 <= np.mean(highest <= limit) <= most
+
+
+def test_the_plan_counts_the_denominator_of_each_metric_and_leaves_small_groups_out(result_of: Any) -> None:
+    result = result_of(
+        {"a": (400, 50, 100, 450), "b": (200, 10, 50, 90), "c": (9, 500, 1, 500), None: (50, 50, 50, 50)}
+    )
+    found = plan(result)
+    misses = found.find("race", "false_negative_rate")
+    assert misses.sizes == ((None, 100), ("a", 500), ("b", 250), ("c", 10))
+    assert misses.enough == ("a", "b")
+    errors = [np.sqrt(0.2 * 0.8 / n) for n in (500, 250)]
+    assert misses.decidable_gap == pytest.approx((1.959964 + 1.281552) * np.hypot(*errors), rel=0.02)
+    assert found.find("race", "false_positive_rate").enough == ("a", "b", "c")
+    assert plan(result, min_n=400).find("race", "false_negative_rate").decidable_gap is None
+    with pytest.raises(KeyError, match="no 'accuracy' by 'sex'"):
+        found.find("sex", "accuracy")
+
+
+def test_planning_needs_the_counts() -> None:
+    with pytest.raises(InputError, match="planning needs the tally"):
+        plan(Result(measurements=()))

@@ -1,0 +1,88 @@
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.predictions import PredictionLog
+from audit.result import Result
+from audit.run import run_audit
+from audit.store import save_run
+from checklists.gate import judge
+from checklists.gate_result import GateResult
+from checklists.policy import Policy
+from checklists.requirement import Requirement
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "=cmd()",
+    "![x](http://evil.example/x.png)",
+    "a" * 10_000,
+    "\u202egnp.exe\u202c\u2066",
+    "nul\x00\x1b[31mred",
+    "</style><img src=x onerror=alert(1)>",
+    "{{7*7}}",
+    "$\\frac{1}{2}$ & <a href='javascript:alert(1)'>",
+    '"><svg onload=alert(1)>',
+)
+"""Names that try to be markup, a formula, a picture, a template, an escape sequence."""
+
+
+def make_result(groups: Sequence[str | None], *, rows: int = 3000, feature: str = "race", seed: int = 1) -> Result:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "label": rng.integers(0, 2, rows),
+            feature: np.array([*groups], dtype=object)[rng.integers(0, len(groups), rows)],
+            "sex": np.where(rng.random(rows) < 0.4, "Female", "Male"),
+        }
+    )
+    shift = pd.Categorical(frame[feature]).codes / (4 * len(groups))
+    frame["flagged"] = (rng.random(rows) < 0.3 + 0.3 * frame["label"] + shift).astype(int)
+    log = PredictionLog.from_frame(frame, y_true="label", y_pred="flagged", sensitive_features=[feature, "sex"])
+    return run_audit(log)
+
+
+def make_gate(result: Result, *, feature: str = "race") -> GateResult:
+    requirements = (
+        Requirement(id="accuracy", metric="accuracy", min=0.55),
+        Requirement(id="fpr-gap", metric="false_positive_rate", compare="difference", groups=(feature,), max=0.01),
+        Requirement(id="accuracy-high", metric="accuracy", min=0.002 + (result.find("accuracy").value or 0.0)),
+        Requirement(id="calibration", metric="expected_calibration_error", max=0.05),
+    )
+    return judge(result, Policy(schema="evenhanded/policy/1", requirements=requirements, min_cell=12))
+
+
+@pytest.fixture(scope="session")
+def result() -> Result:
+    return make_result(["Blue", "Green", "Red"])
+
+
+@pytest.fixture(scope="session")
+def gate(result: Result) -> GateResult:
+    return make_gate(result)
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Result:
+    return make_result(HOSTILE, feature="<i>f</i>=")
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Result]:
+    return make_result
+
+
+@pytest.fixture(scope="session")
+def hostile_names() -> tuple[str, ...]:
+    return HOSTILE
+
+
+@pytest.fixture
+def runs(tmp_path: Path, result: Result, gate: GateResult, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Path]:
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("EVENHANDED_RUNS", str(folder))
+    judged = save_run(result, folder, documents={"gate.json": gate.to_json(), "report.html": "<p>stored</p>"})
+    plain = save_run(make_result(["A", "B"], rows=400, seed=2), folder)
+    return {"judged": judged, "plain": plain}

@@ -1,0 +1,71 @@
+import html
+import unicodedata
+
+import pytest
+
+from dashboards.labels import EMPTY, EVERYONE_LABEL, MISSING, features_label, group_label, safe_label, slice_label
+
+TARGETS = ("text", "html", "svg", "plotly", "markdown", "csv", "terminal")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_control_or_direction_mark_survives(target, hostile_names):
+    for name in (*hostile_names, "a\u2028b\ufeffc\u200bd\ud800e\U000e0041"):
+        label = safe_label(name, target=target)
+        assert not [mark for mark in label if unicodedata.category(mark) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+        label.encode("utf-8")
+
+
+def test_a_tampered_name_differs_from_the_plain_one():
+    assert safe_label("Ca\u200bt", target="text") == "Ca\ufffdt"
+    assert safe_label("کتاب\u200cها", target="text") == "کتاب\u200cها"
+
+
+def test_long_names_end_in_an_ellipsis_at_the_limit():
+    assert safe_label("a" * 10_000, target="text", limit=10) == "aaaaaaaaa…"
+    assert safe_label("a" * 10, target="text", limit=10) == "a" * 10
+
+
+@pytest.mark.parametrize("target", ["html", "svg"])
+def test_markup_is_text(target, hostile_names):
+    for name in hostile_names:
+        label = safe_label(name, target=target)
+        assert not {"<", ">", '"', "'"} & set(label)
+        assert html.unescape(label) == safe_label(name, target="text")
+
+
+def test_plotly_has_no_tags():
+    assert safe_label("<b>&</b>", target="plotly") == "&lt;b&gt;&amp;&lt;/b&gt;"
+
+
+def test_every_mark_of_markdown_is_escaped():
+    label = safe_label("![x](http://x) *a* _b_ `c` :red[d] $e$", target="markdown")
+    assert label == r"\!\[x\]\(http\:\/\/x\) \*a\* \_b\_ \`c\` \:red\[d\] \$e\$"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t=", " @", "\r\n+"])
+def test_csv_starts_no_formula(start):
+    assert safe_label(start + "1", target="csv").startswith("'")
+    assert safe_label("1" + start, target="csv").startswith("1")
+
+
+def test_missing_empty_and_what_reads_like_them():
+    assert safe_label(None, target="text") == MISSING
+    assert safe_label(" \t", target="text") == EMPTY
+    assert [safe_label(name, target="text") for name in (MISSING, EVERYONE_LABEL)] == ["“(missing)”", "“everyone”"]
+
+
+def test_slices():
+    pairs = (("race", "African-American"), ("sex", "Female"))
+    assert slice_label(pairs) == "race = African-American, sex = Female"
+    assert slice_label(pairs, target="markdown") == r"race \= African\-American\, sex \= Female"
+    assert group_label(pairs) == "African-American, Female"
+    assert slice_label(()) == group_label(()) == "everyone"
+    assert features_label(("a", "<b>"), target="html") == "a and &lt;b&gt;"
+
+
+def test_wrong_use_says_what_is_expected():
+    with pytest.raises(ValueError, match="at least 2"):
+        safe_label("a", target="text", limit=1)
+    with pytest.raises(ValueError, match="expected one of text, html"):
+        safe_label("a", target="pdf")  # type: ignore[arg-type]
