@@ -208,11 +208,10 @@ def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
     value = np.nan_to_num(outcome.value)[slices.member]
     is_positive = (cells.quadrant == TP) | (cells.quadrant == FN)
     is_negative = (cells.quadrant == FP) | (cells.quadrant == TN)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        above = (outcome.above[slices.member, bins] - value) / positive[slices.member]
-        below = (outcome.below[slices.member, bins] - value) / negative[slices.member]
-        tied = (scores.positive * scores.negative).sum(axis=1) / (2 * positive * negative)
-    influence = np.nan_to_num(np.where(is_positive, above, np.where(is_negative, below, 0.0)))
+    above = _over((outcome.above[slices.member, bins] - value), positive[slices.member])
+    below = _over((outcome.below[slices.member, bins] - value), negative[slices.member])
+    tied = _over((scores.positive * scores.negative).sum(axis=1), 2 * positive * negative)
+    influence = np.where(is_positive, above, np.where(is_negative, below, 0.0))
     rows = counts_of(cells, slices, cells.n)
     n = np.minimum(rows.tp + rows.fn, rows.fp + rows.tn).astype(np.int64)
     return Estimates(
@@ -220,8 +219,13 @@ def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
         n,
         _freedom(cells, slices),
         error=np.sqrt(spread(cells, slices, influence)),
-        slack=np.zeros(len(n)) if cells.exact_scores else np.nan_to_num(tied),
+        slack=np.zeros(len(n)) if cells.exact_scores else tied,
     )
+
+
+def _over(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide; 0 where the denominator is 0, as there nothing is estimated."""
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
 
 
 def _freedom(cells: Cells, slices: Partition) -> Floats:

@@ -139,7 +139,8 @@ def limit_text(metric: str, *, low: float | None, high: float | None) -> str:
     """
     unit = unit_of(metric)
     factor, ending = {"share": (100, " %"), "points": (100, " points")}.get(unit, (1, ""))
-    ends = [None if end is None else f"{factor * end:.6g}{ending}" for end in (low, high)]
+    texts = [None if end is None else f"{factor * end:.6g}{ending}" for end in (low, high)]
+    ends = ["1 point" if text == "1 points" else text for text in texts]
     if ends[0] is not None and ends[1] is not None:
         return f"between {ends[0]} and {ends[1]}"
     if ends[1] is not None:

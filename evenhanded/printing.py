@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,11 @@ def console() -> Console:
     """Return a console for standard output that never reads markup out of data."""
     screen = Console(markup=False, highlight=False, emoji=False)
     return screen if screen.is_terminal else Console(markup=False, highlight=False, emoji=False, width=_FILE_WIDTH)
+
+
+def progress(text: str) -> Status:
+    """Return a spinner on standard error that says what is being done; silent where that is no terminal."""
+    return Console(stderr=True, markup=False, emoji=False).status(Text(text))
 
 
 def print_groups(result: Result, *, out: Console | None = None) -> None:

@@ -10,7 +10,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """Return the folder of real data: the environment variable EVENHANDED_DATA, else shared/data beside the checkout."""
+    """Return the folder of real data: EVENHANDED_DATA where it is set, else shared/data beside the checkout."""
     named = os.environ.get("EVENHANDED_DATA")
     folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
     if not folder.is_dir():

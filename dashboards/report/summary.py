@@ -108,6 +108,7 @@ def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
     Only groups that the report may show take part.
     """
     singles = [features for features in combinations_of(result) if len(features) == 1]
+    metrics = headline_metrics(result)
     hidden = frozenset().union(*(hidden_groups(result, features, min_cell=min_cell) for features in singles))
     from_rest = [
         row
@@ -116,7 +117,7 @@ def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
         and row.against["kind"] == "rest"
         and row.value is not None
         and base_metric(row.metric)[1] == "difference"
-        and base_metric(row.metric)[0] in headline_metrics(result)
+        and base_metric(row.metric)[0] in metrics
         and row.slice not in hidden
         and not is_small(row, min_cell=min_cell)
     ]

@@ -14,7 +14,7 @@ from checklists.formats.junit import junit
 from checklists.gate import judge
 from checklists.gate_result import GateResult
 from evenhanded.options import Names, Pair, from_config
-from evenhanded.printing import console, print_gaps, print_gate, print_groups
+from evenhanded.printing import console, print_gaps, print_gate, print_groups, progress
 
 _PATH = click.Path(path_type=Path)
 _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
@@ -86,14 +86,15 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     if options["junit_file"] and not options["policy"]:
         raise InputError(["--junit writes verdicts; name a --policy"])
     baseline = None if options["baseline"] is None else load_run(options["baseline"])
-    result = run_audit(
-        log_of(options),
-        level=options["level"],
-        reference=dict(options["reference"]) or None,
-        metrics=options["metrics"],
-        all_pairs=options["all_pairs"],
-        baseline=baseline,
-    )
+    with progress(f"counting {options['data']}"):
+        result = run_audit(
+            log_of(options),
+            level=options["level"],
+            reference=dict(options["reference"]) or None,
+            metrics=options["metrics"],
+            all_pairs=options["all_pairs"],
+            baseline=baseline,
+        )
     gate = (
         None
         if options["policy"] is None

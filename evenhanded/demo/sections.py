@@ -35,28 +35,34 @@ def sections(
 
 
 def verdict_on(comparison: Sequence[Measurement]) -> str:
-    """Say plainly whether a simple alternative ranks at least as well as the model.
+    """Say plainly which model ranks people best and which finds most, and whether that is shown.
 
     Examples
     --------
-    >>> rows = [Measurement(metric="roc_auc", at=(("model_version", name),), value=value, low=value - 0.02,
+    >>> rows = [Measurement(metric=metric, at=(("model_version", name),), value=value, low=value - 0.02,
     ...                     high=value + 0.02, n=500, level=0.95, method="delong")
+    ...         for metric in ("roc_auc", "true_positive_rate")
     ...         for name, value in (("triage model", 0.64), ("gradient boosting", 0.66))]
-    >>> verdict_on(rows).split(":")[0]
-    'A simple alternative ranks people better'
+    >>> verdict_on(rows).split(";")[0]
+    'Ranking people (AUC): gradient boosting wins, 0.660 against 0.640 of the triage model'
     """
-    scores = {
-        dict(row.at)["model_version"]: row for row in comparison if row.metric == "roc_auc" and row.value is not None
-    }
-    own = scores.pop(OWN)
-    best = max(scores, key=lambda name: scores[name].value or 0.0)
-    rival = scores[best]
+    found = [
+        _winner(comparison, "roc_auc", "Ranking people (AUC)"),
+        _winner(comparison, "true_positive_rate", "Finding high users with about as many calls"),
+    ]
+    return " ".join(found) + " Where a simple model does as well, it is the one to use: it can be explained."
+
+
+def _winner(comparison: Sequence[Measurement], metric: str, what: str) -> str:
+    rows = {dict(row.at)["model_version"]: row for row in comparison if row.metric == metric and row.value is not None}
+    own = rows.pop(OWN)
+    best = max(rows, key=lambda name: rows[name].value or 0.0)
+    rival = rows[best]
     apart = (rival.low or 0) > (own.high or 1) or (own.low or 0) > (rival.high or 1)
     sure = "the intervals do not overlap" if apart else "the intervals overlap, so the difference is not shown"
-    numbers = f"{best} reaches an AUC of {rival.value:.3f} against {own.value:.3f}; {sure}."
-    if (rival.value or 0) > (own.value or 0):
-        return f"A simple alternative ranks people better: {numbers} Unless the model earns its keep elsewhere, use it."
-    return f"The model ranks people better than every simple alternative tried: the best of them, {numbers}"
+    if (rival.value or 0) >= (own.value or 0):
+        return f"{what}: {best} wins, {rival.value:.3f} against {own.value:.3f} of the triage model; {sure}."
+    return f"{what}: the triage model wins, {own.value:.3f} against {rival.value:.3f} of {best}; {sure}."
 
 
 def _by_price(result: Result) -> tuple[Measurement, ...]:

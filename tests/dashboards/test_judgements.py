@@ -20,7 +20,7 @@ def test_rows_carry_the_numbers_of_the_record(gate):
     found = next(row["measurement"] for row in record["rows"] if row["id"] == "fpr-gap")
     assert judged["fpr-gap"].measured.value == f"{100 * found['value']:.1f} points"
     assert judged["fpr-gap"].measured.n == f"{found['n']:,}"
-    assert judged["fpr-gap"].limit == "at most 1 points"
+    assert judged["fpr-gap"].limit == "at most 1 point"
     assert judged["calibration"].measured is None
     assert "expected_calibration_error" in judged["calibration"].reason
 

