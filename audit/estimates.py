@@ -188,11 +188,8 @@ def _smooth(metric: Metric, cells: Cells, slices: Partition, weights: Counts, ro
     function = cast("Any", metric.function)
     outcome: Smooth = function(weights)
     denominators = function(rows).denominators
-    gradient = np.zeros((6, len(slices.groups)))
-    for place in range(6):
-        moved = [column.astype(np.complex128) for column in weights]
-        moved[place] = moved[place] + _STEP * 1j
-        gradient[place] = np.nan_to_num(np.imag(function(Counts(*moved)).value) / _STEP)
+    moved = np.stack(weights)[:, None] + _STEP * 1j * np.eye(6)[:, :, None]  # count, count that is moved, slice
+    gradient = np.nan_to_num(np.imag(function(Counts(*moved)).value) / _STEP)
     influence = gradient[cells.quadrant, slices.member]
     variance = spread(cells, slices, influence)
     n = np.min(denominators, axis=0).astype(np.int64)

@@ -22,6 +22,9 @@ from audit.tally import Tally
 
 End = Literal["max", "min"]
 
+MAX_COMPARED = 1_000
+"""Among more groups than this no pairs are formed: half a million of them would tell nobody anything."""
+
 _AT_ONCE = 1_000_000
 """So many comparisons are held in memory at once before metrics are taken one by one."""
 
@@ -29,7 +32,8 @@ _AT_ONCE = 1_000_000
 class Bounded(NamedTuple):
     """Comparisons with what the largest of them needs: unadjusted and Bonferroni-adjusted intervals.
 
-    `label` and `method` describe the comparison at a place; `undefined` counts groups that could not be compared.
+    `label` and `method` describe the comparison at a place; `undefined` counts groups that could not be compared;
+    `reason` says why there are no comparisons, where it is not for lack of defined groups.
     """
 
     value: Floats
@@ -39,6 +43,7 @@ class Bounded(NamedTuple):
     label: Callable[[int], str]
     method: Callable[[int], str]
     undefined: int
+    reason: str | None = None
 
 
 class Question(NamedTuple):
@@ -68,6 +73,8 @@ def bounded_values(base: Compared, places: Places, level: float) -> Bounded:
 
 def bounded_gaps(family: Sequence[Compared], places: Places, level: float, question: Question) -> list[Bounded]:
     """Return the comparisons of each metric of a family; all their intervals are made at once."""
+    if question.reference is None and question.compare != "baseline" and len(places) > MAX_COMPARED:
+        return [_none_of(base, places) for base in family]
     first, second, family = _comparisons(family, places, question)
     if len(family) > 1 and len(family) * len(first) > _AT_ONCE:
         return [part for base in family for part in _bounded(first, second, [base], places, level, question)]
@@ -79,6 +86,7 @@ def most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric) -
     if any(not len(part.value) for part in found):
         gap = row.metric != metric.name and "_group_" not in row.metric
         reason = "fewer than two groups can be compared" if gap else undefined_reason(metric)
+        reason = next((part.reason for part in found if part.reason), reason)
         n = min((int(part.n.min()) for part in found if len(part.n)), default=0)
         return measurement(row, value=np.nan, n=n, method="none", reason=reason)
     value = np.concatenate([part.value for part in found])
@@ -132,6 +140,13 @@ def _bounded(
         bounds = [Interval(side.low[cut], side.high[cut]) for side in sides]
         parts.append(_part(base, own, bounds, (first, second, places), question))
     return parts
+
+
+def _none_of(base: Compared, places: Places) -> Bounded:
+    nothing = Interval(np.empty(0), np.empty(0))
+    reason = f"{len(places):,} groups, too many to compare in pairs (at most {MAX_COMPARED:,}); merge groups"
+    n = np.atleast_1d(base.left.n[places].min())
+    return Bounded(np.empty(0), n, nothing, nothing, str, str, 0, reason)
 
 
 def _part(

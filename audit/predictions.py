@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict, Unpack, get_args
@@ -243,7 +244,7 @@ def _reading(
         positive=canonical(positive),
         threshold=threshold,
         score_max=score_max,
-        bins=MappingProxyType({name: tuple(edges) for name, edges in (bins or {}).items()}),
+        bins=MappingProxyType({name: tuple(float(edge) for edge in edges) for name, edges in (bins or {}).items()}),
         missing=missing,
         weights=weights,
     )
@@ -321,6 +322,6 @@ def _option_violations(columns: Mapping[Role, str], sensitive: tuple[str, ...], 
             violations.append(
                 f"bins are given for {name!r}, which is no sensitive feature; expected one of {sensitive}"
             )
-        if not edges or list(edges) != sorted(set(edges)):
-            violations.append(f"bins of {name!r} must be increasing edges; got {list(edges)}")
+        if not edges or list(edges) != sorted(set(edges)) or not all(map(isfinite, edges)):
+            violations.append(f"bins of {name!r} must be finite, increasing edges; got {list(edges)}")
     return violations

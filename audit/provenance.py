@@ -1,10 +1,11 @@
 """Where a result comes from: enough to make it again and to notice that something changed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,22 @@ def file_digest(path: Path) -> str:
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_digests(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of files by their names; by their paths below a common folder where names repeat.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    files = list(dict.fromkeys(path.absolute() for path in paths))
+    names = [path.name for path in files]
+    if len(set(names)) < len(names):
+        folder = commonpath(files)
+        names = [path.relative_to(folder).as_posix() for path in files]
+    return {name: file_digest(path) for name, path in zip(names, files, strict=True)}
 
 
 def library_versions() -> dict[str, str]:

@@ -34,7 +34,9 @@ def measurement(
     True
     """
     if not math.isfinite(value):
-        why = reason or ("no upper limit: divided by 0" if math.isinf(value) else "undefined")
+        why = reason or "undefined"
+        if math.isinf(value):
+            why = f"{reason}; divided by 0" if reason else "divided by 0"
         return Measurement(
             metric=row.metric, slice=row.slice, against=row.against, value=None, n=n, level=row.level, method=method,
             reason=why,

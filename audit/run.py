@@ -27,7 +27,7 @@ from audit.pairs import (
     stacked,
 )
 from audit.predictions import PredictionLog
-from audit.provenance import Provenance, file_digest, library_versions
+from audit.provenance import Provenance, file_digests, library_versions
 from audit.result import Result
 from audit.rollup import Cells, Partition, cells_of, partition, without_scores
 from audit.rows import Row, measurement
@@ -92,7 +92,7 @@ def run_audit(
         given["rows_dropped_for_missing_sensitive_value"] = dropped
     provenance = Provenance(
         tally=tally.digest(),
-        data={path.name: file_digest(path) for path in log.source},
+        data=file_digests(log.source),
         versions=library_versions(),
         given=given,
         defaulted=defaulted,
@@ -246,9 +246,9 @@ def _lists(bounds: Interval) -> tuple[list[float], list[float]]:
 
 
 def _why(value: float, compare: Compare) -> str | None:
-    if np.isfinite(value):
+    if not np.isnan(value):
         return None
-    return "undefined in one of the two" if compare == "difference" else "undefined in one of the two, or divided by 0"
+    return "undefined in one of the two" if compare == "difference" else "undefined in one of the two, or 0 / 0"
 
 
 def _group_at(slices: Partition, place: int) -> Against:

@@ -142,9 +142,10 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror}; name another file"
         raise InputError([msg]) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _write(result: Result, folder: Path, documents: Mapping[str, str]) -> None:

@@ -11,7 +11,6 @@ Examples
 """
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evenhanded import neighbours
@@ -60,9 +59,6 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-HERE = Path(__file__).parent.parent
-"""The folder that holds our packages."""
-
 __all__ = [
     "Alarm",
     "Columns",
@@ -102,7 +98,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         msg = f"module 'evenhanded' has no attribute {name!r}; public names are {', '.join(__all__)}"
         raise AttributeError(msg)
-    neighbours.check(HERE)
+    neighbours.check()
     return getattr(import_module(home), name)
 
 

@@ -4,7 +4,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from evenhanded import HERE, neighbours
+from evenhanded.neighbours import check
 
 USAGE, BROKEN, INTERRUPTED = 2, 4, 130
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        neighbours.check(HERE)
+        check()
     except ImportError as error:
         return _say(str(error), USAGE)
     from evenhanded.cli import run

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+HOME = Path(__file__).parent.parent
+"""The folder that holds our packages."""
+
 PACKAGES = ("audit", "monitors", "checklists", "dashboards", "trainer")
 
 
@@ -11,7 +14,7 @@ class HiddenPackageError(ImportError):
     """A module of another project hides one of ours."""
 
 
-def check(home: Path, names: Sequence[str] = PACKAGES) -> None:
+def check(home: Path = HOME, names: Sequence[str] = PACKAGES) -> None:
     """Refuse to go on where a package is found elsewhere than beside this one.
 
     Parameters
@@ -28,8 +31,7 @@ def check(home: Path, names: Sequence[str] = PACKAGES) -> None:
 
     Examples
     --------
-    >>> import evenhanded
-    >>> check(Path(evenhanded.__file__).parent.parent)
+    >>> check()
     """
     for name in names:
         found, ours = _origin(name), home / name / "__init__.py"

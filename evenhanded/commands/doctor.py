@@ -37,7 +37,7 @@ def command(runs: Path) -> int:
     print_rows("Installed", ["package", "version", "to have it"], rows, out=screen)
     screen.print(f"compute: {_compute()}")
     screen.print(f"runs: {runs.resolve()} ({_writable(runs)})")
-    screen.print("telemetry: none of ours; Streamlit's and Evidently's are switched off by our commands")
+    screen.print("telemetry: none of ours; Streamlit's is switched off by our dashboard command")
     troubles = list(_troubles())
     for trouble in troubles:
         screen.print(f"to mend: {trouble}")
@@ -54,13 +54,13 @@ def _version(name: str) -> str:
 
 
 def _compute() -> str:
-    if find_spec("torch") is None:
-        return "no torch: models cannot be trained here; audits need none"
-    import torch
+    if find_spec("torch") is None or find_spec("safetensors") is None:
+        return "the trainer's extra is not installed: models cannot be trained here; audits need none of it"
+    from trainer.device import environment, resolve_device
 
-    if torch.cuda.is_available():
-        return f"CUDA device {torch.cuda.get_device_name()}; the GPU path of the trainer has not yet run on hardware"
-    return f"CPU, {torch.get_num_threads()} threads; GPU path not yet run on hardware"
+    facts = environment(resolve_device("auto"))
+    shown = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return f"{shown}; GPU path not yet run on hardware"
 
 
 def _writable(folder: Path) -> str:

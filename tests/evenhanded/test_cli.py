@@ -256,7 +256,7 @@ def test_doctor_says_what_is_installed(tmp_path):
     done = run("doctor", cwd=tmp_path)
     assert done.returncode in {0, 2}
     assert "duckdb" in done.stdout
-    assert "GPU path not yet run on hardware" in done.stdout or "CUDA device" in done.stdout
+    assert "GPU path not yet run on hardware" in done.stdout
 
 
 def test_a_module_named_audit_that_hides_ours_is_one_clear_error(tmp_path):

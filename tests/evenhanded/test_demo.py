@@ -40,9 +40,10 @@ def test_no_sensitive_feature_is_an_input():
 
 
 def test_a_random_split_leaves_almost_every_covariate_vector_in_train():
+    """Published: 97.5 % of the test rows; that is a split of 70 to 30 (98.9 % at 80 to 20)."""
     raw = randhie.load_pandas().data.drop(columns="mdvis")
     rows = raw.apply(tuple, axis=1)
-    test = np.random.default_rng(0).random(len(raw)) < 0.2
+    test = np.random.default_rng(0).random(len(raw)) < 0.3
     assert rows[test].isin(set(rows[~test])).mean() == pytest.approx(0.975, abs=0.01)
 
 

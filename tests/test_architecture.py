@@ -1,0 +1,185 @@
+"""The house: which package may import which, where heavy libraries live, and that no imports go in circles."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ALLOWED = {
+    "audit": set(),
+    "monitors": {"audit"},
+    "checklists": {"audit", "monitors"},
+    "dashboards": {"audit", "monitors", "checklists"},
+    "trainer": {"audit"},
+    "evenhanded": {"audit", "monitors", "checklists", "dashboards", "trainer"},
+}
+"""Arrows point at what is imported. There are no exceptions: what seems to need one belongs elsewhere."""
+
+HOMES = {
+    "torch": {"trainer"},
+    "safetensors": {"trainer"},
+    "streamlit": {"dashboards"},
+    "plotly": {"dashboards"},
+    "weasyprint": {"dashboards"},
+    "matplotlib": {"dashboards"},
+    "evidently": {"monitors"},
+    "deltalake": {"monitors"},
+    "sklearn": {"audit", "evenhanded"},
+    "statsmodels": {"audit", "evenhanded"},
+    "fairlearn": {"audit", "evenhanded"},
+}
+"""The packages that may import a heavy library."""
+
+BASE = (
+    "torch",
+    "streamlit",
+    "plotly",
+    "pandas",
+    "polars",
+    "scipy.stats",
+    "sklearn",
+    "statsmodels",
+    "fairlearn",
+    "matplotlib",
+)
+"""What importing the base must not bring along; in audit, these are imported by leaves that nothing else imports."""
+
+SOURCES = sorted(path for package in ALLOWED for path in (ROOT / package).rglob("*.py"))
+EACH = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def module(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def named(node):
+    """Return the modules that an import statement names; relative imports are refused elsewhere."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def guarded(path):
+    """Return the import statements that only type checkers see."""
+    blocks = [
+        node for node in ast.walk(tree(path)) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    return {inner for block in blocks for part in block.body for inner in ast.walk(part)}
+
+
+def imports(path, *, types=False):
+    """Return every module that a file imports when it runs, anywhere in it."""
+    hidden = set() if types else guarded(path)
+    return {name for node in ast.walk(tree(path)) if node not in hidden for name in named(node)}
+
+
+def test_every_package_is_listed():
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        built = tomllib.load(stream)["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    on_disk = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
+        path.name for path in ROOT.iterdir() if (path / "py.typed").exists()
+    }
+    assert set(built) == set(ALLOWED)
+    assert on_disk == set(ALLOWED)
+
+
+def test_the_arrows_have_no_circle():
+    left, order = dict(ALLOWED), []
+    while left:
+        free = [package for package, needs in left.items() if not needs & set(left)]
+        assert free, f"packages import each other in a circle: {sorted(left)}"
+        order += free
+        left = {package: needs for package, needs in left.items() if package not in free}
+    assert order[0] == "audit"
+    assert order[-1] == "evenhanded"
+
+
+@EACH
+def test_arrows_point_the_right_way(path):
+    package = module(path).split(".")[0]
+    used = {name.split(".")[0] for name in imports(path, types=True)} & set(ALLOWED)
+    assert used <= ALLOWED[package] | {package}
+
+
+@EACH
+def test_heavy_libraries_stay_at_home(path):
+    package = module(path).split(".")[0]
+    used = {name.split(".")[0] for name in imports(path)}
+    strangers = {library for library, homes in HOMES.items() if library in used and package not in homes}
+    assert not strangers
+
+
+@EACH
+def test_imports_stand_at_the_top(path):
+    if module(path).split(".")[0] == "evenhanded":  # the front door and the command line import lazily
+        pytest.skip("imports lazily by design")
+    functions = [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = [
+        inner
+        for function in functions
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.Import | ast.ImportFrom)
+    ]
+    assert not [ast.unparse(node) for node in inside]
+
+
+@EACH
+def test_no_module_imports_its_own_package(path):
+    """A module names the leaf that it needs: `from audit.tally import Tally`, never `from audit import Tally`."""
+    own = module(path).split(".")[0]
+    packages = {module(init) for init in (ROOT / own).rglob("__init__.py")}
+    found = [
+        ast.unparse(node)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module in packages and not leaves(node)))
+    ]
+    found += [ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Import) and own in named(node)]
+    assert not found
+
+
+def leaves(node):
+    """Tell whether everything that is imported from a package is a module in it."""
+    folder = ROOT.joinpath(*node.module.split("."))
+    return all((folder / f"{alias.name}.py").exists() or (folder / alias.name).is_dir() for alias in node.names)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    files = {module(path): path for path in SOURCES}
+    left = {name: (imports(path) & set(files)) - {name} for name, path in files.items()}
+    # A package's __init__ runs when any of its modules is imported, but modules do not depend on it.
+    left = {name: {used for used in needs if not name.startswith(f"{used}.")} for name, needs in left.items()}
+    while free := {name for name, needs in left.items() if not needs & set(left)}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left
+
+
+@pytest.mark.parametrize("package", ["audit", "monitors", "checklists", "evenhanded"])
+def test_importing_a_base_package_brings_no_heavy_library(package):
+    if not (ROOT / package / "__init__.py").exists():
+        pytest.skip(f"{package} has no __init__ yet")
+    code = f"import sys, {package}; print(*(name for name in {BASE!r} if name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
+    assert done.stderr == ""
+
+
+def test_the_test_can_fail(tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text("import torch.nn\nfrom streamlit import write\ndef f():\n    import plotly\n")
+    assert {"torch.nn", "streamlit", "streamlit.write", "plotly"} <= imports(path)
