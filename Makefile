@@ -1,7 +1,7 @@
 # make demo   set everything up and run the main job on real data, without a network beyond package installs
 # make test   set everything up and run lint, types, tests and doctests
 # make bench  speed, memory and calibration
-# make clean  remove what these made
+# make clean  remove what these made, but for runs/: saved evidence is yours to remove
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -45,8 +45,9 @@ gpu: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/audit_speed.py
 
 clean:
-	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

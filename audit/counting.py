@@ -1,6 +1,6 @@
 """From a log to its tally: one pass counts and checks; only where a check fails does a second pass name the rows."""
 
-import itertools
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.errors import InputError, raise_violations
+from audit.expressions import (
+    NUMBER,
+    Schema,
+    bad_text_column,
+    fine_text,
+    fine_weight,
+    floats,
+    key_expressions,
+    number,
+    sum_expressions,
+    unscaled,
+    weight_exponent,
+)
 from audit.predictions import PredictionLog, Role, feature_column
 from audit.tables import short_reason
 from audit.tally import SLICE, Codes, Tally, collapse
@@ -20,17 +33,14 @@ BINS = 250
 MAX_NUMERIC_GROUPS = 50
 MAX_GROUPS = 1000
 _SHOWN_ROWS = 5
+_MAX_ROWS = 2.0**53
 _PAIRS_AT_ONCE = 20_000_000
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _PLAIN: tuple[Role, ...] = ("y_true", "y_pred", "cluster")
 _NEVER_MISSING: tuple[Role, ...] = ("y_pred", "cluster")
 _BINARY = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "false": "0", "true": "1"}
 
 
 _NO_GROUP = (nw.Binary, nw.Duration, nw.Object)
-
-Schema = Mapping[str, Any]
-"""Type of each column, as narwhals names it."""
 
 
 class Counted(NamedTuple):
@@ -84,9 +94,10 @@ def counted(log: PredictionLog, *, bins: int = BINS) -> Counted:
 def _collect(log: PredictionLog, bins: int) -> pa.Table:
     schema = log.table.collect_schema()
     raise_violations(_type_violations(log, schema))
-    keys = _key_expressions(log, schema, bins)
-    sums = _sum_expressions(log, schema)
+    keys = key_expressions(log, schema, bins)
     try:
+        exponent = weight_exponent(log, schema)
+        sums = sum_expressions(log, schema, exponent)
         grouped = log.table.select(**keys, **sums).group_by(*keys).agg(nw.len().alias("n"), *map(_total, sums))
         collected: pa.Table = grouped.collect(backend="pyarrow").to_native()
     except (OSError, duckdb.Error, pa.ArrowException) as error:
@@ -94,75 +105,12 @@ def _collect(log: PredictionLog, bins: int) -> pa.Table:
         msg = f"{where} cannot be read to the end ({short_reason(error)}); is it complete? write it again"
         raise InputError([msg]) from error
     names = {feature_column(place): SLICE + name for place, name in enumerate(log.sensitive_features)}
-    return collected.rename_columns([names.get(name, name) for name in collected.column_names])
-
-
-def _key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, nw.Expr]:
-    columns, reading = log.columns, log.reading
-    keys = {
-        feature_column(place): _feature(feature_column(place), schema, reading.bins.get(name))
-        for place, name in enumerate(log.sensitive_features)
-    }
-    keys["y_true"] = nw.col("y_true")
-    if "y_score" in columns:
-        score = _number("y_score", schema) / reading.score_max
-        inside = (score >= 0) & (score <= 1)
-        last = nw.lit(bins - 1)
-        place = (score * bins + 1e-9).floor()  # 1e-9: 0.58 * 250 must not fall below its edge
-        keys["score_bin"] = nw.when(inside).then(nw.when(place > last).then(last).otherwise(place)).cast(nw.Int16)
-    if "y_pred" in columns:
-        keys["y_pred"] = nw.col("y_pred")
-    else:
-        keys["y_pred"] = _number("y_score", schema) / reading.score_max >= nw.lit(reading.threshold)
-    for role in ("model_version", "cluster"):
-        if role in columns:
-            keys[role] = nw.col(role)
-    return keys
-
-
-def _sum_expressions(log: PredictionLog, schema: Schema) -> dict[str, nw.Expr]:
-    sums: dict[str, nw.Expr] = {}
-    if "y_score" in log.columns:
-        score = _number("y_score", schema) / log.reading.score_max
-        times = _number("sample_weight", schema) if log.reading.weights == "frequency" else nw.lit(1)
-        sums |= {"score": score * times, "score2": score * score * times}
-    if "sample_weight" in log.columns:
-        weight = _number("sample_weight", schema)
-        fine = _fine_weight(log, weight)
-        sums |= {"w": weight, "w2": weight * weight, "bad_weight": nw.when(fine).then(0).otherwise(1)}
-    return sums
+    counts = unscaled(collected, exponent)
+    return counts.rename_columns([names.get(name, name) for name in counts.column_names])
 
 
 def _total(name: str) -> nw.Expr:
     return nw.col(name).sum()
-
-
-def _fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
-    fine = (weight >= 0) & (weight < 1e300)
-    return fine & (weight == weight.floor()) if log.reading.weights == "frequency" else fine
-
-
-def _number(name: str, schema: Schema) -> nw.Expr:
-    column = nw.col(name)
-    if schema[name] == nw.String:
-        return nw.when(column.str.contains(_NUMBER)).then(column).cast(nw.Float64)
-    return column.cast(nw.Float64)
-
-
-def _feature(name: str, schema: Schema, edges: tuple[float, ...] | None) -> nw.Expr:
-    if edges is None:
-        return nw.col(name)
-    value = _number(name, schema)
-    texts = [f"{edge:g}" for edge in edges]
-    labels = [f"<{texts[0]}", *(f"{a}-{b}" for a, b in itertools.pairwise(texts))]
-    return _nested(value, edges, [*labels, f">={texts[-1]}"])
-
-
-def _nested(value: nw.Expr, edges: tuple[float, ...], labels: list[str]) -> nw.Expr:
-    expression: nw.Expr = nw.when(value >= edges[-1]).then(nw.lit(labels[-1]))
-    for edge, label in zip(reversed(edges), reversed(labels[:-1]), strict=True):
-        expression = nw.when(value < edge).then(nw.lit(label)).otherwise(expression)
-    return expression
 
 
 def _type_violations(log: PredictionLog, schema: Schema) -> list[str]:
@@ -188,11 +136,14 @@ def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
         top = log.reading.score_max
         advice = "pass probabilities, not logits" if top == 1 else "is score_max right?"
         violations.append(_bad_rows(log, "y_score", bad, f"must lie in [0, {top:g}]", advice))
-    if "bad_weight" in raw.column_names and (bad := _int_sum(raw["bad_weight"])):
-        kind = "whole numbers >= 0" if log.reading.weights == "frequency" else "finite numbers >= 0"
-        violations.append(_bad_rows(log, "sample_weight", bad, f"must be {kind}", "mend or drop those rows"))
-    elif "w" in raw.column_names and not (pc.sum(raw["w"]).as_py() or 0) > 0:
-        violations.append("sample_weight: all weights are 0; expected some above 0")
+    if "bad_weight" in raw.column_names:
+        violations += _weight_violations(log, raw)
+    for place in range(len(log.sensitive_features)):
+        if bad_text_column(place) in raw.column_names and (bad := _int_sum(raw[bad_text_column(place)])):
+            advice = "mend them, leave them empty, or write the ranges as text"
+            violations.append(
+                _bad_rows(log, feature_column(place), bad, "is cut into ranges: expected numbers", advice)
+            )
     for role in _NEVER_MISSING:
         missing = _int_sum(pc.filter(raw["n"], _absent(raw[role]))) if role in log.columns else 0
         if missing:
@@ -200,17 +151,35 @@ def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
     return violations
 
 
-def _bad_rows(log: PredictionLog, role: Role, bad: int, rule: str, advice: str) -> str:
-    number = _number(role, log.table.collect_schema())
-    fine = (number >= 0) & (number <= log.reading.score_max) if role == "y_score" else _fine_weight(log, number)
-    flags = log.table.select(value=nw.col(role), bad=nw.when(fine).then(0).otherwise(1)).collect(backend="pyarrow")
-    table = flags.to_native()
+def _weight_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
+    frequency = log.reading.weights == "frequency"
+    if bad := _int_sum(raw["bad_weight"]):
+        kind = "whole numbers >= 0" if frequency else "finite numbers >= 0"
+        return [_bad_rows(log, "sample_weight", bad, f"must be {kind}", "mend or drop those rows")]
+    total = float(np.nansum(floats(raw["w"])))
+    if not total:
+        return ["sample_weight: all weights are 0; expected some above 0"]
+    if frequency and total >= _MAX_ROWS:
+        return [f"sample_weight: the rows are repeated {total:g} times in all; expected less than {_MAX_ROWS:g}"]
+    return []
+
+
+def _bad_rows(log: PredictionLog, column: str, bad: int, rule: str, advice: str) -> str:
+    flags = log.table.select(value=nw.col(column), bad=nw.when(_fine(log, column)).then(0).otherwise(1))
+    table = flags.collect(backend="pyarrow").to_native()
     rows = np.flatnonzero(table["bad"].to_numpy())[:_SHOWN_ROWS]
     shown = "; ".join(f"{table['value'][int(row)].as_py()!r} in row {row + 1}" for row in rows)
     more = f" and {bad - len(rows)} more" if bad > len(rows) else ""
-    return (
-        f"column {log.columns[role]!r} ({role}) {rule}; found {shown}{more} (the first row of data is row 1); {advice}"
-    )
+    features = {feature_column(place): name for place, name in enumerate(log.sensitive_features)}
+    who = f"{features[column]!r} (sensitive feature)" if column in features else f"{log.columns[column]!r} ({column})"  # type: ignore[index]
+    return f"column {who} {rule}; found {shown}{more} (the first row of data is row 1); {advice}"
+
+
+def _fine(log: PredictionLog, column: str) -> nw.Expr:
+    if column not in {"y_score", "sample_weight"}:
+        return fine_text(nw.col(column))
+    value = number(column, log.table.collect_schema())
+    return fine_weight(log, value) if column == "sample_weight" else (value >= 0) & (value <= log.reading.score_max)
 
 
 def _spelled(log: PredictionLog, raw: pa.Table) -> tuple[pa.Table, str]:
@@ -258,9 +227,19 @@ def _declared_violations(labels: set[str], positive: str | None, found: Mapping[
         ]
     if positive is None:
         return [f"the positive label is not known: {shown}; say which one is positive (positive=..., --positive ...)"]
-    if labels and positive not in labels and len(labels) == 2:
+    if labels and positive not in labels and not _without_positives(labels, positive):
         return [f"the positive label {positive!r} does not occur: {shown}; name one of these"]
+    true, predicted = found["y_true"], found["y_pred"]
+    digits = [label for label in labels if re.match(NUMBER, label)]
+    if labels == true | predicted and not true & predicted and len(digits) == 1 and digits[0] in _BINARY:
+        return [f"y_true and y_pred are spelled in two ways: {shown}; write the same labels in both"]
     return []
+
+
+def _without_positives(labels: set[str], positive: str) -> bool:
+    """Return whether labels can be those of a log in which nothing is positive, and not another spelling of it."""
+    only = next(iter(labels))
+    return len(labels) == 1 and only not in _BINARY and only.strip().casefold() != positive.strip().casefold()
 
 
 def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> list[str]:
@@ -310,7 +289,7 @@ def _without_missing(log: PredictionLog, spelled: pa.Table) -> tuple[pa.Table, i
 
 def _tally(log: PredictionLog, spelled: pa.Table, positive: str, bins: int) -> Tally:
     weights = log.reading.weights
-    columns = {name: spelled[name] for name in spelled.column_names if name not in {"cluster", "bad_weight"}}
+    columns = {name: spelled[name] for name in spelled.column_names if name != "cluster"}
     if weights == "frequency":
         columns["n"] = columns["w"].cast(pa.int64())
     if weights != "sampling":
@@ -363,7 +342,7 @@ def _absent(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _all_numbers(column: pa.ChunkedArray) -> bool:
     present = column.drop_null()
-    return bool(len(present)) and bool(pc.all(pc.match_substring_regex(present, _NUMBER)).as_py())
+    return bool(len(present)) and bool(pc.all(pc.match_substring_regex(present, NUMBER)).as_py())
 
 
 def _int_sum(column: Any) -> int:  # noqa: ANN401 - any Arrow array

@@ -16,6 +16,10 @@ _STEP = 1e-20
 """Complex step: f(x + ih) / h has the derivative of f as its imaginary part, to machine precision."""
 
 
+MAX_SLACK = 0.05
+"""An AUC from score bins is shown only if tied bins leave it open by no more than this; its interval allows for it."""
+
+
 class Estimates(NamedTuple):
     """One metric over the slices of a partition; every array has one entry per slice.
 
@@ -70,6 +74,8 @@ def estimate(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
     Rates of independent rows that count alike keep their own counts. Under sampling weights or clusters the variance
     is the linearised one, sum of squared (cluster totals of) influences (Binder 1983, doi:10.2307/1402588), and turned
     into effective counts p (1 - p) / variance, at most n; where the rate is 0 or 1, Kish's effective size stands in.
+    With g = Kish's effective number of clusters (or rows), variances carry the factor g / (g - 1) and g - 1 degrees of
+    freedom.
     Other metrics: the same linearisation, DeLong's placements for the AUC.
 
     Raises
@@ -174,8 +180,8 @@ def _rate(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows
     safe = np.where(denominator > 0, denominator, 1.0)
     residual = units.numerator[cells.quadrant] - np.nan_to_num(value)[slices.member] * inside
     influence = residual / safe[slices.member]
-    variance = spread(cells, slices, influence)
     kish = safe**2 / np.maximum(spread(cells, slices, inside), 1e-300)
+    variance = spread(cells, slices, influence) * _few(kish - 1)
     bernoulli = value * (1 - value)
     trials = np.where(variance > 1e-18, bernoulli / np.maximum(variance, 1e-300), kish)
     # Rounded, so that 10 events stay 10: the last bits must not choose between Wilson and Clopper-Pearson.
@@ -191,9 +197,9 @@ def _smooth(metric: Metric, cells: Cells, slices: Partition, weights: Counts, ro
     moved = np.stack(weights)[:, None] + _STEP * 1j * np.eye(6)[:, :, None]  # count, count that is moved, slice
     gradient = np.nan_to_num(np.imag(function(Counts(*moved)).value) / _STEP)
     influence = gradient[cells.quadrant, slices.member]
-    variance = spread(cells, slices, influence)
-    n = np.min(denominators, axis=0).astype(np.int64)
     df = _freedom(cells, slices)
+    variance = spread(cells, slices, influence) * _few(df)
+    n = np.min(denominators, axis=0).astype(np.int64)
     return Estimates(outcome.value, n, df, error=np.sqrt(variance))
 
 
@@ -211,13 +217,20 @@ def _ranked(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
     influence = np.where(is_positive, above, np.where(is_negative, below, 0.0))
     rows = counts_of(cells, slices, cells.n)
     n = np.minimum(rows.tp + rows.fn, rows.fp + rows.tn).astype(np.int64)
+    df = _freedom(cells, slices)
+    slack = np.zeros(len(n)) if cells.exact_scores else tied
     return Estimates(
-        outcome.value,
+        np.where(slack > MAX_SLACK, np.nan, outcome.value),
         n,
-        _freedom(cells, slices),
-        error=np.sqrt(spread(cells, slices, influence)),
-        slack=np.zeros(len(n)) if cells.exact_scores else tied,
+        df,
+        error=np.sqrt(spread(cells, slices, influence) * _few(df)),
+        slack=slack,
     )
+
+
+def _few(df: Floats) -> Floats:
+    """Return the factor g / (g - 1) for g - 1 degrees of freedom: 1 for independent rows, at most 2."""
+    return np.where(np.isinf(df), 1.0, 1.0 + 1.0 / np.maximum(df, 1.0))
 
 
 def _over(numerator: Floats, denominator: Floats) -> Floats:

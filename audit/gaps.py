@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audit.estimates import interval, method
-from audit.largest import End, Question, bounded_gaps, bounded_values, group_label, most_extreme
+from audit.largest import Bounded, End, Question, bounded_gaps, bounded_values, group_label, most_extreme
 from audit.measurement import Measurement, Slice
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
@@ -19,8 +19,10 @@ from audit.tally import Tally
 
 __all__ = [
     "NAMED",
+    "Bounded",
     "Compare",
     "End",
+    "comparisons",
     "equalized_odds",
     "extreme",
     "extreme_rows",
@@ -100,23 +102,43 @@ def extreme(
     >>> round(row.value, 2), round(row.low, 2), round(row.high, 2), row.reason
     (0.45, 0.16, 0.66, 'between F and M')
     """
-    names, how = NAMED.get(metric, ((metric,), compare))
-    facts = [METRICS[_known(name)] for name in names]
-    if how == "ratio" and any(fact.kind != "rate" for fact in facts):
-        msg = f"ratios are defined for rates only; {metric} is none; compare: difference"
-        raise ValueError(msg)
-    cells, slices = _rolled_up(tally, features)
-    bases = [compared(fact, cells, slices) for fact in facts]
-    places = _places(slices, among)
-    row = Row(
-        _name(metric, how, end, features), against=_against(features, among, reference, baseline, how), level=level
-    )
-    if how == "value":
-        return most_extreme([bounded_values(bases[0], places, level)], row, end, facts[0])
-    if reference is not None:
-        _places(slices, [reference])
-    asked = Question(how, len(facts), None if reference is None else tuple(reference), baseline)
-    return most_extreme(bounded_gaps(bases, places, level, asked), row, end, facts[0])
+    found, facts, how = _found(tally, metric, features, compare, level, among, reference, baseline)
+    against = _against(features, among, reference, baseline, how)
+    return most_extreme(found, Row(_name(metric, how, end, features), against=against, level=level), end, facts)
+
+
+def comparisons(
+    tally: Tally,
+    metric: str,
+    *,
+    features: Sequence[str],
+    compare: Compare,
+    level: float,
+    among: Sequence[GroupValues] | None = None,
+    reference: GroupValues | None = None,
+    baseline: Tally | None = None,
+) -> tuple[Bounded, ...]:
+    """Return every comparison that `extreme` takes the most extreme of, with the same parameters, as arrays.
+
+    One entry per metric that a named gap rests on. Without a reference each pair of groups stands in it both ways.
+
+    Raises
+    ------
+    ValueError
+        As `extreme`.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1] * 40, "p": [1] * 18 + [0] * 2 + [1] * 9 + [0] * 11, "sex": ["F"] * 30 + ["M"] * 10})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["sex"]))
+    >>> (found,) = comparisons(tally, "true_positive_rate", features=["sex"], compare="difference", level=0.95)
+    >>> found.label(0), found.value.round(1).tolist(), found.n.tolist(), found.smallest(0), found.together
+    ('between F and M', [0.9, -0.9], [10], 'M', 1)
+    """
+    return tuple(_found(tally, metric, features, compare, level, among, reference, baseline)[0])
 
 
 def equalized_odds(true_positive: Compared, false_positive: Compared, *, level: float) -> Measurement:
@@ -195,6 +217,35 @@ def _value_rows(
         yield measurement(
             Row(metric.name, slice_, None, level), value=value, low=low, high=high, n=n, method=how, reason=reason
         )
+
+
+def _found(
+    tally: Tally,
+    metric: str,
+    features: Sequence[str],
+    compare: Compare,
+    level: float,
+    among: Sequence[GroupValues] | None,
+    reference: GroupValues | None,
+    baseline: Tally | None,
+) -> tuple[list[Bounded], Metric, Compare]:
+    if metric in NAMED and compare == "baseline":
+        msg = f"{metric} is a gap between groups; compare one of {', '.join(NAMED[metric][0])} with the baseline"
+        raise ValueError(msg)
+    names, how = NAMED.get(metric, ((metric,), compare))
+    facts = [METRICS[_known(name)] for name in names]
+    if how == "ratio" and any(fact.kind != "rate" for fact in facts):
+        msg = f"ratios are defined for rates only; {metric} is none; compare: difference"
+        raise ValueError(msg)
+    cells, slices = _rolled_up(tally, features)
+    bases = [compared(fact, cells, slices) for fact in facts]
+    places = _places(slices, among)
+    if how == "value":
+        return [bounded_values(bases[0], places, level)], facts[0], how
+    if reference is not None:
+        _places(slices, [reference])
+    asked = Question(how, len(facts), None if reference is None else tuple(reference), baseline)
+    return bounded_gaps(bases, places, level, asked), facts[0], how
 
 
 def _own_names(metric: Metric, compare: Compare) -> list[str]:

@@ -32,8 +32,10 @@ _AT_ONCE = 1_000_000
 class Bounded(NamedTuple):
     """Comparisons with what the largest of them needs: unadjusted and Bonferroni-adjusted intervals.
 
-    `label` and `method` describe the comparison at a place; `undefined` counts groups that could not be compared;
-    `reason` says why there are no comparisons, where it is not for lack of defined groups.
+    `label` and `method` describe the comparison at a place, `smallest` names the side of it whose n counts; `n` starts
+    again where comparisons are followed by their mirrors. `undefined` counts groups that could not be compared;
+    `together` is the number of comparisons over which `adjusted` is simultaneous; `reason` says why there are no
+    comparisons, where it is not for lack of defined groups.
     """
 
     value: Floats
@@ -42,7 +44,9 @@ class Bounded(NamedTuple):
     adjusted: Interval
     label: Callable[[int], str]
     method: Callable[[int], str]
+    smallest: Callable[[int], str]
     undefined: int
+    together: int = 1
     reason: str | None = None
 
 
@@ -61,14 +65,16 @@ def bounded_values(base: Compared, places: Places, level: float) -> Bounded:
     found = base.left.take(places)
     keep = np.flatnonzero(np.isfinite(found.value))
     kept: Estimates = found.take(keep)
-    sides = [interval(metric, kept, level=level, comparisons=m) for m in (1, max(len(keep), 1))]
+    together = max(len(keep), 1)
+    sides = [interval(metric, kept, level=level, comparisons=m) for m in (1, together)]
     methods = method(metric, base.cells, kept)
 
     def label(place: int) -> str:
         return group_label(slices.groups[int(places[keep][place])]) if slices.features else ""
 
     n = found.n if not len(keep) else kept.n
-    return Bounded(kept.value, n, sides[0], sides[1], label, methods.__getitem__, len(found.value) - len(keep))
+    undefined = len(found.value) - len(keep)
+    return Bounded(kept.value, n, sides[0], sides[1], label, methods.__getitem__, label, undefined, together)
 
 
 def bounded_gaps(family: Sequence[Compared], places: Places, level: float, question: Question) -> list[Bounded]:
@@ -146,7 +152,7 @@ def _none_of(base: Compared, places: Places) -> Bounded:
     nothing = Interval(np.empty(0), np.empty(0))
     reason = f"{len(places):,} groups, too many to compare in pairs (at most {MAX_COMPARED:,}); merge groups"
     n = np.atleast_1d(base.left.n[places].min())
-    return Bounded(np.empty(0), n, nothing, nothing, str, str, 0, reason)
+    return Bounded(np.empty(0), n, nothing, nothing, str, str, str, 0, reason=reason)
 
 
 def _part(
@@ -165,7 +171,12 @@ def _part(
     def label(place: int) -> str:
         return _pair_label(base, int(both.first[place]), int(both.second[place]), question.compare)
 
-    return Bounded(both.value, n, sides[0], sides[1], label, lambda _: name, undefined)
+    def smallest(place: int) -> str:
+        one, two = int(both.first[place]), int(both.second[place])
+        return _smaller_side(base, one, two, earlier=question.compare == "baseline")
+
+    together = max(len(own.value), 1) * question.families
+    return Bounded(both.value, n, sides[0], sides[1], label, lambda _: name, smallest, undefined, together)
 
 
 def _both_ways(kept: Gaps, sides: Sequence[Interval], compare: Compare) -> tuple[Gaps, list[Interval]]:
@@ -190,6 +201,14 @@ def _pair_label(base: Compared, first: int, second: int, compare: Compare) -> st
     if compare == "baseline":
         return f"{one} against the baseline"
     return f"between {one} and {group_label(base.slices.groups[second])}"
+
+
+def _smaller_side(base: Compared, first: int, second: int, *, earlier: bool) -> str:
+    """Return the group with the smaller n of the two; of a baseline, the group now or in the earlier run."""
+    fewer = base.right.n[second] < base.left.n[first]
+    group = base.slices.groups[second if fewer and not earlier else first]
+    label = group_label(group) if group else ""
+    return " ".join(text for text in (label, "in the earlier run") if text) if fewer and earlier else label
 
 
 def _comparisons(

@@ -24,6 +24,9 @@ AT_KEYS = frozenset({"feature", "class", "threshold", "bin", "k", "round", "plac
 AGAINST_KINDS = frozenset({"slice", "rest", "groups", "reference", "model", "window"})
 EVERYONE: Slice = ()
 
+_HOLD_THE_VALUE = frozenset({"wilson", "clopper_pearson"})
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
@@ -46,7 +49,8 @@ class Measurement:
     value
         The estimate as a fraction, count or unit of the metric; None where undefined, with a `reason`.
     low, high
-        The interval at `level`; None beside a value means unbounded on that side, with a `reason`.
+        The interval at `level`; None beside a value means unbounded on that side, with a `reason`. A value of None may
+        have one: a ratio divided by 0 has no upper limit, and still a low end.
     n
         The smallest denominator that the number rests on, in rows.
     level
@@ -59,7 +63,8 @@ class Measurement:
     Raises
     ------
     ValueError
-        If a number is not finite, an undefined value has no reason, or a key is unknown or unsorted.
+        If a number is not finite or of a wrong type, the bounds cross or (of a rate) leave the value out, level or n
+        lie outside their range, an undefined value has no reason, or a key is unknown or unsorted.
 
     Examples
     --------
@@ -89,14 +94,34 @@ class Measurement:
             raise ValueError(msg)
 
     def _fault(self) -> str | None:
-        for number in (self.value, self.low, self.high, self.level):
-            if number is not None and not isfinite(number):
+        numbers = {"value": self.value, "low": self.low, "high": self.high, "level": self.level}
+        for name, number in numbers.items():
+            if number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                return f"{name} must be a number or None; got {number!r}"
+            if not isfinite(number):
                 return f"numbers must be finite or None; got {number}"
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 0:
+            return f"n must be a whole number of rows, at least 0; got {self.n!r}"
+        if self.level is not None and not 0 < self.level < 1:
+            return f"level must lie in (0, 1); got {self.level}"
         if self.value is None and not self.reason:
             return "an undefined value needs a reason"
         if self.value is not None and self.level is not None and None in (self.low, self.high) and not self.reason:
             return "an unbounded side needs a reason"
-        return self._fault_of_key()
+        return self._fault_of_bounds() or self._fault_of_key()
+
+    def _fault_of_bounds(self) -> str | None:
+        value, low, high = self.value, self.low, self.high
+        if low is not None and high is not None and low - high > _ROUNDING * max(1.0, abs(high)):
+            return f"low {low} lies above high {high}"
+        # The intervals of rates hold their estimate; that of a difference, drawn towards 0, may leave it out.
+        if value is None or self.method.partition(",")[0] not in _HOLD_THE_VALUE:
+            return None
+        if (low is not None and value < low - _ROUNDING) or (high is not None and value > high + _ROUNDING):
+            return f"value {value} lies outside [{low}, {high}]"
+        return None
 
     def _fault_of_key(self) -> str | None:
         if not (_is_sorted(self.slice) and _is_sorted(self.at)):

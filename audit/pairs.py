@@ -47,18 +47,30 @@ def compared(metric: Metric, cells: Cells, slices: Partition) -> Compared:
     return Compared(metric, cells, slices, estimates, estimates)
 
 
-def compared_with_rest(metric: Metric, cells: Cells, groups: Partition) -> Compared:
-    """Estimate a metric in the slices 2g (group g) and 2g + 1 (everyone else)."""
-    if metric.kind != "ranked" or cells.pairs is None:
-        return compared(metric, *against_rest(cells, groups))
+def compared_with_rest(bases: Sequence[Compared]) -> list[Compared]:
+    """Estimate metrics in the slices 2g (group g) and 2g + 1 (everyone else) of their partition."""
+    dense: dict[int, tuple[Cells, Partition]] = {}
+    found = []
+    for base in bases:
+        if base.metric.kind == "ranked" and base.cells.pairs is not None:
+            found.append(_ranked_with_rest(base))
+            continue
+        key = id(base.cells)
+        if key not in dense:
+            dense[key] = against_rest(base.cells, base.slices)
+        found.append(compared(base.metric, *dense[key]))
+    return found
+
+
+def _ranked_with_rest(base: Compared) -> Compared:
+    groups = base.slices
     parts = [
-        estimate(metric, cells, Partition((), ((), ()), (groups.member != place).astype(np.int64)))
+        estimate(base.metric, base.cells, Partition((), ((), ()), (groups.member != place).astype(np.int64)))
         for place in range(len(groups.groups))
     ]
     names = tuple(group for group in groups.groups for _ in (0, 1))
-    halves = Partition(groups.features, names, groups.member)
     joined = joined_estimates(parts)
-    return Compared(metric, cells, halves, joined, joined)
+    return base._replace(slices=Partition(groups.features, names, groups.member), left=joined, right=joined)
 
 
 def families(bases: Iterable[Compared]) -> list[list[Compared]]:
@@ -106,7 +118,7 @@ def gap_interval(
     if left.successes is None or left.trials is None or right.successes is None or right.trials is None:
         sides = [interval(base.metric, side, level=level, comparisons=comparisons) for side in (left, right)]
         return square_and_add(left.value, sides[0], right.value, sides[1])
-    factor = _joint_factor(base, found, left, right)
+    factor = _joint_factor(base, found, compare, left, right)
     critical = intervals.quantile(level, df=_joint_freedom(left, right), comparisons=comparisons)
     function = koopman if compare == "ratio" else agresti_caffo
     return function(
@@ -124,8 +136,13 @@ def gap_method(base: Compared, compare: Compare) -> str:
     return (rate if base.metric.kind == "rate" else "square_and_add") + design(base.cells)
 
 
-def _joint_factor(base: Compared, found: Gaps, left: Estimates, right: Estimates) -> Floats:
-    """Return by how much shared clusters change the effective counts of a difference; 1 where none are shared."""
+def _joint_factor(base: Compared, found: Gaps, compare: Compare, left: Estimates, right: Estimates) -> Floats:
+    """Return by how much clusters that span both slices change the effective counts; 1 where none do.
+
+    The variance of a difference is v1 + v2 - 2 cov, of a log ratio v1/p1^2 + v2/p2^2 - 2 cov/(p1 p2); effective counts
+    grow or shrink with it, but never beyond the rows themselves: where the same people stand in both slices the
+    interval is wider than a paired one would be.
+    """
     influence = base.left.influence
     if base.cells.pairs is None or influence is None or base.right is not base.left:
         return np.ones(len(found.first))
@@ -135,9 +152,14 @@ def _joint_factor(base: Compared, found: Gaps, left: Estimates, right: Estimates
         places = found.first[here] % size, found.second[here] % size
         shared[here] = covariance(base.cells, base.slices, of_metric, *places)
     variances = [_variance(side) for side in (left, right)]
+    if compare == "ratio":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variances = [v / side.value**2 for v, side in zip(variances, (left, right), strict=True)]
+            shared = shared / (left.value * right.value)
     total = variances[0] + variances[1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = np.where(total > 0, total / np.maximum(total - 2 * shared, total * 1e-3), 1.0)
+        known = (total > 0) & np.isfinite(total) & np.isfinite(shared)
+        factor = np.where(known, total / np.maximum(total - 2 * shared, total * 1e-3), 1.0)
     limit = np.minimum(_rows_per_trial(left), _rows_per_trial(right))
     return np.asarray(np.minimum(factor, np.maximum(limit, 1.0)), dtype=np.float64)
 

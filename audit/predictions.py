@@ -1,11 +1,11 @@
 """The one door for data: a table of predictions and what each of its columns means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, SupportsFloat, TypedDict, Unpack, get_args
 
 import narwhals.stable.v2 as nw
 
@@ -116,6 +116,8 @@ class PredictionLog:
         How the columns are to be read.
     source
         The files it was read from; empty for tables in memory.
+    unmatched
+        How many rows found nobody in the second table; their sensitive values are missing.
 
     Examples
     --------
@@ -131,6 +133,7 @@ class PredictionLog:
     sensitive_features: tuple[str, ...]
     reading: Reading
     source: tuple[Path, ...] = ()
+    unmatched: int = 0
 
     @classmethod
     def from_frame(  # noqa: PLR0913 - the one door: every way of reading a log is named here
@@ -169,7 +172,8 @@ class PredictionLog:
         weights
             What `sample_weight` means: rows stand for that many people ("sampling"), or were repeated ("frequency").
         attributes, on
-            A second table with the sensitive features, joined on the column `on`.
+            A second table with the sensitive features, joined on the column `on`. Rows whose id does not stand there
+            fall into the missing group; they are counted in `unmatched`, and refused when they are more than half.
         **roles
             Column name by role: `y_true`, `y_pred`, `y_score`, `sample_weight`, `cluster`, `timestamp`, ...
 
@@ -182,9 +186,9 @@ class PredictionLog:
         table = open_frame(data, wanted=wanted)
         if attributes is not None:
             table = with_attributes(table, open_frame(attributes, wanted=wanted), on)
-        reading = _reading(
-            positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none"
-        )
+        weighted = roles.get("sample_weight") is not None
+        raise_violations(_value_violations(threshold, score_max, bins, missing, weights))
+        reading = _reading(positive, threshold, score_max, bins, missing, weights if weighted else "none")
         return _checked(cls, table, _names(sensitive_features), reading, roles)
 
     @classmethod
@@ -215,9 +219,9 @@ class PredictionLog:
         table = open_file(Path(path))
         if attributes is not None:
             table = with_attributes(table, open_file(Path(attributes)), on)
-        reading = _reading(
-            positive, threshold, score_max, bins, missing, weights if "sample_weight" in roles else "none"
-        )
+        weighted = roles.get("sample_weight") is not None
+        raise_violations(_value_violations(threshold, score_max, bins, missing, weights))
+        reading = _reading(positive, threshold, score_max, bins, missing, weights if weighted else "none")
         return _checked(cls, table, _names(sensitive_features), reading, roles)
 
 
@@ -250,6 +254,34 @@ def _reading(
     )
 
 
+def _value_violations(
+    threshold: object,
+    score_max: object,
+    bins: Mapping[str, object] | None,
+    missing: str,
+    weights: str,
+) -> list[str]:
+    violations = []
+    if threshold is not None and not _is_number(threshold):
+        violations.append(f"threshold must be a number; got {threshold!r}")
+    if not _is_number(score_max):
+        violations.append(f"score_max must be a number; got {score_max!r}")
+    violations += [
+        f"bins of {name!r} must be numbers; got {edges!r}"
+        for name, edges in (bins or {}).items()
+        if isinstance(edges, str) or not isinstance(edges, Iterable) or not all(map(_is_number, edges))
+    ]
+    if missing not in get_args(Missing):
+        violations.append(f"missing must be 'group', 'raise' or 'drop'; got {missing!r}")
+    if weights not in {"sampling", "frequency"}:
+        violations.append(f"weights must be 'sampling' or 'frequency'; got {weights!r}")
+    return violations
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, SupportsFloat) and not isinstance(value, bool)
+
+
 def _checked(
     cls: type[PredictionLog], table: Table, sensitive: tuple[str, ...], reading: Reading, roles: RoleColumns
 ) -> PredictionLog:
@@ -268,6 +300,7 @@ def _checked(
         sensitive_features=sensitive,
         reading=reading,
         source=table.source,
+        unmatched=table.unmatched,
     )
 
 

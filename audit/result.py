@@ -58,7 +58,7 @@ class Alarm:
         return cls(**(dict(record) | {"since": utc_time(record["since"])}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Result:
     """Measurements with unique keys, alarms, and where they come from.
 
@@ -103,6 +103,14 @@ class Result:
             twice = next(row for row in self.measurements if keys[_identity(row)] > 1)
             msg = f"measurements of a result have unique keys; found twice: {twice.key()}"
             raise ValueError(msg)
+
+    def __repr__(self) -> str:
+        rows = (
+            "" if self.tally is None else f", {self.tally.rows:,} rows by {', '.join(self.tally.features) or 'nothing'}"
+        )
+        return (
+            f"<Result: {len(self.measurements):,} measurements, {len(self.alarms)} alarms{rows}; .find(), .to_frame()>"
+        )
 
     def find(self, metric: str, slice_values: Mapping[str, str | None] | None = None) -> Measurement:
         """Return the plain value of a metric in one slice.

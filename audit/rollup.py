@@ -178,7 +178,7 @@ def _quadrant(tally: Tally) -> Codes:
 def _one_score_per_bin(tally: Tally, bins: Codes) -> bool:
     n, first, second = (tally.cells[name].to_numpy() for name in ("n", "score", "score2"))
     mean = first / n
-    if np.any(second / n - mean**2 > 1e-9):
+    if np.any(second / n - mean**2 > 4e-9):  # both are sums of numbers that were rounded to 1e-9
         return False
     low, high = np.full(tally.bins or 0, np.inf), np.full(tally.bins or 0, -np.inf)
     np.minimum.at(low, bins, mean)

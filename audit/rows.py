@@ -28,18 +28,23 @@ def measurement(
 ) -> Measurement:
     """Return the measurement of a row; NaN becomes None with a reason, an infinite bound becomes unbounded.
 
+    An infinite value, of a ratio divided by 0, becomes None too and keeps its low end: the ratio is at least that.
+
     Examples
     --------
+    >>> endless = measurement(Row("accuracy_ratio"), value=math.inf, low=3.2, high=math.inf, n=40, method="koopman")
+    >>> endless.value, endless.low, endless.high, endless.reason
+    (None, 3.2, None, 'no upper limit: divided by 0')
     >>> measurement(Row("accuracy"), value=math.nan, n=0, method="wilson", reason="no labels in slice").value is None
     True
     """
     if not math.isfinite(value):
-        why = reason or "undefined"
-        if math.isinf(value):
-            why = f"{reason}; divided by 0" if reason else "divided by 0"
+        endless = value == math.inf
+        why = "no upper limit: divided by 0" if endless else reason or "undefined"
+        why = f"{reason}; {why}" if endless and reason else why
         return Measurement(
-            metric=row.metric, slice=row.slice, against=row.against, value=None, n=n, level=row.level, method=method,
-            reason=why,
+            metric=row.metric, slice=row.slice, against=row.against, value=None,
+            low=low if endless and math.isfinite(low) else None, n=n, level=row.level, method=method, reason=why,
         )  # fmt: skip
     bounds = [bound if math.isfinite(bound) else None for bound in (low, high)]
     if None in bounds:

@@ -34,6 +34,9 @@ from audit.rows import Row, measurement
 from audit.tally import Tally
 
 LEVEL = 0.95
+MAX_PAIRED = 50
+"""Of more groups than this, all pairs are not written out: 1,225 pairs per metric are more than anyone reads."""
+_NAMED_PARTS = frozenset(part for parts, _ in NAMED.values() for part in parts)
 _ODDS = NAMED["equalized_odds_difference"][0]
 
 
@@ -59,7 +62,7 @@ def run_audit(
     metrics
         Names from `audit.metrics.METRICS`; None = all that the columns allow.
     all_pairs
-        Also compare every pair of groups of a feature.
+        Also compare every pair of groups of a feature; at most `MAX_PAIRED` groups.
     baseline
         The result of an earlier run: differences to it are added.
 
@@ -67,8 +70,9 @@ def run_audit(
     -------
     Result
         Plain values of every observed slice (everyone, each group, every intersection); for each feature every group
-        against the rest and against the reference, simultaneous over the pairs of that feature and metric; for each
-        combination of features the largest gap. The tally is attached.
+        against the rest and against the reference, simultaneous over the pairs of that feature and metric, and the
+        largest gap; for each intersection the largest gap of what has a name (demographic parity, equal opportunity,
+        equalized odds). The tally is attached: `audit.gaps.extreme` rolls up any other gap.
 
     Raises
     ------
@@ -120,6 +124,7 @@ def measure(
     cells = cells_of(tally)
     singles = {name: partition(cells, [name]) for name in tally.features}
     raise_violations(_option_violations(singles, level, reference, metrics, baseline, tally))
+    raise_violations(_too_many_pairs(singles) if all_pairs else [])
     chosen = _chosen(metrics, tally)
     rows: list[Measurement] = []
     coarse = without_scores(cells)
@@ -133,7 +138,7 @@ def measure(
             for metric in chosen
         }
         rows += value_rows(list(bases.values()), level=level)
-        rows += extreme_rows(list(bases.values()), level=level) if features else []
+        rows += extreme_rows(_with_gaps(bases, features), level=level) if features else []
         if len(features) == 1:
             rows += _comparisons(list(bases.values()), level, (reference or {}).get(features[0]), all_pairs)
         if features and bases.keys() >= set(_ODDS):
@@ -141,6 +146,11 @@ def measure(
     if baseline is not None and baseline.tally is not None:
         rows += _against_baseline(chosen, cells, baseline.tally, level)
     return tuple(rows)
+
+
+def _with_gaps(bases: Mapping[str, Compared], features: Sequence[str]) -> list[Compared]:
+    """Return the metrics whose largest gap is written: all of a single feature, those with a name of intersections."""
+    return [base for name, base in bases.items() if len(features) == 1 or name in _NAMED_PARTS]
 
 
 def _combinations(features: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -165,20 +175,20 @@ def _comparisons(bases: Sequence[Compared], level: float, reference: str | None,
     rows: list[Measurement] = []
     for family in families(bases):
         slices = family[0].slices
-        groups = len(slices.groups)
-        if groups < 2:
+        named = np.array([i for i, group in enumerate(slices.groups) if None not in group], dtype=np.int64)
+        groups = len(named)
+        if len(slices.groups) < 2 or not groups:
             return []
-        halves = [compared_with_rest(base.metric, base.cells, base.slices) for base in family]
-        even = np.arange(groups) * 2
-        rows += _pair_rows(halves, even, even + 1, [{"kind": "rest"}] * groups, level, groups)
+        halves = compared_with_rest(family)
+        rows += _pair_rows(halves, named * 2, named * 2 + 1, [{"kind": "rest"}] * groups, level, groups)
         pairs = groups * (groups - 1) // 2
         place = None if reference is None else slices.groups.index((reference,))
         if place is not None:
-            others = np.array([i for i in range(groups) if i != place])
-            against = [_group_at(slices, place)] * (groups - 1)
-            rows += _pair_rows(family, others, np.full(groups - 1, place), against, level, pairs)
+            others = named[named != place]
+            against = [_group_at(slices, place)] * len(others)
+            rows += _pair_rows(family, others, np.full(len(others), place), against, level, pairs)
         if all_pairs:
-            first, second = np.triu_indices(groups, k=1)
+            first, second = (named[side] for side in np.triu_indices(groups, k=1))
             keep = np.ones(len(first), dtype=bool) if place is None else (first != place) & (second != place)
             against = [_group_at(slices, other) for other in second[keep].tolist()]
             rows += _pair_rows(family, first[keep], second[keep], against, level, pairs)
@@ -282,6 +292,15 @@ def _option_violations(
     if baseline is not None and baseline.tally is None:
         violations.append("the baseline has no tally; pass a saved run (its folder), not its result.json alone")
     return violations
+
+
+def _too_many_pairs(singles: Mapping[str, Partition]) -> list[str]:
+    return [
+        f"all pairs of the {len(slices.groups)} groups of {name!r} are too many to read; at most {MAX_PAIRED} groups: "
+        f"name a reference group instead, or merge groups"
+        for name, slices in singles.items()
+        if len(slices.groups) > MAX_PAIRED
+    ]
 
 
 def _settings(log: PredictionLog, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple, TextIO
 
 import duckdb
 import narwhals.stable.v2 as nw
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audit.errors import InputError, raise_violations
-from audit.values import canonical
+from audit.values import canonical, canonical_array
 
 _HARDENED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -31,12 +33,15 @@ _TELLING = re.compile("Expected Number of Columns|Maximum line size|Invalid unic
 class Table(NamedTuple):
     """A lazy table whose columns are named by `place_column`, their names in the source, and the files it came from.
 
+    `unmatched` counts the rows that a join left without a partner.
+
     Names from the data stay out of the engines: a column may be called ``a.b`` or ``x" FROM y``, or stand twice.
     """
 
     lazy: nw.LazyFrame[Any]
     names: list[str]
     source: tuple[Path, ...] = ()
+    unmatched: int = 0
 
 
 def open_frame(data: Any, *, wanted: Collection[str] | None = None) -> Table:  # noqa: ANN401 - any table that narwhals reads
@@ -103,9 +108,9 @@ def open_file(path: Path) -> Table:
     if path.is_file() and path.stat().st_size == 0:
         msg = f"{path} is empty; expected a table with a header and rows"
         raise InputError([msg])
-    if path.is_dir() or path.suffix == ".parquet":
+    if path.is_dir() or path.suffix.lower() == ".parquet":
         return _parquet(path)
-    if set(path.suffixes) & {".csv", ".tsv", ".txt"}:
+    if _suffixes(path) & {".csv", ".tsv", ".txt"}:
         return _csv(path)
     msg = f"{path} is of no known kind; expected .csv, .csv.gz, .tsv or .parquet"
     raise InputError([msg])
@@ -114,12 +119,13 @@ def open_file(path: Path) -> Table:
 def with_attributes(table: Table, attributes: Table, on: str | None) -> Table:
     """Return a table with the columns of a second one, joined on the column `on`; rows without a match get nulls.
 
-    Both sides are read into memory. Ids are compared as text.
+    Both sides are read into memory. Ids are compared by their canonical text (1.0 is 1, True is "true", "01" is not 1).
 
     Raises
     ------
     InputError
-        If `on` is missing on a side, an id stands twice among the attributes, or no row finds a match.
+        If `on` is missing on a side, an id stands twice among the attributes, or more than half of the rows find no
+        match.
     """
     raise_violations(
         [
@@ -130,35 +136,55 @@ def with_attributes(table: Table, attributes: Table, on: str | None) -> Table:
     )
     left, right = _collected(table), _collected(attributes)
     here, there = (side.names.index(str(on)) for side in (table, attributes))
-    raise_violations(_join_violations(table, attributes, str(on), left.column(here), right.column(there)))
-    left = left.append_column("id", left.column(here).cast(pa.string()))
-    right = right.rename_columns([f"right_{name}" for name in right.column_names])
-    right = right.append_column("id", right.column(there).cast(pa.string()))
+    ids, keys = (canonical_array(side.column(place)) for side, place in ((left, here), (right, there)))
+    unmatched = len(ids) - int(pc.sum(pc.is_in(ids, value_set=keys.drop_null())).as_py() or 0)
+    raise_violations(_join_violations(table, attributes, str(on), keys, unmatched, len(ids)))
+    left = left.append_column("id", ids)
+    right = right.rename_columns([f"right_{name}" for name in right.column_names]).append_column("id", keys)
     joined = left.join(right, keys="id", join_type="left outer")
     names = [*table.names, *attributes.names]
     names[len(table.names) + there] = ""  # the id once
     wanted = [*left.column_names[:-1], *right.column_names[:-1]]
-    return _arrow(joined.select(wanted).rename_columns(names))._replace(source=table.source + attributes.source)
+    source = table.source + attributes.source
+    return _arrow(joined.select(wanted).rename_columns(names))._replace(source=source, unmatched=unmatched)
 
 
-def _join_violations(
-    table: Table, attributes: Table, on: str, left: pa.ChunkedArray, right: pa.ChunkedArray
-) -> list[str]:
+def _join_violations(table: Table, attributes: Table, on: str, keys: pa.Array, unmatched: int, rows: int) -> list[str]:
     clashes = sorted((set(table.names) & set(attributes.names)) - {on})
-    doubled = len(right) - len(right.unique())
-    matched = set(left.cast(pa.string()).to_pylist()) & set(right.cast(pa.string()).to_pylist())
+    present = keys.drop_null()
+    doubled = len(present) - len(present.unique())
     violations = [f"columns {clashes} stand in the data and in the attributes; drop them from one"] if clashes else []
     if doubled:
         violations.append(f"{doubled} ids of {on!r} stand more than once among the attributes; keep one row per id")
-    if not matched - {None}:
+    if rows and unmatched == rows:
         violations.append(f"no id of {on!r} in the data stands among the attributes; check that both use the same ids")
+    elif unmatched > rows / 2:
+        violations.append(
+            f"{unmatched} of {rows} rows have an id of {on!r} that does not stand among the attributes, more than half "
+            f"of them; check that both use the same ids, or drop those rows"
+        )
     return violations
 
 
 def _arrow(table: pa.Table) -> Table:
     names = table.column_names
-    renamed = table.rename_columns([place_column(place) for place in range(len(names))])
+    columns = {place_column(place): _readable(column) for place, column in enumerate(table.columns)}
+    renamed = pa.table(columns) if columns else table
     return Table(nw.from_native(_connection().from_arrow(renamed)).lazy(), names)
+
+
+def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Return a column as the engine can take it: it knows no half floats, and no nanoseconds where there is a zone."""
+    kind = column.type
+    if pa.types.is_float16(kind):
+        values = [None if value is None else float(str(np.float16(value))) for value in column.to_pylist()]
+        return pa.array(values, pa.float64())
+    if not (pa.types.is_timestamp(kind) and kind.unit == "ns" and kind.tz):
+        return column
+    try:
+        return column.cast(pa.timestamp("us", tz=kind.tz))
+    except pa.ArrowInvalid:  # digits would be lost, and different times become one
+        return canonical_array(column)
 
 
 def _relation(relation: duckdb.DuckDBPyRelation, names: list[str], source: tuple[Path, ...] = ()) -> Table:
@@ -202,7 +228,8 @@ def _cells(column: Any) -> Iterator[tuple[Any, bool]]:  # noqa: ANN401 - a panda
 
 
 def _parquet(path: Path) -> Table:
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    inside = (file for file in path.rglob("*") if file.suffix.lower() == ".parquet")
+    files = sorted(inside) if path.is_dir() else [path]
     if not files:
         msg = f"{path} holds no .parquet file; give a folder that does"
         raise InputError([msg])
@@ -217,7 +244,7 @@ def _parquet(path: Path) -> Table:
 
 def _csv(path: Path) -> Table:
     with _named(path, "CSV"), _text(path) as stream:
-        delimiter = "\t" if ".tsv" in path.suffixes else ","
+        delimiter = "\t" if ".tsv" in _suffixes(path) else ","
         names = next(csv.reader(stream, delimiter=delimiter), [])
     raise_violations(_header_violations(path, names))
     with _named(path, "CSV"):
@@ -228,10 +255,15 @@ def _csv(path: Path) -> Table:
             header=True,
             auto_detect=False,
             delimiter=delimiter,
+            compression="gzip" if path.suffix.lower() == ".gz" else "none",
             quotechar='"',
             escapechar='"',
         )
     return _relation(relation, names, (path,))
+
+
+def _suffixes(path: Path) -> set[str]:
+    return {suffix.lower() for suffix in path.suffixes}
 
 
 def _header_violations(path: Path, names: list[str]) -> list[str]:
@@ -257,7 +289,7 @@ def _named(path: Path, kind: str) -> Iterator[None]:
 
 
 def _text(path: Path) -> TextIO:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
@@ -270,6 +302,7 @@ def _collected(table: Table) -> pa.Table:
 def _connection() -> duckdb.DuckDBPyConnection:
     connection = _database(os.getpid()).cursor()
     connection.execute("SET enable_progress_bar = false")  # it would be printed into whatever reads our output
+    connection.execute("SET TimeZone = 'UTC'")  # not that of the machine: times must not depend on where they are read
     return connection
 
 

@@ -18,11 +18,14 @@ from audit.measurement import canonical_json
 
 SCHEMA = "evenhanded/tally/1"
 SLICE = "slice."
+SCORE_UNITS = 1e9
 COUNTS = ("n", "w", "w2", "score", "score2", "error", "error2", "abs_error")
 
 Weights = Literal["none", "sampling", "frequency"]
 Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
+_SCORES = ("score", "score2")
 _TIME = pa.timestamp("us", tz="UTC")
 _KEYS = {
     "y_true": pa.string(),
@@ -49,8 +52,9 @@ class Tally:
     cells
         One row per cell, sorted by key. Keys: ``slice.<feature>`` (string, null = missing), ``y_true``, ``y_pred``
         (string), ``score_bin``, ``window_start``, ``window_end``, ``model_version``. Counts: ``n`` rows, ``w`` and
-        ``w2`` (sums of weights and of squared weights; equal to n without weights), ``score``, ``score2`` (sums of
-        the score and its square), ``error``, ``error2``, ``abs_error`` (regression); null where not collected.
+        ``w2`` (sums of weights, to nine digits of the largest weight, and of their squares; equal to n without
+        weights), ``score``, ``score2`` (sums of the score and its square, each to nine decimals),
+        ``error``, ``error2``, ``abs_error`` (regression); null where not collected.
     positive
         The label that counts as positive.
     bins
@@ -95,10 +99,11 @@ class Tally:
         return [name for name in self.cells.column_names if name not in COUNTS]
 
     def digest(self) -> str:
-        """Return the SHA-256 of what was counted: keys and integer counts of the sorted cells, and of their pairs.
+        """Return the SHA-256 of what was counted: keys and counts of the sorted cells, and of their pairs.
 
-        It is the same for every engine, order of rows and sharding; sums of floating point numbers, whose last bits
-        depend on the order of addition, are left out.
+        It is the same for every engine, order of rows and number of threads, because all sums are exact (see
+        `audit.expressions`). Parts that are added up have the digest of the whole, too; under sampling weights only
+        if no last bit is lost in the addition.
         """
         head = [SCHEMA, list(self.features), self.positive, self.bins, self.weights, self.clustered]
         digest = hashlib.sha256(canonical_json(head).encode())
@@ -106,10 +111,11 @@ class Tally:
             column = self.cells[name]
             texts = column.cast(pa.string()) if column.type != pa.string() else column
             digest.update(canonical_json([name, texts.to_pylist()]).encode())
+        for name in COUNTS[1:]:
+            digest.update(_exact_bytes(name, self.cells[name].to_numpy()))
         if self.pairs is not None:
-            whole = [] if self.weights == "sampling" else ["moment"]  # else sums of products of integers
-            for name in ["left", "right", *whole]:
-                digest.update(self.pairs[name].to_numpy().astype("<i8").tobytes())
+            for name in ("left", "right", "moment"):
+                digest.update(_exact_bytes(name, self.pairs[name].to_numpy()))
         return digest.hexdigest()
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -203,7 +209,7 @@ def collapse(
     group, first = _groups([columns[name] for name in keys])
     size = len(first)
     arrays = [columns[name].take(pa.array(first)) for name in keys]
-    arrays += [_summed(columns[name], group, size) for name in COUNTS]
+    arrays += [_summed(name, columns[name], group, size) for name in COUNTS]
     return Tally(
         features=tuple(features),
         cells=pa.table(arrays, schema=schema),
@@ -276,7 +282,7 @@ def _column(raw: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
     return column if column.type == kind else column.cast(kind)
 
 
-def _summed(column: pa.Array, group: Codes, size: int) -> pa.Array:
+def _summed(name: str, column: pa.Array, group: Codes, size: int) -> pa.Array:
     if column.null_count == len(column) and len(column):
         return pa.nulls(size, column.type)
     values = column.to_numpy(zero_copy_only=False)
@@ -284,13 +290,30 @@ def _summed(column: pa.Array, group: Codes, size: int) -> pa.Array:
         total = np.zeros(size, dtype=np.int64)
         np.add.at(total, group, values)
         return pa.array(total)
-    return pa.array(np.bincount(group, weights=values, minlength=size))
+    if name in _SCORES:  # in the units in which they were summed, so that parts add up to the whole
+        return pa.array(np.bincount(group, weights=np.rint(values * SCORE_UNITS), minlength=size) / SCORE_UNITS)
+    return pa.array(_sorted_sums(values, group, size))
+
+
+def _sorted_sums(values: Floats, group: Codes, size: int) -> Floats:
+    """Add in the order of the values, so that the order of the rows leaves the last bits alone."""
+    if not np.array_equal(values, np.rint(values)):  # sums of whole numbers are exact in any order
+        order = np.lexsort((values, group))
+        values, group = values[order], group[order]
+    return np.asarray(np.bincount(group, weights=values, minlength=size), dtype=np.float64)
+
+
+def _exact_bytes(name: str, values: npt.NDArray[Any]) -> bytes:
+    numbers = np.asarray(values, dtype="<f8")
+    if name in _SCORES:
+        numbers = np.rint(numbers * SCORE_UNITS)
+    return canonical_json([name, len(numbers)]).encode() + numbers.tobytes()
 
 
 def _moved_pairs(pairs: pa.Table, group: Codes, size: int) -> pa.Table:
     left, right = (group[pairs[side].to_numpy()] for side in ("left", "right"))
     place, inverse = np.unique(left * size + right, return_inverse=True)
-    moment = np.bincount(inverse, weights=pairs["moment"].to_numpy(), minlength=len(place))
+    moment = _sorted_sums(pairs["moment"].to_numpy(), inverse, len(place))
     arrays = [(place // size).astype(np.int32), (place % size).astype(np.int32), moment]
     return pa.table(arrays, schema=_PAIRS)
 
@@ -305,7 +328,7 @@ def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
 
 
 def _check(table: pa.Table, facts: dict[str, Any], path: Path) -> None:
-    """Without sampling weights, w and w2 are the counts again; the digest covers the counts alone."""
+    """Without sampling weights, w and w2 are the counts again."""
     expected = _schema(facts["features"])
     if table.schema.names != expected.names or table.schema.types != expected.types:
         msg = f"{path} has the columns {table.schema.names}; expected {expected.names}; run the audit again"

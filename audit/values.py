@@ -1,8 +1,9 @@
 """One spelling for every value of a sensitive feature or a label, whatever table it came from."""
 
 import math
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ def canonical(value: object) -> str | None:
 
     None, NaN, NaT and the empty string are missing. Booleans, and texts that spell one, become "true" and "false".
     Integral numbers lose their point; texts keep theirs ("01" stays "01"). Dates, and times at midnight without a
-    zone, become ISO dates.
+    zone, become ISO dates; times with a zone are told in UTC.
 
     Raises
     ------
@@ -27,7 +28,9 @@ def canonical(value: object) -> str | None:
     >>> canonical(datetime(2026, 11, 21)), canonical(date(2026, 11, 21))
     ('2026-11-21', '2026-11-21')
     """
-    if isinstance(value, np.generic):
+    if isinstance(value, np.float16 | np.float32):
+        value = float(str(value))  # 0.1, not 0.10000000149011612
+    elif isinstance(value, np.generic):
         value = value.item()
     if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves
         return None
@@ -57,11 +60,27 @@ def canonical_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     if pa.types.is_null(array.type):
         return array.cast(pa.string())
     encoded = array.dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    if pa.types.is_float32(array.type):
-        values = [float(str(np.float32(value))) for value in values]  # 0.1, not 0.10000000149011612
-    spelled = pa.array([canonical(value) for value in values], pa.string())
+    spelled = pa.array([canonical(value) for value in _values(encoded.dictionary)], pa.string())
     return spelled.take(encoded.indices)
+
+
+def _values(distinct: pa.Array) -> list[Any]:
+    kind = distinct.type
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        return list(distinct.to_numpy(zero_copy_only=False))
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Python's own times end at microseconds
+        zone = UTC if kind.tz else None
+        return [None if value is None else _nanoseconds(value, zone) for value in distinct.cast(pa.int64()).to_pylist()]
+    return list(distinct.to_pylist())
+
+
+def _nanoseconds(value: int, zone: tzinfo | None) -> datetime | str:
+    microseconds, rest = divmod(value, 1000)
+    moment = datetime(1970, 1, 1, tzinfo=zone) + timedelta(microseconds=microseconds)
+    if not rest:
+        return moment
+    text = moment.isoformat(timespec="microseconds")
+    return f"{text[:26]}{rest:03d}{text[26:]}"
 
 
 def _text(value: str) -> str | None:
@@ -80,6 +99,9 @@ def _number(value: float | Decimal) -> str:
 
 
 def _time(value: datetime | date | time) -> str:
-    if isinstance(value, datetime) and value.tzinfo is None and value.time() == time.min:
-        return value.date().isoformat()
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            return value.astimezone(UTC).isoformat()
+        if value.time() == time.min and not getattr(value, "nanosecond", 0):  # pandas' times have nanoseconds, too
+            return value.date().isoformat()
     return value.isoformat()

@@ -11,6 +11,7 @@ from audit.measurement import canonical_json
 from audit.result import Result
 from audit.tally import Tally
 from checklists.comparisons import comparison
+from checklists.evidence import broken, made_otherwise
 from checklists.gate_result import GateError, GateResult, Judgement
 from checklists.judging import Case, Finding, judge_tally
 from checklists.policy import Policy, load_policy
@@ -95,8 +96,8 @@ def judge(
         for needed in evidence.policy.requirements
         if stage is None or not needed.stages or stage in needed.stages
     ]
-    broken = _broken(evidence)
-    findings = [Finding("INVALID", reason=broken) if broken else _finding(needed, evidence) for needed in asked]
+    fault = broken(evidence.policy, evidence.results, evidence.baseline)
+    findings = [Finding("INVALID", reason=fault) if fault else _finding(needed, evidence) for needed in asked]
     return GateResult(
         judgements=tuple(_judgement(needed, found) for needed, found in zip(asked, findings, strict=True)),
         policy=evidence.policy,
@@ -131,8 +132,12 @@ def _answering(needed: Requirement, results: tuple[Result, ...]) -> tuple[Result
 def _judged(needed: Requirement, result: Result, evidence: _Evidence) -> Finding:
     tally, compared = _tally(needed, result), comparison(needed.metric, needed.compare)
     if tally is None or compared is None:
-        return judge_rows(needed, evidence.policy, result)
-    earlier = None if evidence.baseline is None else evidence.baseline.tally
+        return judge_rows(needed, evidence.policy, result, today=evidence.today)
+    then = evidence.baseline
+    differing = made_otherwise(result, then) if then is not None and compared.compare == "baseline" else None
+    if differing:
+        return Finding("INVALID", reason=differing)
+    earlier = None if then is None else then.tally
     return judge_tally(Case(needed, evidence.policy, compared, tally, earlier), today=evidence.today)
 
 
@@ -143,19 +148,6 @@ def _tally(needed: Requirement, result: Result) -> Tally | None:
         return None
     windowed = tally.cells["window_start"].null_count < tally.cells.num_rows
     return None if windowed else tally
-
-
-def _broken(evidence: _Evidence) -> str | None:
-    """Return why none of the evidence can be trusted; None where nothing speaks against it."""
-    if not evidence.results:
-        return "there is no result to judge"
-    named = [*(("the result", result) for result in evidence.results), ("the baseline", evidence.baseline)]
-    for name, result in named:
-        if result is not None and result.tally is not None and result.tally.digest() != result.provenance.tally:
-            return f"the counts of {name} are not those that it was made from (digests differ); run the audit again"
-    if evidence.baseline is not None and evidence.baseline.tally is None:
-        return "the baseline has no tally; pass a saved run (its folder), not its result.json alone"
-    return None
 
 
 def _judgement(needed: Requirement, found: Finding) -> Judgement:

@@ -17,7 +17,7 @@ class Whom(NamedTuple):
     """The groups that a requirement speaks of.
 
     `expected` groups must be shown to keep the limit. `absent` names expected values that occur nowhere in the data.
-    `unexpected` groups occur and are not spoken of. `reference` is the group that the others are compared with.
+    `unexpected` groups occur and need not be shown to. `reference` is the group that the others are compared with.
     """
 
     features: tuple[str, ...]
@@ -59,7 +59,7 @@ def whom(requirement: Requirement, policy: Policy, tally: Tally) -> Whom:
     reference = tuple(requirement.against[name] for name in features) if requirement.against else None
     wanted = [*named.items(), *((name, (value,)) for name, value in requirement.against.items())]
     absent = [f"{name}={value}" for name, expected in wanted for value in expected if value not in values[name]]
-    expected = _combinations(features, named, observed)
+    expected = combinations(features, named, observed)
     listed = {*expected, reference}
     unexpected = () if requirement.slice else tuple(group for group in observed if group not in listed)
     return Whom(features, expected, tuple(dict.fromkeys(absent)), unexpected, reference)
@@ -78,10 +78,16 @@ def excuses(policy: Policy, features: Sequence[str], groups: Sequence[GroupValue
     return Excuses(found, tuple(expired))
 
 
-def _combinations(
+def combinations(
     features: Sequence[str], named: dict[str, tuple[str | None, ...]], observed: Sequence[GroupValues]
 ) -> tuple[GroupValues, ...]:
-    """Return all combinations of named values; with features that have none, those observed, null left out."""
+    """Return all combinations of named values; with features that have none, those observed, null left out.
+
+    Examples
+    --------
+    >>> combinations(["race"], {}, [("a",), (None,)]), combinations(["race"], {"race": ("a", "b")}, [("a",)])
+    ((('a',),), (('a',), ('b',)))
+    """
     if all(name in named for name in features):
         return tuple(product(*(named[name] for name in features)))
     return tuple(

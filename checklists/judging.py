@@ -5,6 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from audit.gaps import End, extreme, group_label, group_values
+from audit.largest import MAX_COMPARED
 from audit.measurement import Measurement
 from audit.rollup import GroupValues
 from audit.tally import Tally
@@ -51,8 +52,10 @@ class Case(NamedTuple):
 def judge_tally(case: Case, *, today: date) -> Finding:
     """Return the verdict on a requirement.
 
-    FAIL if a comparison between groups with at least `min_n` rows lies wholly beyond a limit; else INSUFFICIENT if any
-    expected group that is not excused is too small, undefined or undecided; else PASS. Only expected groups count.
+    FAIL if a comparison between groups with at least `min_n` rows lies wholly beyond a limit, whether or not they are
+    expected (a missing value is a group only where it is expected); else INSUFFICIENT if any expected group that is not
+    excused is too small, undefined or undecided; else PASS. All comparisons that could fail are counted in their
+    Bonferroni bound.
 
     Raises
     ------
@@ -67,17 +70,22 @@ def judge_tally(case: Case, *, today: date) -> Finding:
     unmet = _unmet(case, concerned)
     excused = excuses(case.policy, concerned.features, concerned.expected, today=today)
     judged = tuple(group for group in concerned.expected if group not in unmet)
-    rows = () if concerned.reference in unmet else _rows(case, concerned, judged)
+    could_fail = _that_could_fail(concerned, judged, unmet)
+    rows = () if concerned.reference in unmet else _rows(case, concerned, could_fail)
     failing = [row for end, row in rows if beyond(row, case.requirement, end)]
     if failing:
         return Finding("FAIL", failing[0], failing[0].reason)
     blocking = {
-        group: why for group, why in unmet.items() if group not in excused.groups or group == concerned.reference
+        group: why
+        for group, why in unmet.items()
+        if group == concerned.reference or (group in concerned.expected and group not in excused.groups)
     }
     if blocking:
         texts = [f"{group_label(group)}: {why}" for group, why in blocking.items()]
         return Finding("INSUFFICIENT", rows[0][1] if rows else None, _joined(_listed(texts), *excused.expired))
-    return _without_excused(case, concerned, judged, excused, rows)
+    kept = tuple(group for group in judged if group not in excused.groups)
+    shown = rows if set(kept) == set(could_fail) else _rows(case, concerned, kept)
+    return _shown(case, concerned, kept, excused, shown)
 
 
 def beyond(row: Measurement, requirement: Requirement, end: End) -> bool:
@@ -118,16 +126,22 @@ def undecided(row: Measurement, requirement: Requirement, end: End, *, compared:
     return Finding("INSUFFICIENT", row, f"{why}; {more}", needed.rows, compared)
 
 
-def _without_excused(
+def _that_could_fail(
+    concerned: Whom, judged: tuple[GroupValues, ...], unmet: Mapping[GroupValues, str]
+) -> tuple[GroupValues, ...]:
+    """Return the groups with enough rows, expected or not; only expected ones where all are too many for pairs."""
+    others = [group for group in concerned.unexpected if None not in group and group not in unmet]
+    return judged if len(judged) + len(others) > MAX_COMPARED else (*judged, *others)
+
+
+def _shown(
     case: Case,
     concerned: Whom,
-    judged: tuple[GroupValues, ...],
+    kept: tuple[GroupValues, ...],
     excused: Excuses,
     rows: Iterable[tuple[End, Measurement]],
 ) -> Finding:
-    kept = tuple(group for group in judged if group not in excused.groups)
-    if kept != judged:
-        rows = _rows(case, concerned, kept)
+    """Return PASS or INSUFFICIENT, from the rows of the groups that must be shown to hold."""
     rows = tuple(rows)
     if not rows:
         few = "every group is excused" if not kept else "a gap needs two groups; fewer can be judged"
@@ -138,7 +152,7 @@ def _without_excused(
             return found._replace(reason=_joined(found.reason or "", *excused.expired))
     left_out = [f"{group_label(group)} (excused: {entry.reason})" for group, entry in excused.groups.items()]
     left_out += [f"{group_label(group)} (not in expect)" for group in concerned.unexpected]
-    caveat = f"not judged: {_listed(left_out)}" if left_out else ""
+    caveat = f"not shown for: {_listed(left_out)}" if left_out else ""
     return Finding("PASS", rows[0][1], _joined(caveat, *excused.expired) or None)
 
 
@@ -168,7 +182,7 @@ def _rows(case: Case, concerned: Whom, groups: tuple[GroupValues, ...]) -> tuple
 
 def _unmet(case: Case, concerned: Whom) -> dict[GroupValues, str]:
     """Return the groups that cannot be judged, and why."""
-    groups = list(concerned.expected)
+    groups = [*concerned.expected, *concerned.unexpected]
     if concerned.reference is not None:
         groups.append(concerned.reference)
     sides = {"": case.tally}

@@ -141,8 +141,8 @@ def _no_worse_lines(result: Result, usable: tuple[str, ...], level: float) -> It
 def _too_small_lines(
     by_feature: dict[str, list[PlanRow]], expected: dict[str, tuple[str, ...]], min_n: int
 ) -> Iterator[str]:
-    yield "# Groups outside `expect` are reported and not judged. To answer for one that has too few rows, add it to"
-    yield "# `expect` and fill in a line below: who says so, and until when."
+    yield "# A PASS says nothing of groups outside `expect`; one with enough rows can still fail. To answer for one with"
+    yield "# too few, add it to `expect` and fill in a line below: who says so, and until when."
     yield "not_auditable: []"
     for feature, rows in by_feature.items():
         groups = [group for group, _ in rows[0].sizes if group is not None] if rows else []

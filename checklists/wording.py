@@ -64,7 +64,7 @@ def measured(measurement: Measurement | None) -> str:
     """
     if measurement is None:
         return "nothing measured"
-    if measurement.value is None:
-        return f"{measurement.metric} undefined, n = {measurement.n}"
-    bounds = "" if measurement.level is None else f" {interval(measurement)} at level {measurement.level:g}"
-    return f"{measurement.metric} {number(measurement.value)}{bounds}, n = {measurement.n}"
+    value = "undefined" if measurement.value is None else number(measurement.value)
+    unknown = measurement.value is None and measurement.low is None and measurement.high is None
+    bounds = "" if unknown or measurement.level is None else f" {interval(measurement)} at level {measurement.level:g}"
+    return f"{measurement.metric} {value}{bounds}, n = {measurement.n}"

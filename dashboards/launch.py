@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -118,7 +119,20 @@ def _violations(folder: Path, host: str, port: int) -> list[str]:
         violations.append(f"port must lie in 1 to 65535; got {port}")
     if folder.exists() and not folder.is_dir():
         violations.append(f"{folder} is a file; name the folder of saved runs")
-    return violations
+    return violations or _port_violations(host, port)
+
+
+def _port_violations(host: str, port: int) -> list[str]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return [
+                f"port {port} of {host} cannot be had ({error.strerror}); name another one: --port {port % 65535 + 1}"
+            ]
+    return []
 
 
 def _is_loopback(host: str) -> bool:

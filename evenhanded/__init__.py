@@ -1,4 +1,4 @@
-"""The front door: every public name in one place, loaded when it is first used.
+"""Audit and monitor models for the people they affect. Every public name is here, loaded when it is first used.
 
 Examples
 --------
@@ -94,6 +94,9 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load a public name from the room that it lives in (PEP 562)."""
+    if name == "__version__":
+        versions = import_module("audit.provenance").library_versions()
+        return versions["evenhanded"]
     home = _HOME_OF.get(name)
     if home is None:
         msg = f"module 'evenhanded' has no attribute {name!r}; public names are {', '.join(__all__)}"

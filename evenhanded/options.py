@@ -7,7 +7,8 @@ from typing import Any
 import click
 import yaml
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
+from checklists.policy_yaml import parse_yaml
 
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -41,46 +42,97 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 def from_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
-    """Read options from a YAML file; what stands on the command line wins.
+    """Read options from a YAML file, by their names on the command line; what stands there wins.
+
+    Values are taken as they are written: ``positive: yes`` is the label "yes", ``reference: {country: NO}`` Norway.
 
     Raises
     ------
     InputError
-        If the file is missing, no mapping, or names an unknown option: every violation at once.
+        If the file is missing, is refused as YAML (see `checklists.policy_yaml`), or gives an option that is unknown
+        or a value of the wrong shape: every violation at once.
     """
     if path is None:
         return None
-    known = {parameter.name: parameter for parameter in ctx.command.params if parameter.name}
+    options = _options(ctx.command)
     config = _mapping(path)
-    unknown = [key for key in config if str(key).replace("-", "_") not in known]
-    if unknown:
-        options = ", ".join(sorted(name.replace("_", "-") for name in known if name != "config"))
-        raise InputError([f"{path}: unknown option {key!r}; expected one of {options}" for key in unknown])
-    ctx.default_map = {str(key).replace("-", "_"): _default(value) for key, value in config.items()}
+    violations, defaults = [], {}
+    for key, value in config.items():
+        option = options.get(key.replace("_", "-"))
+        if option is None:
+            violations.append(f"{path}: unknown option {key!r}; expected one of {', '.join(sorted(options))}")
+        elif option.name in defaults:
+            violations.append(f"{path}: option {key!r} is given twice, with - and with _; keep one")
+        else:
+            defaults[str(option.name)], wrong = _default(value, option.type)
+            violations += [f"{path}: {key}: {wrong}"] if wrong else []
+    raise_violations(violations)
+    ctx.default_map = defaults
     return path
 
 
-def _mapping(path: Path) -> Mapping[Any, Any]:
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """Return the options of a command by their long names, without the one that reads the file."""
+    found = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    return {
+        spelling.removeprefix("--"): option
+        for option in found
+        for spelling in option.opts
+        if spelling.startswith("--") and spelling != "--config"
+    }
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    """Return the file's texts as they are written; the policy reader has looked for everything that is refused."""
+    text = _text(path)
+    read = parse_yaml(text, name=str(path)).content
+    if not isinstance(read, dict):
+        raise InputError([f"{path} must hold options as `name: value`; got {type(read).__name__}"])
+    written = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts, lists and mappings only
+    return {key: value for key, value in written.items() if read[key] is not None}
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > MAX_CONFIG_BYTES:
-            raise InputError([f"{path} is larger than {MAX_CONFIG_BYTES:,} bytes; is it a configuration?"])
-        if "&" in text and "*" in text:
-            _refuse_aliases(text, path)
-        config = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError([f"{path} cannot be read as YAML: {' '.join(str(error).split())}"]) from error
-    if not isinstance(config, dict):
-        raise InputError([f"{path} must hold options as `name: value`; got {type(config).__name__}"])
-    return config
+        with path.open("rb") as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}; name a YAML file with options"
+        raise InputError([msg]) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise InputError([msg]) from error
+    if len(data) > MAX_CONFIG_BYTES:
+        raise InputError([f"{path} is larger than {MAX_CONFIG_BYTES:,} bytes; is it a configuration?"])
+    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+        raise InputError([f"{path} is empty; expected options as `name: value`"])
+    return text
 
 
-def _refuse_aliases(text: str, path: Path) -> None:
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise InputError([f"{path}: anchors and aliases are not read; write the values out"])
+def _default(value: Any, kind: click.ParamType[Any]) -> tuple[Any, str | None]:  # noqa: ANN401 - whatever YAML holds
+    """Return what an option is to be, and what is wrong with the shape of the value."""
+    if isinstance(kind, Pair):
+        return _pairs(value)
+    if isinstance(value, str):
+        return value, None
+    if isinstance(kind, Names):
+        return value, None if _plain(value) else "expected names, as in [sex, race]"
+    return None, f"expected one value; got a {_shape(value)}"
 
 
-def _default(value: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+def _pairs(value: Any) -> tuple[Any, str | None]:  # noqa: ANN401 - whatever YAML holds
     if isinstance(value, dict):  # reference: {race: White}, bin: {age: [25, 45]}
-        return [(str(k), ",".join(map(str, v)) if isinstance(v, list) else str(v)) for k, v in value.items()]
-    return value
+        if all(isinstance(inner, str) or _plain(inner) for inner in value.values()):
+            return [(key, inner if isinstance(inner, str) else ",".join(inner)) for key, inner in value.items()], None
+    elif isinstance(value, str) or _plain(value):
+        return [value] if isinstance(value, str) else value, None
+    return None, "expected values by feature, as in {race: White} or {age: [25, 45]}"
+
+
+def _plain(value: Any) -> bool:  # noqa: ANN401 - whatever YAML holds
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _shape(value: Any) -> str:  # noqa: ANN401 - whatever YAML holds
+    return "mapping" if isinstance(value, dict) else "list"

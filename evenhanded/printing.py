@@ -11,6 +11,7 @@ from audit.measurement import Measurement
 from audit.result import Result
 from checklists.gate_result import GateResult
 from checklists.planning import Plan
+from checklists.policy import NotAuditable
 from checklists.verdict import WORDS
 from dashboards.labels import safe_label
 from dashboards.tables import interval_text, limit_text, value_text
@@ -18,6 +19,7 @@ from dashboards.words import metric_title
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "accuracy")
 MAX_GROUPS = 30
+FEW = 30
 _FILE_WIDTH = 120
 _STYLES = {"PASS": "green", "FAIL": "bold red", "INSUFFICIENT": "yellow", "INVALID": "bold magenta"}
 
@@ -50,7 +52,10 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     screen.print(table)
     if len(slices) > MAX_GROUPS:
         screen.print(f"... and {len(slices) - MAX_GROUPS} more groups; all of them stand in the JSON and the report")
-    screen.print(f"Intervals at {_level(result)}; rows that rest on too little say so. Percent [low, high].")
+    auc = plain.get(("roc_auc", ()))
+    if auc is not None:
+        screen.print(f"{metric_title('roc_auc')} of everyone: {_cell(auc)}")
+    screen.print(f"Percent [interval at {_level(result)}]; (n = ...) marks what rests on fewer than {FEW} rows.")
 
 
 def print_gaps(result: Result, *, out: Console | None = None) -> None:
@@ -73,8 +78,10 @@ def print_gaps(result: Result, *, out: Console | None = None) -> None:
 
 
 def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
-    """Print each requirement with its value, interval, n and verdict in words, the failing ones first."""
+    """Print who is not audited, then each requirement with its numbers and verdict in words, the failing ones first."""
     screen = out or console()
+    for entry in gate.policy.not_auditable:
+        screen.print(f"- {_excuse(entry)}")
     table = _table(["requirement", "value", "interval", "limit", "n", "verdict"])
     order = {"FAIL": 0, "INVALID": 1, "INSUFFICIENT": 2, "PASS": 3}
     notes = []
@@ -84,7 +91,7 @@ def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
         numbers = ["", "", limit, ""] if row is None else [value_text(row), interval_text(row), limit, f"{row.n:,}"]
         name = safe_label(asked.id, target="terminal", limit=40)
         table.add_row(name, *numbers, Text(WORDS[judged.verdict], style=_STYLES[judged.verdict]))
-        if judged.verdict != "PASS" and judged.reason:
+        if judged.reason:
             notes.append(f"{name}: {safe_label(judged.reason, target='terminal', limit=400)}")
     screen.print(table)
     for note in notes:
@@ -131,7 +138,16 @@ def _table(head: Sequence[str]) -> Table:
 def _cell(row: Measurement | None) -> str:
     if row is None:
         return ""
-    return f"{value_text(row)} {interval_text(row)}".strip() + ("" if row.value is not None else f" (n = {row.n:,})")
+    few = row.value is None or row.n < FEW
+    return f"{value_text(row)} {interval_text(row)}".strip() + (f" (n = {row.n:,})" if few else "")
+
+
+def _excuse(entry: NotAuditable) -> str:
+    parts = [("=".join(str(part) for part in pair)) for pair in entry.slice.items()]
+    whom, reason, owner = (
+        safe_label(text, target="terminal") for text in (", ".join(parts), entry.reason, entry.owner)
+    )
+    return f"not auditable: {whom} ({reason}); {owner} answers for it until {entry.expires}"
 
 
 def _is_main_gap(against: object) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from audit.errors import InputError
 from audit.result import Result
-from audit.store import RESULT, list_runs, load_run
+from audit.store import RESULT, TALLY, list_runs, load_run
 
 
 def find_run(name: str, folder: Path) -> Path:
@@ -29,7 +29,10 @@ def find_run(name: str, folder: Path) -> Path:
 
 
 def open_run(name: str, folder: Path) -> Result:
-    """Return a saved run; a single ``result.json`` may be named too (it holds no tally).
+    """Return a saved run, with its tally.
+
+    A single file may be named too: ``result.json`` beside its tally stands for the whole run, and is checked like it;
+    any other is read alone, without a tally.
 
     Raises
     ------
@@ -40,5 +43,9 @@ def open_run(name: str, folder: Path) -> Result:
     """
     path = Path(name)
     if path.is_file():
+        # Resolved, so that the name of the folder, which holds the digest of the result, is known for "." too.
+        whole = path.resolve()
+        if whole.name == RESULT and (whole.parent / TALLY).is_file():
+            return load_run(whole.parent)
         return Result.from_json(path.read_text(encoding="utf-8"))
-    return load_run(find_run(name, folder))
+    return load_run(find_run(name, folder).resolve())

@@ -120,6 +120,27 @@ def deterministic_kernels(*, device: torch.device, enabled: bool) -> Iterator[No
         torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
 
 
+@contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Compute with so many CPU threads; the setting of the process is restored at the end.
+
+    On steps as small as those of a tabular network a second thread gains little, and on a busy machine threads that
+    wait for each other cost many times the work.
+
+    Examples
+    --------
+    >>> with cpu_threads(1):
+    ...     torch.get_num_threads()
+    1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def environment(device: torch.device) -> dict[str, str | int]:
     """Return what besides the seed decides the last bits of a result: library, device and number of threads.
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,9 @@ def forest_svg(forest: Forest) -> str:
         if forest.everyone is not None and forest.everyone.value is not None:
             axes.axvline(forest.everyone.value, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
         stream = io.StringIO()
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        with warnings.catch_warnings():  # text stays text: the reader's fonts draw what matplotlib's own font lacks
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _inline(stream.getvalue(), forest)
 
 

@@ -1,27 +1,39 @@
 """``evenhanded audit``: from a table of predictions to rates by group, a verdict, a page, in one command."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog, RoleColumns
 from audit.result import Result
 from audit.run import run_audit
-from audit.store import load_run, save_run, write_text
+from audit.store import save_run, write_text
 from checklists.formats.junit import junit
 from checklists.gate import judge
 from checklists.gate_result import GateResult
 from evenhanded.options import Names, Pair, from_config
 from evenhanded.printing import console, print_gaps, print_gate, print_groups, progress
+from evenhanded.runs import open_run
 
 _PATH = click.Path(path_type=Path)
 _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
           "timestamp": "timestamp", "model_version": "model_version", "prediction_id": "prediction_id"}  # fmt: skip
 
 
-@click.command("audit")
+_HELP = """Error rates of every group in DATA (CSV or Parquet), with intervals.
+
+Without a policy the exit code is 0. Example:
+
+\b
+  evenhanded audit scored.csv --y-true outcome --y-pred flagged \\
+      --sensitive sex,race --html report.html
+"""
+
+
+@click.command("audit", help=_HELP)
 @click.argument("data", type=_PATH)
 @click.option(
     "-c",
@@ -76,16 +88,12 @@ _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight"
 @click.option("--title", help="Title of the report.")
 @click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
-    r"""Error rates of every group in DATA (CSV or Parquet), with intervals.
-
-    Without a policy the exit code is 0. Example:
-
-    \b
-      evenhanded audit scored.csv --y-true outcome --y-pred flagged --sensitive sex,race --html report.html
-    """
+    """Audit the file, judge it where a policy is named, and write what was asked for."""
+    _check_outputs(options)
     if options["junit_file"] and not options["policy"]:
         raise InputError(["--junit writes verdicts; name a --policy"])
-    baseline = None if options["baseline"] is None else load_run(options["baseline"])
+    runs = options["out"] or Path("runs")
+    baseline = None if options["baseline"] is None else open_run(str(options["baseline"]), runs)
     with progress(f"counting {options['data']}"):
         result = run_audit(
             log_of(options),
@@ -100,9 +108,10 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
         if options["policy"] is None
         else judge(result, options["policy"], stage=options["stage"], baseline=baseline)
     )
+    saved = _save(result, gate, options)
     _write(result, gate, options)
     _print(result, gate)
-    _save(result, gate, options)
+    _say_where(saved, options)
     return 0 if gate is None else gate.exit_code
 
 
@@ -155,15 +164,33 @@ def _print(result: Result, gate: GateResult | None) -> None:
         print_gate(gate, out=screen)
 
 
-def _save(result: Result, gate: GateResult | None, options: dict[str, Any]) -> None:
+def _check_outputs(options: dict[str, Any]) -> None:
+    """Refuse targets that cannot be written before anything is: a command that ends with 2 leaves nothing behind."""
+    files = [options[name] for name in ("json_file", "junit_file", "html_file") if options[name]]
+    violations = [f"{path} is a folder; name a file" for path in files if path.is_dir()]
+    for path in [*(path.absolute().parent for path in files), *([options["out"].absolute()] if options["out"] else [])]:
+        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            violations.append(f"{path} cannot be written: {nearest} is no folder that may be written to; name another")
+        elif nearest != path and path != (options["out"] or path.parent).absolute():
+            violations.append(f"folder {path} does not exist; make it, or name another")
+    raise_violations(list(dict.fromkeys(violations)))
+
+
+def _save(result: Result, gate: GateResult | None, options: dict[str, Any]) -> Path | None:
+    if options["out"] is None:
+        return None
+    documents = {"report.html": report_of(result, gate, options["title"])}
+    if gate is not None:
+        documents["gate.json"] = gate.to_json()
+    return save_run(result, options["out"], documents=documents)
+
+
+def _say_where(saved: Path | None, options: dict[str, Any]) -> None:
     screen = console()
     for name in ("json_file", "junit_file", "html_file"):
         if options[name]:
             screen.print(f"written: {options[name]}")
-    if options["out"] is None:
-        return
-    documents = {"report.html": report_of(result, gate, options["title"])}
-    if gate is not None:
-        documents["gate.json"] = gate.to_json()
-    path = save_run(result, options["out"], documents=documents)
-    screen.print(f"saved: {path}")
+    screen.print(
+        f"saved: {saved}" if saved else "not saved as a run: --out runs keeps it for gate, report and dashboard"
+    )

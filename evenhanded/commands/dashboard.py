@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from audit.errors import InputError
+
 
 @click.command("dashboard")
 @click.option(
@@ -16,4 +18,6 @@ def command(*, runs: Path, host: str, port: int, browser: bool) -> int:
     """Look at saved runs: what fails, for whom, how sure, what is unknown."""
     from dashboards.launch import launch
 
+    if not runs.is_dir():
+        raise InputError([f"{runs} does not exist; make a run with: evenhanded audit DATA ... --out {runs}"])
     return launch(runs, host=host, port=port, browser=browser)

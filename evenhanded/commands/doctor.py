@@ -15,10 +15,6 @@ BASE = ("numpy", "pandas", "pyarrow", "duckdb", "narwhals", "scipy", "scikit-lea
 EXTRAS = {
     "train": ("torch", "safetensors"),
     "dashboard": ("streamlit", "plotly"),
-    "report": ("weasyprint",),
-    "evidently": ("evidently",),
-    "store": ("deltalake",),
-    "sign": ("cryptography",),
 }
 
 
@@ -32,7 +28,7 @@ def command(runs: Path) -> int:
     rows = [["python", sys.version.split()[0], ""], *([name, _version(name), ""] for name in BASE)]
     for extra, names in EXTRAS.items():
         missing = [name for name in names if _version(name) == "-"]
-        mend = f"pip install 'evenhanded[{extra}]'" if missing else ""
+        mend = f"pip install 'evenhanded[{extra}]'; from a checkout: pip install -e '.[{extra}]'" if missing else ""
         rows += [[name, _version(name), mend if name in missing else ""] for name in names]
     print_rows("Installed", ["package", "version", "to have it"], rows, out=screen)
     screen.print(f"compute: {_compute()}")

@@ -1,6 +1,6 @@
 """What the demo's report says beside the audit: every number in it stands in the result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from audit.measurement import Measurement
 from audit.result import Result
@@ -41,28 +41,34 @@ def verdict_on(comparison: Sequence[Measurement]) -> str:
     --------
     >>> rows = [Measurement(metric=metric, at=(("model_version", name),), value=value, low=value - 0.02,
     ...                     high=value + 0.02, n=500, level=0.95, method="delong")
-    ...         for metric in ("roc_auc", "true_positive_rate")
+    ...         for metric in ("roc_auc", "true_positive_rate", "selection_rate")
     ...         for name, value in (("triage model", 0.64), ("gradient boosting", 0.66))]
     >>> verdict_on(rows).split(";")[0]
     'Ranking people (AUC): gradient boosting wins, 0.660 against 0.640 of the triage model'
     """
-    found = [
-        _winner(comparison, "roc_auc", "Ranking people (AUC)"),
-        _winner(comparison, "true_positive_rate", "Finding high users with about as many calls"),
-    ]
-    return " ".join(found) + " Where a simple model does as well, it is the one to use: it can be explained."
+    rows = {(row.metric, dict(row.at)["model_version"]): row for row in comparison if row.value is not None}
+    auc, found = (_winner(rows, metric) for metric in ("roc_auc", "true_positive_rate"))
+    calls = {name: row for (metric, name), row in rows.items() if metric == "selection_rate"}
+    return (
+        f"Ranking people (AUC): {auc}. Finding high users: {found}; the share called is "
+        + ", ".join(f"{row.value:.3f} ({name})" for name, row in calls.items())
+        + ". All were scored on the same rows, so overlapping intervals neither show nor rule out a difference; only a "
+        "paired comparison would. Where a simple model does as well, it is the one to use: it can be explained."
+    )
 
 
-def _winner(comparison: Sequence[Measurement], metric: str, what: str) -> str:
-    rows = {dict(row.at)["model_version"]: row for row in comparison if row.metric == metric and row.value is not None}
-    own = rows.pop(OWN)
-    best = max(rows, key=lambda name: rows[name].value or 0.0)
-    rival = rows[best]
-    apart = (rival.low or 0) > (own.high or 1) or (own.low or 0) > (rival.high or 1)
-    sure = "the intervals do not overlap" if apart else "the intervals overlap, so the difference is not shown"
-    if (rival.value or 0) >= (own.value or 0):
-        return f"{what}: {best} wins, {rival.value:.3f} against {own.value:.3f} of the triage model; {sure}."
-    return f"{what}: the triage model wins, {own.value:.3f} against {rival.value:.3f} of {best}; {sure}."
+def _winner(rows: Mapping[tuple[str, str | int | float], Measurement], metric: str) -> str:
+    mine = rows[metric, OWN]
+    others = {name: row for (measured, name), row in rows.items() if measured == metric and name != OWN}
+    best = max(others, key=lambda name: others[name].value or 0.0)
+    own, rival = mine.value or 0.0, others[best].value or 0.0
+    apart = (others[best].low or 0) > (mine.high or 1) or (mine.low or 0) > (others[best].high or 1)
+    sure = "the intervals do not overlap" if apart else "the intervals overlap"
+    if rival == own:
+        return f"{best} and the triage model do alike, {own:.3f}"
+    if rival > own:
+        return f"{best} wins, {rival:.3f} against {own:.3f} of the triage model; {sure}"
+    return f"the triage model wins, {own:.3f} against {rival:.3f} of {best}; {sure}"
 
 
 def _by_price(result: Result) -> tuple[Measurement, ...]:
@@ -100,13 +106,15 @@ _WHAT = (
     "logged so that errors can be compared. In some rows physical limitation was imputed; these rows are a group of "
     "their own.\n\n"
     "The data has no person id. Consecutive rows with identical covariates are taken for one person (5,294 of them): "
-    "a reconstruction, which may split or join people."
+    "a reconstruction, which may split or join people. The numbers of the alternatives, of the careless split and of "
+    "the groups given away come from counts that are not kept with the run; the seed makes them again."
 )
 _PROXY = (
     "The label counts visits, not illness. People who pay more of the price make fewer visits at the same need, so a "
     "model that learns visits learns to overlook those who could not afford to come (measurement bias). The table "
     "shows the share of high users, the share called and the share of high users missed, by the share of the price "
-    "paid. Equal error rates on this label would not show equal care for equal need; a measure of need would."
+    "paid. Read it with its intervals: in a part of this size the share of high users need not fall with the price. "
+    "Equal error rates on this label would not show equal care for equal need; a measure of need would."
 )
 _CLUSTERS = (
     "All intervals here are cluster-robust: a person's years count as one cluster. Taken for independent, the same "

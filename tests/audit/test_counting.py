@@ -50,6 +50,14 @@ def tally(changes=None, **roles):
             {"positive": "Yes"},
             "the positive label 'Yes' does not occur: .*'no', 'yes'.*name one of these",
         ),
+        ({"y": ["yes"] * 4, "p": ["yes"] * 4}, {"positive": "Yes"}, "the positive label 'Yes' does not occur: .*'yes'"),
+        ({"y": [1] * 4, "p": [1] * 4}, {"positive": "yes"}, "the positive label 'yes' does not occur: y_true has '1'"),
+        ({"y": ["yes"] * 4, "p": ["no"] * 4}, {"positive": "good"}, "the positive label 'good' does not occur"),
+        (
+            {"y": ["yes"] * 4, "p": [1] * 4},
+            {"positive": "yes"},
+            "spelled in two ways: y_true has 'yes', y_pred has '1'",
+        ),
         ({"y": ["yes", "no", "yes", "no"]}, {"positive": "yes"}, "expected two labels; found 4"),
         ({"y": [None] * 4}, {}, r"y_true: every label is missing \(4 rows\)"),
         ({"y": [""] * 4}, {}, r"y_true: every label is missing \(4 rows\)"),
@@ -69,6 +77,13 @@ def tally(changes=None, **roles):
         ({"w": [0, 0, 0, 0]}, WEIGHED, "sample_weight: all weights are 0; expected some above 0"),
         ({"w": ["1", "x", "1", "1"]}, WEIGHED, "found 'x' in row 2"),
         ({"w": [1, 1.5, 1, 1]}, {**WEIGHED, "weights": "frequency"}, "must be whole numbers >= 0; found 1.5 in row 2"),
+        ({"w": [1, 1e9, 1, 1]}, WEIGHED, "weights from 1 to 1e.09 lie more than eight digits apart"),
+        (
+            {"w": [1, 1e19, 1, 1]},
+            {**WEIGHED, "weights": "frequency"},
+            "must be whole numbers >= 0; found 1e.19 in row 2",
+        ),
+        ({"w": [2**52] * 4}, {**WEIGHED, "weights": "frequency"}, "repeated 1.80144e.16 times in all"),
         ({"m": ["1", "2", "1", "1"]}, {"model_version": "m"}, "2 models in one log: '1', '2'; audit one at a time"),
     ],
 )
@@ -150,6 +165,16 @@ def test_one_row_and_one_class():
     assert found.find("false_positive_rate").reason == "no negative labels in slice"
     gap = next(row for row in found.measurements if row.metric == "accuracy_difference")
     assert (gap.value, gap.reason) == (None, "fewer than two groups can be compared")
+
+
+def test_a_log_without_positives_may_name_the_positive_label():
+    cells = tally({"y": ["no"] * 4, "p": ["no"] * 4}, positive="yes")
+    assert (cells.positive, set(cells.cells["y_true"].to_pylist())) == ("yes", {"no"})
+
+
+def test_two_numbers_may_be_labels_that_never_meet():
+    cells = tally({"y": [1] * 4, "p": [2] * 4}, positive="2").cells
+    assert (cells["y_true"].to_pylist(), cells["y_pred"].to_pylist()) == (["1", "1"], ["2", "2"])
 
 
 def test_a_threshold_predicts_the_positive_label_whichever_it_is():

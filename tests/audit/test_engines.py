@@ -108,6 +108,16 @@ def test_every_engine_measures_alike(tmp_path):
         assert rows == found["arrow"], name
 
 
+def test_every_engine_weighs_alike(tmp_path):
+    random = np.random.default_rng(5)
+    table = typed(300).append_column("w", pa.array(random.lognormal(size=300)))
+    options = {"sensitive_features": ["text"], "sample_weight": "w"}
+    found = {name: run_audit(log) for name, log in logs(table, tmp_path, **options)}
+    for name, result in found.items():
+        assert result.tally.digest() == found["arrow"].tally.digest(), name
+        assert result.measurements == found["arrow"].measurements, name
+
+
 def test_the_same_csv_read_as_text_by_every_reader(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("y,p,g,h\n1,1,01,True\n0,1,1,False\n1,0,,TRUE\n0,0,1.0,\n1,1,NA,x\n", encoding="utf-8")
@@ -138,6 +148,38 @@ def test_categories_and_enums_are_their_texts():
     tallies = [count(PredictionLog.from_frame(f, y_true="y", y_pred="p", sensitive_features=["g"])) for f in frames]
     assert tallies[0].cells["slice.g"].to_pylist() == [None, "a", "a", "b"]
     assert len({tally.digest() for tally in tallies}) == 1
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
+def test_times_are_the_same_groups_everywhere(unit, zone, tmp_path):
+    day = 86_400_000_000 * (1000 if unit == "ns" else 1)
+    times = pa.array([0, day, 1, 2], pa.timestamp(unit, tz=zone))
+    table = pa.table({"y": [1, 0, 1, 0], "p": [1, 1, 0, 0], "t": times})
+    pq.write_table(table, tmp_path / "t.parquet")
+    options = {"y_true": "y", "y_pred": "p", "sensitive_features": ["t"]}
+    abroad = duckdb.connect()
+    abroad.execute("SET TimeZone = 'America/New_York'")
+    many = {
+        "arrow": PredictionLog.from_frame(table, **options),
+        "pandas": PredictionLog.from_frame(table.to_pandas(), **options),
+        "polars": PredictionLog.from_frame(pl.from_arrow(table), **options),
+    }
+    if unit == "us" or zone is None:  # DuckDB itself has no nanoseconds with a zone
+        many["duckdb abroad"] = PredictionLog.from_frame(abroad.from_arrow(table), **options)
+        many["parquet"] = PredictionLog.from_file(tmp_path / "t.parquet", **options)
+    expected = count(many["arrow"])
+    assert len(set(expected.cells["slice.t"].to_pylist())) == 4
+    for name, log in many.items():
+        assert count(log).digest() == expected.digest(), name
+
+
+def test_half_floats_are_read():
+    halves = pa.array([np.float16(0.1), np.float16(0.7), np.float16(0)])
+    table = pa.table({"y": [1, 0, 0], "s": halves, "g": pa.array([np.float16(0.1), np.float16(0.7), None])})
+    tally = count(PredictionLog.from_frame(table, y_true="y", y_score="s", threshold=0.7, sensitive_features=["g"]))
+    assert tally.cells["slice.g"].to_pylist() == [None, "0.1", "0.7"]
+    assert tally.cells["y_pred"].to_pylist() == ["0", "0", "1"]
 
 
 def test_pandas_intervals_and_periods_are_spelled_as_pandas_prints_them():

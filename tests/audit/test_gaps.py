@@ -9,6 +9,7 @@ from audit.gap_intervals import agresti_caffo
 from audit.gaps import NAMED, extreme, group_values, slice_value
 from audit.intervals import quantile, rate
 from audit.predictions import PredictionLog
+from audit.ratio_intervals import koopman
 from audit.run import run_audit
 
 # group: positives flagged, positives, negatives flagged, negatives
@@ -112,8 +113,10 @@ def test_ratios_of_0():
     assert (least.value, least.low) == (0, 0)
     assert 0 < least.high < 1
     most = asked("false_positive_rate", "ratio", "max", counts=counts)
-    assert most.value is None
-    assert "divided by 0" in most.reason
+    assert (most.value, most.high) == (None, None)
+    assert "no upper limit: divided by 0" in most.reason
+    assert most.low == pytest.approx(koopman(15, 60, 0, 60, critical=quantile(0.95)).low)
+    assert most.low > 1
     nobody = asked("false_positive_rate", "ratio", "min", counts=tally({"A": (1, 2, 0, 60), "B": (1, 2, 0, 60)}))
     assert nobody.value is None
 
@@ -143,6 +146,7 @@ def test_everyone_has_one_value():
         ("accuracy", {"reference": ("Q",)}, r"groups \[\('Q',\)\] of \('g',\) have no rows"),
         ("f1", {"compare": "ratio"}, "ratios are defined for rates only; f1 is none"),
         ("accuracy", {"compare": "baseline"}, "comparing with a baseline needs one"),
+        ("equalized_odds_difference", {"compare": "baseline"}, "equalized_odds_difference is a gap between groups"),
         ("roc_auc", {}, "this tally holds no scores"),
     ],
 )
@@ -180,7 +184,7 @@ def test_thousands_of_intersections_are_not_compared_in_pairs():
     log = PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["g", "h"])
     result = run_audit(log, metrics=["accuracy", "true_positive_rate", "false_positive_rate"])
     rows = [row for row in result.measurements if row.against == {"kind": "groups", "features": ["g", "h"]}]
-    assert {row.metric for row in rows} >= {"accuracy_difference", "equalized_odds_difference"}
+    assert {row.metric for row in rows} >= {"true_positive_rate_difference", "equalized_odds_difference"}
     assert all(row.value is None for row in rows)
     assert rows[0].reason == "2,500 groups, too many to compare in pairs (at most 1,000); merge groups"
     assert len([row for row in result.measurements if row.metric == "accuracy" and len(row.slice) == 2]) == 2500

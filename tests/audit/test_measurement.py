@@ -22,16 +22,16 @@ AGAINST = st.none() | st.builds(
     st.dictionaries(st.sampled_from(["features", "digest"]), TEXT, max_size=2),
 )
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+BOUNDS = st.tuples(st.none() | FINITE, st.none() | FINITE).filter(lambda ends: None in ends or ends[0] <= ends[1])
 ROWS = st.builds(
-    Measurement,
+    lambda bounds, **fields: Measurement(low=bounds[0], high=bounds[1], **fields),
+    bounds=BOUNDS,
     metric=TEXT,
     slice=SLICES,
     at=ATS,
     against=AGAINST,
     window=st.none() | st.tuples(TIMES, TIMES),
     value=st.none() | FINITE,
-    low=st.none() | FINITE,
-    high=st.none() | FINITE,
     n=st.integers(0, 10**12),
     level=st.none() | st.floats(0.01, 0.99),
     method=TEXT,
@@ -65,6 +65,19 @@ def test_json_has_the_fields_of_the_contract_in_their_order():
         ({"value": None}, "an undefined value needs a reason"),
         ({"value": None, "reason": ""}, "an undefined value needs a reason"),
         ({"level": 0.95, "low": 0.1}, "an unbounded side needs a reason"),
+        ({"low": 0.6, "high": 0.4}, "low 0.6 lies above high 0.4"),
+        ({"low": 0.6, "high": 0.7, "method": "wilson"}, r"value 0.5 lies outside \[0.6, 0.7\]"),
+        ({"low": 0.3, "high": 0.4, "method": "clopper_pearson, cluster-robust"}, "value 0.5 lies outside"),
+        ({"level": 5, "low": 0.4, "high": 0.6}, r"level must lie in \(0, 1\); got 5"),
+        ({"level": 0.0, "low": 0.4, "high": 0.6}, r"level must lie in \(0, 1\)"),
+        ({"level": 1, "low": 0.4, "high": 0.6}, r"level must lie in \(0, 1\)"),
+        ({"n": -5}, "n must be a whole number of rows, at least 0; got -5"),
+        ({"n": "900"}, "n must be a whole number of rows, at least 0; got '900'"),
+        ({"n": 3.0}, "n must be a whole number of rows"),
+        ({"n": True}, "n must be a whole number of rows"),
+        ({"value": True}, "value must be a number or None; got True"),
+        ({"low": "0.1"}, "low must be a number or None; got '0.1'"),
+        ({"level": [0.95]}, r"level must be a number or None; got \[0.95\]"),
         ({"slice": (("b", "1"), ("a", "2"))}, "must be sorted by key"),
         ({"slice": (("a", "1"), ("a", "2"))}, "must be sorted by key, each key once"),
         ({"at": (("threshold", 0.5), ("k", 3))}, "must be sorted by key"),
@@ -139,3 +152,12 @@ def test_canonical_json_is_strict():
 def test_rows_are_frozen():
     with pytest.raises(AttributeError):
         row().value = 1
+
+
+def test_an_interval_of_a_difference_may_leave_its_estimate_out():
+    """Agresti and Caffo draw the centre towards 0: of 1 of 1 against 0 of 1 the difference 1 may lie beyond."""
+    assert row(metric="accuracy_difference", value=1.0, low=-0.1, high=0.9, method="agresti_caffo").high == 0.9
+
+
+def test_bounds_may_cross_or_miss_the_value_by_rounding():
+    assert row(value=0.5, low=0.5 + 1e-12, high=0.5, method="wilson").low > 0.5

@@ -52,6 +52,12 @@ def violations(*arguments, **options):
         ({"bins": {"g": [3, 1]}}, "bins of 'g' must be finite, increasing edges; got [3.0, 1.0]"),
         ({"bins": {"g": []}}, "bins of 'g' must be finite, increasing edges; got []"),
         ({"bins": {"g": [float("nan")]}}, "bins of 'g' must be finite, increasing edges; got [nan]"),
+        ({"bins": {"g": ["a"]}}, "bins of 'g' must be numbers; got ['a']"),
+        ({"threshold": "0.5", "y_pred": None, "y_score": "s"}, "threshold must be a number; got '0.5'"),
+        ({"score_max": "10"}, "score_max must be a number; got '10'"),
+        ({"missing": "dropp"}, "missing must be 'group', 'raise' or 'drop'; got 'dropp'"),
+        ({"weights": "freq", "sample_weight": "s"}, "weights must be 'sampling' or 'frequency'; got 'freq'"),
+        ({"weights": "freq"}, "weights must be 'sampling' or 'frequency'; got 'freq'"),
         ({"cluser": "g"}, "unknown role 'cluser'; expected one of prediction_id, y_true"),
     ],
 )
@@ -114,10 +120,63 @@ def test_bins_of_every_source_agree(kind, tmp_path):
     assert sorted(count(made).cells["slice.age"].to_pylist(), key=str) == ["1.5-2.5", "<1.5", ">=2.5", ">=2.5", None]
 
 
-def test_bins_of_text_that_is_no_number_are_missing_values():
-    frame = pd.DataFrame({"y": [1, 0], "p": 1, "age": ["30", "unknown"]})
+@pytest.mark.parametrize("kind", ["arrow", "polars", "pandas", "parquet"])
+def test_nan_in_a_feature_that_is_cut_is_missing(kind, tmp_path):
+    polars = pytest.importorskip("polars")
+    table = pa.table({"y": [1, 0, 1, 0], "p": 4 * [1], "age": [20.0, float("nan"), None, float("inf")]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    options = {"y_true": "y", "y_pred": "p", "sensitive_features": ["age"], "bins": {"age": [25, 45]}}
+    made = {
+        "arrow": lambda: PredictionLog.from_frame(table, **options),
+        "polars": lambda: PredictionLog.from_frame(polars.from_arrow(table), **options),
+        "pandas": lambda: PredictionLog.from_frame(table.to_pandas(), **options),
+        "parquet": lambda: PredictionLog.from_file(tmp_path / "t.parquet", **options),
+    }[kind]()
+    assert count(made).cells["slice.age"].to_pylist() == [None, None, "<25", ">=45"]
+
+
+def test_text_that_is_no_number_cannot_be_cut():
+    frame = pd.DataFrame({"y": [1, 0, 1, 0], "p": 1, "age": ["30", "unknown", "", "45+"]})
     made = PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["age"], bins={"age": [25]})
-    assert count(made).cells["slice.age"].to_pylist() == [None, ">=25"]
+    with pytest.raises(
+        InputError, match=r"'age' \(sensitive feature\) is cut into ranges.* 'unknown' in row 2; '45\+' in row 4"
+    ):
+        count(made)
+    whole = PredictionLog.from_frame(frame.assign(age=["30", None, "", " 7"]), y_true="y", y_pred="p",
+                                     sensitive_features=["age"], bins={"age": [25]})  # fmt: skip
+    assert count(whole).cells["slice.age"].to_pylist() == [None, None, "<25", ">=25"]
+
+
+def test_ranges_of_long_edges_keep_their_own_names():
+    frame = pd.DataFrame({"y": [1, 0, 1, 0], "p": 1, "g": [1234566, 1234567, 1234568, 1234569]})
+    edges = {"g": [1234567, 1234568, 1234568.5]}
+    made = PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["g"], bins=edges)
+    names = ["1234567-1234568", "1234568-1234568.5", "<1234567", ">=1234568.5"]
+    assert count(made).cells["slice.g"].to_pylist() == names
+
+
+@pytest.mark.parametrize("kind", ["arrow", "polars", "parquet"])
+def test_short_floats_reach_the_threshold_that_they_are_printed_as(kind, tmp_path):
+    polars = pytest.importorskip("polars")
+    scores = pa.array([0.7, 0.6, 0.3, 1e-9], pa.float32())
+    table = pa.table({"y": [1, 0, 1, 0], "s": scores, "age": pa.array([0.7, 0.1, 0.699, 2], pa.float32())})
+    pq.write_table(table, tmp_path / "t.parquet")
+    options = {"y_true": "y", "y_score": "s", "threshold": 0.7, "sensitive_features": ["age"], "bins": {"age": [0.7]}}
+    made = {
+        "arrow": lambda: PredictionLog.from_frame(table, **options),
+        "polars": lambda: PredictionLog.from_frame(polars.from_arrow(table), **options),
+        "parquet": lambda: PredictionLog.from_file(tmp_path / "t.parquet", **options),
+    }[kind]()
+    cells = count(made).cells
+    assert [row["y_pred"] for row in cells.to_pylist() if row["score"] == 0.7] == ["1"]
+    assert cells["slice.age"].to_pylist() == ["<0.7", "<0.7", ">=0.7", ">=0.7"]
+    assert min(cells["score"].to_pylist()) == 1e-9
+
+
+@pytest.mark.parametrize("role", ["sample_weight", "cluster", "y_score"])
+def test_a_role_that_is_none_is_not_named(role):
+    assert count(log(**{role: None})).digest() == count(log()).digest()
+    assert role not in log(**{role: None}).columns
 
 
 ATTRIBUTES = pd.DataFrame({"id": ["1", "2", "3", "9"], "race": ["A", "B", None, "A"]})
@@ -156,6 +215,34 @@ def test_sensitive_features_from_a_second_file(tmp_path):
 def test_joins_that_are_refused(attributes, on, message):
     with pytest.raises(InputError, match=message):
         PredictionLog.from_frame(PEOPLE, attributes=attributes, **{**JOIN, "on": on})
+
+
+IDS = pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ([1.0, 2.0, 10.0**16], [1, 2, 10**16]), ([True, False, True], ["True", "FALSE", "x"]),
+        (["1", "2", "9007199254740993"], [1, 2, 2**53 + 1]), ([1.5, 2.0, 3.0], ["1.5", "2", "3"]),
+    ],
+)  # fmt: skip
+
+
+@IDS
+@pytest.mark.parametrize("turn", [False, True])
+def test_ids_are_joined_by_their_canonical_text(here, there, turn):
+    if turn and len(set(here)) == 3:
+        here, there = there, here
+    people = pd.DataFrame({"id": here, "y": [1, 0, 1], "p": [1, 1, 0]})
+    attributes = pd.DataFrame({"id": there, "race": ["A", "B", "C"]})
+    made = PredictionLog.from_frame(people, attributes=attributes, **JOIN)
+    assert None not in count(made).cells["slice.race"].to_pylist()
+    assert made.unmatched == 0
+
+
+def test_rows_without_a_match_are_counted_and_more_than_half_refused():
+    made = PredictionLog.from_frame(PEOPLE, attributes=ATTRIBUTES, **JOIN)
+    assert made.unmatched == 1
+    with pytest.raises(InputError, match="3 of 4 rows have an id of 'id' that does not stand among the attributes"):
+        PredictionLog.from_frame(PEOPLE, attributes=ATTRIBUTES[:1], **JOIN)
 
 
 def test_ids_that_are_missing_join_nobody():

@@ -7,7 +7,7 @@ import pytest
 from audit.counting import count
 from audit.estimates import estimate
 from audit.metrics import METRICS
-from audit.pairs import compared_with_rest
+from audit.pairs import compared, compared_with_rest
 from audit.predictions import PredictionLog
 from audit.rollup import Partition, cells_of, counts_of, partition, without_scores
 from audit.run import run_audit
@@ -64,7 +64,7 @@ def test_the_rest_of_a_group_is_everyone_else(name, roles):
     full = cells(roles)
     used = full if METRICS[name].kind == "ranked" else without_scores(full)
     groups = partition(used, ["g"])
-    halves = compared_with_rest(METRICS[name], used, groups).left
+    (halves,) = (found.left for found in compared_with_rest([compared(METRICS[name], used, groups)]))
     for place in range(len(groups.groups)):
         two = Partition((), ((), ()), (groups.member != place).astype(np.int64))
         expected = estimate(METRICS[name], used, two)

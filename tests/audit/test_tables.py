@@ -147,6 +147,19 @@ def test_parquet_that_is_refused(tmp_path):
         open_file(tmp_path / "empty")
 
 
+def test_endings_in_capitals(tmp_path):
+    assert groups(csv(tmp_path, "y,p,g\n1,1,a\n0,0,b\n", "T.CSV")) == TWO
+    assert groups(csv(tmp_path, "y\tp\tg\n1\t1\ta\n0\t0\tb\n", "T.Tsv")) == TWO
+    pq.write_table(pa.table({"y": [1, 0], "p": [1, 0], "g": ["a", "b"]}), tmp_path / "T.PARQUET")
+    assert groups(tmp_path / "T.PARQUET") == TWO
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "T.PARQUET").rename(tmp_path / "folder" / "T.PARQUET")
+    assert groups(tmp_path / "folder") == TWO
+    with gzip.open(tmp_path / "Z.CSV.GZ", "wt") as stream:
+        stream.write("y,p,g\n1,1,a\n0,0,b\n")
+    assert groups(tmp_path / "Z.CSV.GZ") == TWO
+
+
 def test_other_kinds_of_files_are_refused(tmp_path):
     for name in ("t.xlsx", "t.json", "t"):
         (tmp_path / name).write_text("x")

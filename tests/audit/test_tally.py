@@ -1,6 +1,7 @@
 """Tallies: parts add up to the whole, files bring them back, and what was changed is noticed."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -168,6 +169,56 @@ def test_the_digest_knows_of_clusters():
     digests = {counted(part, **roles).digest() for part, roles in
                [(table, {}), (table, {"cluster": "k"}), (moved, {"cluster": "k"})]}  # fmt: skip
     assert len(digests) == 3
+
+
+@pytest.mark.parametrize("name", ["w", "w2", "score", "score2"])
+def test_the_digest_notices_changed_sums(name):
+    tally = counted(frame(), sample_weight="w", cluster="k")
+    place = tally.cells.column_names.index(name)
+    moved = pc.add(tally.cells[name], pa.array([0.001] + [0.0] * (tally.cells.num_rows - 1)))
+    assert replace(tally, cells=tally.cells.set_column(place, name, moved)).digest() != tally.digest()
+    more = tally.pairs.set_column(2, "moment", pc.add(tally.pairs["moment"], 1.0))
+    assert replace(tally, pairs=more).digest() != tally.digest()
+
+
+@pytest.mark.parametrize("roles", [{}, {"sample_weight": "w"}, {"sample_weight": "w", "cluster": "k"}])
+def test_the_same_bytes_from_every_run(roles, tmp_path):
+    random = np.random.default_rng(3)
+    rows = 400_000
+    table = pa.table(
+        {
+            "y": random.integers(0, 2, rows), "p": random.integers(0, 2, rows), "s": random.random(rows),
+            "g": random.choice(["a", "b", "TRUE", "true", "True"], rows), "w": random.lognormal(size=rows),
+            "k": np.arange(rows) // 3,
+        }
+    )  # fmt: skip
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=50_000)
+    options = {"y_true": "y", "y_pred": "p", "sensitive_features": ["g"], **roles}
+    options |= {} if "cluster" in roles else {"y_score": "s"}
+    seen = set()
+    for _ in range(3):
+        tally = count(PredictionLog.from_file(tmp_path / "t.parquet", **options))
+        tally.write(tmp_path / "tally.parquet")
+        files = [path.read_bytes() for path in sorted(tmp_path.glob("tally*.parquet"))]
+        seen.add((tally.digest(), *files))
+    assert len(seen) == 1
+    turned = table.take(random.permutation(rows))
+    assert count(PredictionLog.from_frame(turned, **options)).digest() == tally.digest()
+
+
+def test_sums_of_weights_and_scores_are_those_of_the_rows():
+    random = np.random.default_rng(4)
+    rows = 500
+    weights = np.round(random.lognormal(size=rows), 4)
+    scores = np.round(random.random(rows), 3)
+    table = frame(rows).set_column(5, "w", pa.array(weights)).set_column(2, "s", pa.array(scores))
+    for factor in (1.0, 1e-3, 1e12):
+        scaled = table.set_column(5, "w", pa.array(weights * factor))
+        cells = counted(scaled, sample_weight="w").cells
+        assert np.sum(cells["w"].to_numpy()) == pytest.approx(np.sum(weights) * factor, rel=1e-14)
+        assert np.sum(cells["w2"].to_numpy()) == pytest.approx(np.sum(weights**2) * factor**2, rel=1e-8)
+        assert np.sum(cells["score"].to_numpy()) == pytest.approx(np.sum(scores), rel=1e-14)
+        assert np.sum(cells["score2"].to_numpy()) == pytest.approx(np.sum(scores**2), rel=1e-9)
 
 
 def test_weights_without_weights_are_noticed(tmp_path):

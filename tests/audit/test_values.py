@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import numpy as np
@@ -53,3 +53,27 @@ def test_each_distinct_value_is_spelled_once(monkeypatch):
     monkeypatch.setattr("audit.values.canonical", lambda value: spelled.append(value) or str(value))
     canonical_array(pa.array([1, 2] * 1000))
     assert spelled == [1, 2]
+
+
+def test_times_with_a_zone_are_told_in_utc():
+    berlin = timezone(timedelta(hours=1))
+    assert canonical(datetime(2026, 1, 1, 1, tzinfo=berlin)) == "2026-01-01T00:00:00+00:00"
+    at = pa.array([0, 3_600_000_000], pa.timestamp("us", tz="Asia/Tokyo"))
+    assert canonical_array(at).to_pylist() == ["1970-01-01T00:00:00+00:00", "1970-01-01T01:00:00+00:00"]
+
+
+@pytest.mark.parametrize(("zone", "end"), [(None, ""), ("UTC", "+00:00")])
+def test_nanoseconds_are_kept(zone, end):
+    values = pa.array([1, 2, 1_000, None, 86_400_000_000_000], pa.timestamp("ns", tz=zone))
+    start = "1970-01-01T00:00:00."
+    last = "1970-01-02" if zone is None else "1970-01-02T00:00:00+00:00"
+    wanted = [f"{start}000000001{end}", f"{start}000000002{end}", f"{start}000001{end}", None, last]
+    assert canonical_array(values).to_pylist() == wanted
+    assert canonical(pd.Timestamp(1, tz=zone)) == wanted[0]
+    assert canonical(pd.Timestamp(1_000, tz=zone)) == wanted[2]
+
+
+def test_short_and_shorter_floats_are_what_they_are_printed_as():
+    for kind in (np.float16, np.float32):
+        assert canonical(kind(0.1)) == "0.1"
+        assert canonical_array(pa.array(np.array([0.1, 1], kind))).to_pylist() == ["0.1", "1"]

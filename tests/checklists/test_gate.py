@@ -127,15 +127,33 @@ def test_an_expected_group_that_is_gone_is_broken_evidence(result_of: Any) -> No
     assert excused[0] == "INVALID"
 
 
-def test_only_expected_groups_are_judged_and_the_others_are_named(result_of: Any) -> None:
-    other = result_of({**EVEN, "c": (500, 0, 500, 0)})
-    found, reason = verdict(other, GAP, expect={"race": ("a", "b")})
-    assert (found, reason) == ("PASS", "not judged: c (not in expect)")
+def test_a_group_outside_expect_may_fail_the_gate_and_need_not_be_shown(result_of: Any) -> None:
+    expect = {"race": ("a", "b")}
+    found, reason = verdict(result_of({**EVEN, "c": (500, 0, 500, 0)}), GAP, expect=expect)
+    assert (found, "between c and" in reason) == ("FAIL", True)
+    left_out = ("PASS", "not shown for: c (not in expect)")
+    assert verdict(result_of({**EVEN, "c": (20, 0, 9, 0)}), GAP, expect=expect) == left_out
+    undecided = result_of({**EVEN, "c": (78, 0, 22, 0)})
+    assert verdict(undecided, GAP)[0] == "INSUFFICIENT"
+    assert verdict(undecided, GAP, expect=expect) == left_out
+    worst = {"metric": "false_negative_rate", "groups": ("race",), "max": 0.3}
+    assert verdict(result_of({**EVEN, "c": (500, 0, 500, 0)}), worst, expect=expect)[0] == "FAIL"
+
+
+def test_the_comparisons_that_may_fail_are_all_counted(result_of: Any) -> None:
+    """Whether a group is expected or not, it takes part in the Bonferroni bound of a FAIL."""
+    data = result_of({**EVEN, **{name: (160, 0, 40, 0) for name in "cdefg"}, "z": (730, 0, 270, 0)})
+    bounds = []
+    for expect in ({}, {"race": ("a", "b")}):
+        gate = judge(data, policy({**GAP, "max": 0.001}, expect=expect), today=TODAY)
+        bounds.append(gate.judgements[0].measurement.low)  # type: ignore[union-attr]
+    assert bounds[0] == bounds[1]
+    assert bounds[0] > 0.001
 
 
 def test_the_missing_value_is_a_group_only_if_it_is_expected(result_of: Any) -> None:
     missing = result_of({**EVEN, None: (500, 0, 500, 0)})
-    assert verdict(missing, GAP) == ("PASS", "not judged: (missing) (not in expect)")
+    assert verdict(missing, GAP) == ("PASS", "not shown for: (missing) (not in expect)")
     assert verdict(missing, GAP, expect={"race": ("a", "b", None)})[0] == "FAIL"
 
 
@@ -143,7 +161,7 @@ def test_a_group_that_someone_answers_for_is_left_out_until_the_entry_expires(re
     small = result_of({**EVEN, "c": (10, 0, 2, 0)})
     expect = {"race": ("a", "b", "c")}
     found, reason = verdict(small, GAP, expect=expect, not_auditable=(signed("c"),))
-    assert (found, reason) == ("PASS", "not judged: c (excused: 12 positives)")
+    assert (found, reason) == ("PASS", "not shown for: c (excused: 12 positives)")
     found, reason = verdict(small, GAP, expect=expect, not_auditable=(signed("c", expires=date(2026, 11, 20)),))
     assert found == "INSUFFICIENT"
     assert "the entry that excused c expired on 2026-11-20" in reason
@@ -206,7 +224,10 @@ def test_ratios(result_of: Any) -> None:
     nobody = result_of({"a": (0, 0, 500, 0), "b": (0, 0, 500, 0)})
     assert verdict(nobody, ratio)[0] == "INSUFFICIENT"
     largest = {"metric": "selection_rate", "compare": "ratio", "groups": ("race",), "max": 1.25}
-    assert verdict(result_of({"a": (0, 0, 500, 0), "b": (250, 0, 250, 0)}), largest)[0] != "PASS"
+    none_of_a = result_of({"a": (0, 0, 500, 0), "b": (250, 0, 250, 0)})
+    assert verdict(none_of_a, largest) == ("FAIL", "between b and a; no upper limit: divided by 0")
+    assert verdict(none_of_a, {**largest, "against": {"race": "a"}})[0] == "FAIL"
+    assert verdict(result_of({"a": (0, 0, 500, 0), "b": (1, 0, 499, 0)}), largest)[0] == "INSUFFICIENT"
 
 
 @pytest.mark.parametrize("name", ["false_negative_rate_difference", "equal_opportunity_difference"])

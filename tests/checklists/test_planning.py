@@ -7,11 +7,11 @@ import pytest
 
 from audit.errors import InputError
 from audit.gap_intervals import agresti_caffo
-from audit.gaps import End, extreme
+from audit.gaps import Bounded, End, comparisons, extreme
 from audit.intervals import quantile, rate
 from audit.measurement import Measurement
 from audit.result import Result
-from checklists.planning import decidable_gap, plan, rows_needed
+from checklists.planning import Needed, decidable_gap, plan, rows_needed, rows_needed_between
 
 DRAWS = 20_000
 CRITICAL = quantile(0.95)
@@ -73,6 +73,72 @@ def test_a_gap_is_decided_four_times_in_five_when_both_groups_grow_alike(
     bounds = agresti_caffo(drawn[0], grown[0], drawn[1], grown[1], critical=CRITICAL)
     shown = np.maximum(bounds.high, -bounds.low) <= limit if verdict == "PASS" else bounds.low > limit
     assert 0.78 <= np.mean(shown) <= 0.88
+
+
+def pairs(result_of: Any, misses: dict[str, tuple[int, int]]) -> tuple[Bounded, ...]:
+    result = result_of({name: (n - missed, 0, missed, 0) for name, (missed, n) in misses.items()})
+    return comparisons(
+        result.tally, "false_negative_rate", features=["race"], compare="difference", level=0.95, among=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("misses", "limit", "expected"),
+    [
+        ({"a": (600, 2000), "b": (720, 2000), "c": (30, 90)}, 0.055, ("FAIL", "b", "between b and a")),
+        ({"a": (600, 2000), "b": (420, 1400), "c": (24, 60), "d": (100, 300)}, 0.07, ("FAIL", "c", "between c and a")),
+        ({"a": (500, 2000), "b": (280, 1000), "c": (24, 100)}, 0.14, ("PASS", "c", "between b and c")),
+        ({"a": (90, 300), "b": (330, 1000), "c": (60, 200), "d": (190, 600)}, 0.09, ("PASS", "c", "between b and c")),
+    ],
+)
+def test_the_largest_of_unequal_gaps_is_decided_four_times_in_five(
+    result_of: Any, misses: dict[str, tuple[int, int]], limit: float, expected: tuple[str, str, str]
+) -> None:
+    found = pairs(result_of, misses)
+    needed = rows_needed_between(found, found, limit=limit, end="max", level=0.95)
+    assert needed is not None
+    assert (needed.verdict, needed.group, needed.between) == expected
+    growth = needed.rows / misses[needed.group][1]
+    random = np.random.default_rng(5)
+    sizes = [round(growth * n) for _, n in misses.values()]
+    drawn = [random.binomial(n, missed / of, DRAWS) for n, (missed, of) in zip(sizes, misses.values(), strict=True)]
+    count = len(sizes) * (len(sizes) - 1) // 2
+    low, high = np.full(DRAWS, -1.0), np.full(DRAWS, -1.0)
+    for one in range(len(sizes)):
+        for two in range(len(sizes)):
+            if one == two:
+                continue
+            sides = drawn[one], sizes[one], drawn[two], sizes[two]
+            high = np.maximum(high, agresti_caffo(*sides, critical=CRITICAL).high)
+            low = np.maximum(low, agresti_caffo(*sides, critical=quantile(0.95, comparisons=count)).low)
+    assert 0.72 <= np.mean(high <= limit if needed.verdict == "PASS" else low > limit) <= 0.9
+
+
+def test_the_rows_of_one_pair_are_those_of_its_own_interval(result_of: Any) -> None:
+    """With one comparison the bounds that a PASS and a FAIL need are the same, and so is the answer."""
+    misses = {"a": (60, 300), "b": (90, 300)}
+    found = pairs(result_of, misses)
+    for limit in (0.15, 0.05):
+        alone = rows_needed(in_groups(result_of, misses), limit=limit, end="max")
+        assert alone is not None
+        assert rows_needed_between(found, found, limit=limit, end="max", level=0.95) == Needed(
+            alone.rows, alone.verdict, "b", "between b and a"
+        )
+
+
+def test_a_pair_at_the_limit_leaves_no_number_of_rows(result_of: Any) -> None:
+    found = pairs(result_of, {"a": (50, 200), "b": (100, 200), "c": (75, 200)})
+    assert rows_needed_between(found, found, limit=0.25, end="max", level=0.95) is None
+
+
+def test_only_a_group_that_may_fail_makes_a_failure_the_likely_verdict(result_of: Any) -> None:
+    must = pairs(result_of, {"a": (60, 300), "b": (70, 300)})
+    may = pairs(result_of, {"a": (60, 300), "b": (70, 300), "z": (110, 300)})
+    verdicts = [
+        rows_needed_between(must, fail, limit=0.08, end="max", level=0.95).verdict  # type: ignore[union-attr]
+        for fail in (must, may)
+    ]
+    assert verdicts == ["PASS", "FAIL"]
 
 
 def test_half_as_many_rows_decide_every_second_time(result_of: Any) -> None:

@@ -1,6 +1,6 @@
 """Judging results without a tally, such as those of monitors, by the rows that they hold."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +8,10 @@ import pytest
 from audit.measurement import Measurement
 from audit.result import Result
 from checklists.gate import GateResult, judge
-from checklists.policy import Policy
+from checklists.policy import NotAuditable, Policy
 from checklists.requirement import Requirement
 
+TODAY = date(2026, 11, 21)
 START = datetime(2026, 1, 5, tzinfo=UTC)
 PSI: dict[str, Any] = {"metric": "population_stability_index", "max": 0.2}
 
@@ -27,7 +28,16 @@ def row(low: float | None, high: float | None, **fields: Any) -> Measurement:
 
 def gate(rows: list[Measurement], requirement: dict[str, Any], **fields: Any) -> GateResult:
     policy = Policy(schema="evenhanded/policy/1", requirements=(Requirement(id="r", **requirement),), **fields)
-    return judge(Result(measurements=tuple(rows)), policy)
+    return judge(Result(measurements=tuple(rows)), policy, today=TODAY)
+
+
+def signed(**slice_: str) -> NotAuditable:
+    return NotAuditable(slice=slice_, reason="few", owner="R. Sato", expires=TODAY)
+
+
+def said(gate: GateResult) -> tuple[str, str]:
+    (judgement,) = gate.judgements
+    return judgement.verdict, judgement.reason or ""
 
 
 @pytest.mark.parametrize(
@@ -92,7 +102,7 @@ def test_every_group_counts_and_expected_ones_must_be_there() -> None:
     grouped = {**PSI, "groups": ("race",)}
     assert gate(rows, grouped, expect={"race": ("a", "b")}).verdict == "PASS"
     gone = gate(rows, grouped, expect={"race": ("a", "b", "c")})
-    assert (gone.verdict, gone.judgements[0].reason) == ("INVALID", "expected, and absent from the result: race=c")
+    assert (gone.verdict, gone.judgements[0].reason) == ("INVALID", "expected, and absent from the data: race=c")
     assert gate([*rows, row(0.3, 0.4, slice=(("race", "c"),))], grouped).verdict == "FAIL"
 
 
@@ -113,3 +123,91 @@ def test_a_count_is_exact() -> None:
     rows = [Measurement(metric="count", value=20, n=20, method="count")]
     assert gate(rows, {"metric": "count", "min": 20}).verdict == "PASS"
     assert gate(rows, {"metric": "count", "min": 21}).verdict == "FAIL"
+
+
+def test_every_intersection_of_expected_values_must_have_a_row() -> None:
+    cells = [("a", "F"), ("a", "M"), ("b", "F")]
+    rows = [row(0.05, 0.15, slice=(("race", race), ("sex", sex))) for race, sex in cells]
+    both = {**PSI, "groups": ("race", "sex")}
+    expect = {"race": ("a", "b"), "sex": ("F", "M")}
+    assert gate(rows, both).verdict == "PASS"
+    assert said(gate(rows, both, expect=expect)) == ("INSUFFICIENT", "b & M: no rows")
+    assert gate(rows, both, expect={"sex": ("F", "M")}).verdict == "PASS"
+    assert gate(rows, both, expect=expect, not_auditable=(signed(sex="M"),)).verdict == "PASS"
+    bad = row(0.3, 0.4, slice=(("race", "c"), ("sex", "M")))
+    assert gate([*rows, bad], both, expect=expect).verdict == "FAIL"
+
+
+def test_a_group_that_someone_answers_for_need_not_be_shown_and_hides_no_failure() -> None:
+    rows = [row(0.05, 0.15, slice=(("race", "a"),)), row(0.05, 0.3, slice=(("race", "b"),))]
+    grouped = {**PSI, "groups": ("race",)}
+    assert gate(rows, grouped).verdict == "INSUFFICIENT"
+    found = gate(rows, grouped, not_auditable=(signed(race="b"),))
+    assert said(found) == ("PASS", "not shown for: b (excused: few)")
+    assert gate(rows[1:], grouped, not_auditable=(signed(race="b"),)).verdict == "INSUFFICIENT"
+    bad = row(0.3, 0.4, slice=(("race", "b"),))
+    assert gate([rows[0], bad], grouped, not_auditable=(signed(race="b"),)).verdict == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("against", "reason", "verdict"),
+    [
+        ({}, None, "INSUFFICIENT"),
+        ({"among": [["a"]]}, None, "INSUFFICIENT"),
+        ({"among": [["a"], ["b"]]}, None, "PASS"),
+        ({"among": [["a"], ["b"]]}, "between a and b; 1 group undefined", "INSUFFICIENT"),
+    ],
+)
+def test_a_largest_gap_must_show_which_groups_took_part(
+    against: dict[str, Any], reason: str | None, verdict: str
+) -> None:
+    over = {"kind": "groups", "features": ["race"], **against}
+    rows = [row(0.05, 0.15, metric="psi_difference", against=over, reason=reason)]
+    rows += [row(0.0, 0.1, metric="psi", slice=(("race", group),)) for group in "ab"]
+    gap = {"metric": "psi", "compare": "difference", "groups": ("race",), "max": 0.2}
+    assert gate(rows, gap, expect={"race": ("a", "b")}).verdict == verdict
+
+
+def test_a_group_without_a_row_in_the_latest_window_is_not_shown() -> None:
+    rows = [
+        row(0.05, 0.15, slice=(("race", "a"),), window=week(1)),
+        row(0.4, 0.5, slice=(("race", "b"),), window=week(0)),
+    ]
+    grouped = {**PSI, "groups": ("race",)}
+    expected = ("INSUFFICIENT", "b: no row in the latest window")
+    assert said(gate(rows, grouped)) == expected
+    assert said(gate(rows, grouped, expect={"race": ("a", "b")})) == expected
+    assert gate([*rows, row(0.05, 0.1, slice=(("race", "b"),), window=week(1))], grouped).verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"value": 7.0, "low": 6.0, "high": 8.0}, "accuracy 7 lies outside [0, 1]"),
+        ({"value": 0.5, "low": 0.4, "high": 1.5}, "accuracy 1.5 lies outside [0, 1]"),
+        ({"metric": "accuracy_difference", "value": -1.5, "low": -1.6, "high": 0.0}, "lies outside [-1, 1]"),
+        ({"metric": "selection_rate_ratio", "value": -1.5, "low": -1.6, "high": 0.0}, "lies outside [0, inf]"),
+        ({"level": None, "low": None, "high": None, "method": "count", "n": 1}, "claims no level of confidence"),
+    ],
+)
+def test_a_row_that_the_catalog_rules_out_is_broken_evidence(fields: dict[str, Any], says: str) -> None:
+    given = {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6, **fields}
+    over = {} if given["metric"] == "accuracy" else {"against": {"kind": "slice", "slice": {"g": "b"}}}
+    over |= {"slice": (("g", "a"),)} if over else {}
+    name = given["metric"].removesuffix("_difference").removesuffix("_ratio")
+    needed: dict[str, Any] = {"metric": name, "min": 0.3}
+    if over:
+        how = given["metric"].removeprefix(name + "_")
+        needed = {"metric": name, "compare": how, "slice": {"g": "a"}, "against": {"g": "b"}, "max": 0.3}
+    verdict, reason = said(gate([row(given.pop("low"), given.pop("high"), **given, **over)], needed))
+    assert verdict == "INVALID"
+    assert says in reason
+
+
+def test_a_ratio_without_an_upper_limit_fails_where_its_low_end_lies_beyond() -> None:
+    pair = {"slice": (("g", "a"),), "against": {"kind": "slice", "slice": {"g": "b"}}}
+    over = row(3.0, None, metric="selection_rate_ratio", value=None, reason="no upper limit: divided by 0", **pair)
+    needed = {"metric": "selection_rate", "compare": "ratio", "groups": ("g",), "against": {"g": "b"}}
+    assert gate([over], {**needed, "max": 1.25}).verdict == "FAIL"
+    assert said(gate([over], {**needed, "max": 4.0})) == ("INSUFFICIENT", "no upper limit: divided by 0")
+    assert gate([over], {**needed, "min": 0.8}).verdict == "INSUFFICIENT"

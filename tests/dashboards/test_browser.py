@@ -15,7 +15,6 @@ from dashboards.report import render_report
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the path"),
 ]
 playwright = pytest.importorskip("playwright.sync_api")

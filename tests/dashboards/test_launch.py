@@ -58,7 +58,6 @@ def test_the_report_needs_neither_streamlit_nor_plotly():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_server_answers_its_own_hosts_only_and_ends_with_its_launcher(tmp_path, stop):
     with socket.socket() as free:

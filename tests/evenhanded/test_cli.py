@@ -116,7 +116,7 @@ def test_a_policy_with_an_unknown_key_names_file_line_and_key(csv, tmp_path):
     path.write_text("schema: evenhanded/policy/1\nrequirements:\n  - {id: a, metric: accuracy, minimum: 0.6}\n")
     done = run("audit", csv, *BASIC, "--policy", path, cwd=tmp_path, code=2)
     assert "policy.yaml" in done.stderr
-    assert "line 3" in done.stderr or ":3" in done.stderr
+    assert "policy.yaml:3" in done.stderr
     assert "minimum" in done.stderr
 
 
@@ -253,8 +253,7 @@ def test_hostile_group_names_reach_no_terminal_and_no_markup(tmp_path):
 
 
 def test_doctor_says_what_is_installed(tmp_path):
-    done = run("doctor", cwd=tmp_path)
-    assert done.returncode in {0, 2}
+    done = run("doctor", cwd=tmp_path, code=0)
     assert "duckdb" in done.stdout
     assert "GPU path not yet run on hardware" in done.stdout
 

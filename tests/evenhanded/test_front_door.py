@@ -88,6 +88,11 @@ def test_the_readme_gate_stops_a_biased_model_and_passes_a_fair_one(tmp_path, mo
     assert (names["gate"].exit_code == 0) is (verdict == "PASS")
 
 
+def test_the_readme_watching_example_rings(capsys):
+    exec(python_of_readme("watch_actions"), {})  # noqa: S102 - our own README
+    assert capsys.readouterr().out.startswith("2026-01-")
+
+
 def test_the_readme_training_example_runs(tmp_path, monkeypatch):
     frame = pd.DataFrame({"visits": range(900), "site": ["a", "b", "c"] * 300, "sex": ["f", "m"] * 450})
     frame["ill"] = (frame["visits"] > 450) & (frame["site"] != "c")
