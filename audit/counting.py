@@ -27,7 +27,7 @@ from audit.expressions import (
 from audit.predictions import PredictionLog, Role, feature_column
 from audit.tables import short_reason
 from audit.tally import SLICE, Codes, Tally, collapse
-from audit.values import canonical_array
+from audit.values import BINARY, canonical_array
 
 BINS = 250
 MAX_NUMERIC_GROUPS = 50
@@ -37,7 +37,6 @@ _MAX_ROWS = 2.0**53
 _PAIRS_AT_ONCE = 20_000_000
 _PLAIN: tuple[Role, ...] = ("y_true", "y_pred", "cluster")
 _NEVER_MISSING: tuple[Role, ...] = ("y_pred", "cluster")
-_BINARY = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "false": "0", "true": "1"}
 
 
 _NO_GROUP = (nw.Binary, nw.Duration, nw.Object)
@@ -203,13 +202,13 @@ def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[s
     positive = log.reading.positive
     found = {role: set(pc.unique(column.drop_null()).to_pylist()) for role, column in columns.items()}
     distinct = set().union(*found.values())
-    binary = distinct <= set(_BINARY)
+    binary = distinct <= set(BINARY)
     thresholded = "y_pred" not in log.columns
-    if binary and (positive is None or positive in _BINARY):
-        wanted = _BINARY[positive or "1"]
+    if binary and (positive is None or positive in BINARY):
+        wanted = BINARY[positive or "1"]
         other = "0" if wanted == "1" else "1"
-        of_score = {"true": wanted, "false": other} if thresholded else _BINARY
-        return {"y_true": _mapped(columns["y_true"], _BINARY), "y_pred": _mapped(columns["y_pred"], of_score)}, wanted
+        of_score = {"true": wanted, "false": other} if thresholded else BINARY
+        return {"y_true": _mapped(columns["y_true"], BINARY), "y_pred": _mapped(columns["y_pred"], of_score)}, wanted
     labels = found["y_true"] if thresholded else distinct
     raise_violations(_declared_violations(labels, positive, found))
     if thresholded:  # true and false of the threshold, in the words of y_true
@@ -231,7 +230,7 @@ def _declared_violations(labels: set[str], positive: str | None, found: Mapping[
         return [f"the positive label {positive!r} does not occur: {shown}; name one of these"]
     true, predicted = found["y_true"], found["y_pred"]
     digits = [label for label in labels if re.match(NUMBER, label)]
-    if labels == true | predicted and not true & predicted and len(digits) == 1 and digits[0] in _BINARY:
+    if labels == true | predicted and not true & predicted and len(digits) == 1 and digits[0] in BINARY:
         return [f"y_true and y_pred are spelled in two ways: {shown}; write the same labels in both"]
     return []
 
@@ -239,7 +238,7 @@ def _declared_violations(labels: set[str], positive: str | None, found: Mapping[
 def _without_positives(labels: set[str], positive: str) -> bool:
     """Return whether labels can be those of a log in which nothing is positive, and not another spelling of it."""
     only = next(iter(labels))
-    return len(labels) == 1 and only not in _BINARY and only.strip().casefold() != positive.strip().casefold()
+    return len(labels) == 1 and only not in BINARY and only.strip().casefold() != positive.strip().casefold()
 
 
 def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> list[str]:

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from audit import intervals
 from audit.intervals import Interval
 from audit.metrics.metric import Counts, Fraction, Metric, Ranked, Smooth
-from audit.rollup import FN, FP, TN, TP, Cells, Floats, Partition, counts_of, scores_of
-from audit.tally import Codes
+from audit.rollup import FN, FP, TN, TP, Cells, Floats, Partition, counts_of, scores_of, summed
 
 _STEP = 1e-20
 """Complex step: f(x + ih) / h has the derivative of f as its imaginary part, to machine precision."""
@@ -138,11 +137,11 @@ def spread(cells: Cells, slices: Partition, influence: Floats) -> Floats:
     """Return the variance of each slice's value from the influence of its cells."""
     size = len(slices.groups)
     if cells.pairs is None:
-        return _summed(slices.member, cells.w2 * influence**2, size)
+        return summed(slices.member, cells.w2 * influence**2, size)
     left, right = slices.member[cells.pairs.left], slices.member[cells.pairs.right]
     product = cells.pairs.moment * influence[cells.pairs.left] * influence[cells.pairs.right]
     within = left == right
-    return _summed(left[within], product[within], size)
+    return summed(left[within], product[within], size)
 
 
 def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, second: Any) -> Floats:  # noqa: ANN401
@@ -161,10 +160,6 @@ def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, s
     if not len(place):
         return np.zeros(len(first))
     return np.where(place[found_safe] == wanted, total[found_safe], 0.0)
-
-
-def _summed(place: Codes, amount: Floats, size: int) -> Floats:
-    return np.bincount(place, weights=amount, minlength=size).astype(np.float64, copy=False)
 
 
 def _rate(metric: Metric, cells: Cells, slices: Partition, weights: Counts, rows: Counts) -> Estimates:

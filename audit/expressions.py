@@ -61,7 +61,7 @@ def key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, 
     }
     keys["y_true"] = nw.col("y_true")
     if "y_score" in columns:
-        score = number("y_score", schema) / reading.score_max
+        score = _score(log, schema)
         inside = (score >= 0) & (score <= 1)
         last = nw.lit(bins - 1)
         place = (score * bins + 1e-9).floor()  # 1e-9: 0.58 * 250 must not fall below its edge
@@ -69,7 +69,7 @@ def key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, 
     if "y_pred" in columns:
         keys["y_pred"] = nw.col("y_pred")
     else:
-        keys["y_pred"] = number("y_score", schema) / reading.score_max >= nw.lit(reading.threshold)
+        keys["y_pred"] = _score(log, schema) >= nw.lit(reading.threshold)
     for role in ("model_version", "cluster"):
         if role in columns:
             keys[role] = nw.col(role)
@@ -80,9 +80,10 @@ def sum_expressions(log: PredictionLog, schema: Schema, exponent: int) -> dict[s
     """Return what is summed: whole numbers only (see `unscaled`), and counts of values that are not fine."""
     sums: dict[str, nw.Expr] = {}
     if "y_score" in log.columns:
-        score = number("y_score", schema) / log.reading.score_max
-        times = number("sample_weight", schema) if log.reading.weights == "frequency" else nw.lit(1)
-        sums |= {"score": _whole(score * SCORE_UNITS) * times, "score2": _whole(score * score * SCORE_UNITS) * times}
+        score = _score(log, schema)
+        sums |= {"score": _whole(score * SCORE_UNITS), "score2": _whole(score * score * SCORE_UNITS)}
+        if log.reading.weights == "frequency":
+            sums = {name: whole * number("sample_weight", schema) for name, whole in sums.items()}
     if "sample_weight" in log.columns:
         weight = number("sample_weight", schema)
         fine = fine_weight(log, weight)
@@ -156,6 +157,11 @@ def fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
 def fine_text(column: nw.Expr) -> nw.Expr:
     """Return whether a text spells a number or is missing."""
     return column.is_null() | (column == "") | column.str.contains(NUMBER)
+
+
+def _score(log: PredictionLog, schema: Schema) -> nw.Expr:
+    score = number("y_score", schema)
+    return score if log.reading.score_max == 1 else score / log.reading.score_max
 
 
 def _weight_sums(weight: nw.Expr, fine: nw.Expr, exponent: int) -> dict[str, nw.Expr]:

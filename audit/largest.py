@@ -207,8 +207,7 @@ def _smaller_side(base: Compared, first: int, second: int, *, earlier: bool) -> 
     """Return the group with the smaller n of the two; of a baseline, the group now or in the earlier run."""
     fewer = base.right.n[second] < base.left.n[first]
     group = base.slices.groups[second if fewer and not earlier else first]
-    label = group_label(group) if group else ""
-    return " ".join(text for text in (label, "in the earlier run") if text) if fewer and earlier else label
+    return group_label(group) + (" in the earlier run" if fewer and earlier else "")
 
 
 def _comparisons(

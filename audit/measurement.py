@@ -94,23 +94,28 @@ class Measurement:
             raise ValueError(msg)
 
     def _fault(self) -> str | None:
-        numbers = {"value": self.value, "low": self.low, "high": self.high, "level": self.level}
-        for name, number in numbers.items():
+        fault = self._fault_of_numbers()
+        if fault:
+            return fault
+        if self.value is None and not self.reason:
+            return "an undefined value needs a reason"
+        if self.value is not None and self.level is not None and None in (self.low, self.high) and not self.reason:
+            return "an unbounded side needs a reason"
+        return self._fault_of_bounds() or self._fault_of_key()
+
+    def _fault_of_numbers(self) -> str | None:
+        for number in (self.value, self.low, self.high, self.level):
             if number is None:
                 continue
             if isinstance(number, bool) or not isinstance(number, (int, float)):
-                return f"{name} must be a number or None; got {number!r}"
+                return f"expected a number or None for value, low, high and level; got {number!r}"
             if not isfinite(number):
                 return f"numbers must be finite or None; got {number}"
         if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 0:
             return f"n must be a whole number of rows, at least 0; got {self.n!r}"
         if self.level is not None and not 0 < self.level < 1:
             return f"level must lie in (0, 1); got {self.level}"
-        if self.value is None and not self.reason:
-            return "an undefined value needs a reason"
-        if self.value is not None and self.level is not None and None in (self.low, self.high) and not self.reason:
-            return "an unbounded side needs a reason"
-        return self._fault_of_bounds() or self._fault_of_key()
+        return None
 
     def _fault_of_bounds(self) -> str | None:
         value, low, high = self.value, self.low, self.high

@@ -104,9 +104,9 @@ def without_scores(cells: Cells) -> Cells:
     size = len(first)
     return cells._replace(
         quadrant=cells.quadrant[first],
-        n=_summed(group, cells.n, size).astype(np.int64),
-        w=_summed(group, cells.w, size),
-        w2=_summed(group, cells.w2, size),
+        n=summed(group, cells.n, size).astype(np.int64),
+        w=summed(group, cells.w, size),
+        w2=summed(group, cells.w2, size),
         bins=None,
         n_bins=0,
         features={name: (code[first], values) for name, (code, values) in cells.features.items()},
@@ -124,7 +124,7 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
     key = cells.quadrant * bins + (0 if cells.bins is None else cells.bins)
     place = groups.member * width + key
     n, w, w2 = (
-        _halves(_summed(place, amount, size * width).reshape(size, width)) for amount in (cells.n, cells.w, cells.w2)
+        _halves(summed(place, amount, size * width).reshape(size, width)) for amount in (cells.n, cells.w, cells.w2)
     )
     dense = cells._replace(
         quadrant=np.tile(np.arange(width) // bins, 2 * size),
@@ -178,7 +178,7 @@ def _quadrant(tally: Tally) -> Codes:
 def _one_score_per_bin(tally: Tally, bins: Codes) -> bool:
     n, first, second = (tally.cells[name].to_numpy() for name in ("n", "score", "score2"))
     mean = first / n
-    if np.any(second / n - mean**2 > 4e-9):  # both are sums of numbers that were rounded to 1e-9
+    if np.any(second / n - mean**2 > 1.6e-9):  # both are means of numbers rounded to 1e-9
         return False
     low, high = np.full(tally.bins or 0, np.inf), np.full(tally.bins or 0, -np.inf)
     np.minimum.at(low, bins, mean)
@@ -197,7 +197,7 @@ def _pairs(pairs: pa.Table | None) -> Pairs | None:
 def _merged(pairs: Pairs, group: Codes, size: int) -> Pairs:
     """Return the pairs of cells after each cell was merged into `group`."""
     code, inverse = np.unique(group[pairs.left] * size + group[pairs.right], return_inverse=True)
-    return Pairs(code // size, code % size, _summed(inverse, pairs.moment, len(code)))
+    return Pairs(code // size, code % size, summed(inverse, pairs.moment, len(code)))
 
 
 def _halves(own: Floats) -> Floats:
@@ -227,5 +227,6 @@ def _rest_pairs(cells: Cells, groups: Partition) -> Pairs | None:
     return Pairs((2 * group + first) * 6 + left, (2 * group + second) * 6 + right, moment.ravel())
 
 
-def _summed(place: Codes, amount: Codes | Floats, size: int) -> Floats:
+def summed(place: Codes, amount: Codes | Floats, size: int) -> Floats:
+    """Return an amount per cell summed by place, shape (size,)."""
     return np.bincount(place, weights=amount, minlength=size).astype(np.float64, copy=False)

@@ -94,6 +94,8 @@ def run_audit(
     )
     if dropped:
         given["rows_dropped_for_missing_sensitive_value"] = dropped
+    if log.unmatched:
+        given["rows_without_attributes"] = log.unmatched
     provenance = Provenance(
         tally=tally.digest(),
         data=file_digests(log.source),

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+BINARY = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "false": "0", "true": "1"}
+"""Canonical texts that mean 0 or 1 where they are labels."""
+
 
 def canonical(value: object) -> str | None:
     """Return the text that stands for a value; None for a missing one.

@@ -1,13 +1,14 @@
 """Deciding: policies, and the gate that holds measurements against them.
 
-Modules: `policy` (what must hold), `requirement`, `gate` (`judge`), `gate_result`, `verdict`, `planning` (rows needed,
-smallest decidable gap), `template` (a first policy), `formats` (JUnit).
+Modules: `policy` (what must hold), `requirement`, `gate` (`judge`), `gate_result`, `verdict`, `needed` (rows),
+`planning` (smallest decidable gap), `template` (a first policy), `formats` (JUnit).
 """
 
 from checklists.formats.junit import junit
 from checklists.gate import judge
 from checklists.gate_result import GateError, GateResult, Judgement
-from checklists.planning import Plan, plan, rows_needed
+from checklists.needed import rows_needed
+from checklists.planning import Plan, plan
 from checklists.policy import NotAuditable, Policy, load_policy
 from checklists.requirement import Requirement
 from checklists.template import policy_template

@@ -32,8 +32,8 @@ class Judgement:
     reason
         Why it is no PASS, or what a PASS does not speak of; in plain words.
     rows_needed
-        How large the denominator n of `measurement` must become for 80 % power if the estimate were true; None where
-        nothing is undecided, or where the estimate equals the limit.
+        How large the denominator n of the group that `reason` names must become for 80 % power if the estimates were
+        true and all samples grew alike; None where nothing is undecided, or where an estimate equals the limit.
     """
 
     requirement: Requirement

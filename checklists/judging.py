@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from audit.gaps import End, extreme, group_label, group_values
+from audit.gaps import End, comparisons, extreme, group_label, group_values
 from audit.largest import MAX_COMPARED
 from audit.measurement import Measurement
+from audit.pairs import Compare
 from audit.rollup import GroupValues
 from audit.tally import Tally
 from checklists.comparisons import Comparison
 from checklists.groups import Excuses, Whom, excuses, whom
-from checklists.planning import rows_needed
+from checklists.needed import Needed, rows_needed, rows_needed_between
 from checklists.policy import Policy
 from checklists.requirement import Requirement
 from checklists.verdict import Verdict
@@ -27,6 +28,16 @@ class Finding(NamedTuple):
     reason: str | None = None
     rows_needed: int | None = None
     compared: int = 1
+
+
+class _Asked(TypedDict):
+    """Who is compared with whom."""
+
+    features: tuple[str, ...]
+    compare: Compare
+    among: tuple[GroupValues, ...] | None
+    reference: GroupValues | None
+    baseline: Tally | None
 
 
 class Case(NamedTuple):
@@ -85,7 +96,7 @@ def judge_tally(case: Case, *, today: date) -> Finding:
         return Finding("INSUFFICIENT", rows[0][1] if rows else None, _joined(_listed(texts), *excused.expired))
     kept = tuple(group for group in judged if group not in excused.groups)
     shown = rows if set(kept) == set(could_fail) else _rows(case, concerned, kept)
-    return _shown(case, concerned, kept, excused, shown)
+    return _shown(case, concerned, (kept, could_fail), excused, shown)
 
 
 def beyond(row: Measurement, requirement: Requirement, end: End) -> bool:
@@ -110,20 +121,39 @@ def ends(requirement: Requirement) -> tuple[End, ...]:
     return tuple(end for end, limit in given.items() if limit is not None)
 
 
-def undecided(row: Measurement, requirement: Requirement, end: End, *, compared: int = 1) -> Finding:
-    """Return the finding on a row whose interval holds the limit, or has no bound on that side."""
+def undecided(
+    row: Measurement, requirement: Requirement, end: End, *, alone: bool = True, needed: Needed | None = None
+) -> Finding:
+    """Return the finding on a row whose interval holds the limit, or has no bound on that side.
+
+    Parameters
+    ----------
+    row, requirement, end
+        What is undecided, and at which end.
+    alone
+        Whether the row is one number, so that it says itself how many rows would show it.
+    needed
+        What would show it, where the row is the most extreme of many comparisons.
+    """
     limit = requirement.max if end == "max" else requirement.min
     if row.value is None or limit is None:
-        return Finding("INSUFFICIENT", row, row.reason, compared=compared)
+        return Finding("INSUFFICIENT", row, row.reason)
     bound = row.high if end == "max" else row.low
     if bound is None:
-        return Finding("INSUFFICIENT", row, f"no bound towards the limit: {row.reason}", compared=compared)
+        return Finding("INSUFFICIENT", row, f"no bound towards the limit: {row.reason}")
     why = f"the interval holds the limit {limit:g}" + (f" ({row.reason})" if row.reason else "")
-    needed = rows_needed(row, limit=limit, end=end)
+    if beyond(row, requirement, end):  # a bound over the expected groups; a FAIL counts the others too
+        why = f"{row.reason}: beyond the limit {limit:g} alone, but not among all comparisons that could fail"
+    own = rows_needed(row, limit=limit, end=end) if alone else None
+    if own is not None:
+        needed = Needed(own.rows, own.verdict, "", "")
     if needed is None:
-        return Finding("INSUFFICIENT", row, why, compared=compared)
-    more = f"if the estimate were true, n = {needed.rows:,} would show {needed.verdict} with 80 % power"
-    return Finding("INSUFFICIENT", row, f"{why}; {more}", needed.rows, compared)
+        return Finding("INSUFFICIENT", row, why)
+    many = needed.between != needed.group
+    if_true = "if the estimates were true and all samples grew alike" if many else "if the estimate were true"
+    whose = (f" of {needed.group}" if needed.group else "") + (f" ({needed.between})" if many else "")
+    more = f"{if_true}, n = {needed.rows:,}{whose} would show {needed.verdict} with 80 % power"
+    return Finding("INSUFFICIENT", row, f"{why}; {more}", needed.rows)
 
 
 def _that_could_fail(
@@ -137,18 +167,19 @@ def _that_could_fail(
 def _shown(
     case: Case,
     concerned: Whom,
-    kept: tuple[GroupValues, ...],
+    groups: tuple[tuple[GroupValues, ...], tuple[GroupValues, ...]],
     excused: Excuses,
-    rows: Iterable[tuple[End, Measurement]],
+    rows: tuple[tuple[End, Measurement], ...],
 ) -> Finding:
-    """Return PASS or INSUFFICIENT, from the rows of the groups that must be shown to hold."""
-    rows = tuple(rows)
+    """Return PASS or INSUFFICIENT: `groups` are those that must be shown to hold, which `rows` are of, and may fail."""
+    kept, could_fail = groups
     if not rows:
         few = "every group is excused" if not kept else "a gap needs two groups; fewer can be judged"
         return Finding("INSUFFICIENT", reason=_joined(few, *excused.expired))
     for end, row in rows:
         if not within(row, case.requirement, end):
-            found = undecided(row, case.requirement, end)
+            needed = _needed(case, concerned, end, kept, could_fail)
+            found = undecided(row, case.requirement, end, alone=False, needed=needed)
             return found._replace(reason=_joined(found.reason or "", *excused.expired))
     left_out = [f"{group_label(group)} (excused: {entry.reason})" for group, entry in excused.groups.items()]
     left_out += [f"{group_label(group)} (not in expect)" for group in concerned.unexpected]
@@ -156,28 +187,46 @@ def _shown(
     return Finding("PASS", rows[0][1], _joined(caveat, *excused.expired) or None)
 
 
+def _needed(
+    case: Case, concerned: Whom, end: End, kept: tuple[GroupValues, ...], could_fail: tuple[GroupValues, ...]
+) -> Needed | None:
+    """Return what would show a verdict at an end; None where nothing would."""
+    limit = case.requirement.max if end == "max" else case.requirement.min
+    if limit is None:
+        return None
+    must, may = (
+        comparisons(
+            case.tally, case.compared.metric, level=case.level, **_asked(case, concerned, _others(concerned, of))
+        )
+        for of in (kept, could_fail)
+    )
+    return rows_needed_between(must, may, limit=limit, end=end, level=case.level)
+
+
+def _others(concerned: Whom, groups: tuple[GroupValues, ...]) -> tuple[GroupValues, ...]:
+    return tuple(group for group in groups if group != concerned.reference)
+
+
 def _rows(case: Case, concerned: Whom, groups: tuple[GroupValues, ...]) -> tuple[tuple[End, Measurement], ...]:
     """Return the most extreme comparison among groups at each end that has a limit; none where there is none."""
-    others = tuple(group for group in groups if group != concerned.reference)
+    others = _others(concerned, groups)
     if not others or (case.compared.is_gap and concerned.reference is None and len(others) < 2):
         return ()
+    asked = _asked(case, concerned, others)
     return tuple(
-        (
-            end,
-            extreme(
-                case.tally,
-                case.compared.metric,
-                features=concerned.features,
-                compare=case.compared.compare,
-                end=end,
-                level=case.level,
-                among=others if concerned.features else None,
-                reference=concerned.reference,
-                baseline=case.baseline if case.compared.compare == "baseline" else None,
-            ),
-        )
+        (end, extreme(case.tally, case.compared.metric, end=end, level=case.level, **asked))
         for end in ends(case.requirement)
     )
+
+
+def _asked(case: Case, concerned: Whom, others: tuple[GroupValues, ...]) -> _Asked:
+    return {
+        "features": concerned.features,
+        "compare": case.compared.compare,
+        "among": others if concerned.features else None,
+        "reference": concerned.reference,
+        "baseline": case.baseline if case.compared.compare == "baseline" else None,
+    }
 
 
 def _unmet(case: Case, concerned: Whom) -> dict[GroupValues, str]:

@@ -141,7 +141,7 @@ def _no_worse_lines(result: Result, usable: tuple[str, ...], level: float) -> It
 def _too_small_lines(
     by_feature: dict[str, list[PlanRow]], expected: dict[str, tuple[str, ...]], min_n: int
 ) -> Iterator[str]:
-    yield "# A PASS says nothing of groups outside `expect`; one with enough rows can still fail. To answer for one with"
+    yield "# A PASS says nothing of groups outside `expect`; one with enough rows can fail. To answer for one that has"
     yield "# too few, add it to `expect` and fill in a line below: who says so, and until when."
     yield "not_auditable: []"
     for feature, rows in by_feature.items():

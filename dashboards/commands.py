@@ -45,7 +45,7 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
             words += [flag, str(columns[role])]
     words += [word for name in _SETTINGS for word in _option(given, name)]
     for feature, edges in sorted(given.get("bins", {}).items()):
-        words += ["--bin", f"{feature}={','.join(f'{edge:g}' for edge in edges)}"]
+        words += ["--bin", f"{feature}={','.join(f'{float(edge)!r}' for edge in edges)}"]
     if given.get("metrics"):
         words += ["--metrics", ",".join(given["metrics"])]
     if given.get("all_pairs"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.errors import InputError
+from audit.values import BINARY, canonical
 from evenhanded.options import Names, from_config
 from evenhanded.printing import console
 
@@ -59,7 +60,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     from trainer.table import Table
 
     screen = console()
-    frame = _frame(options["data"])
+    frame, texts = _frame(options)
     group = options["group"]
     if group is not None and group not in frame.columns:
         raise InputError([f"column {group!r} (group) is missing; the data has {list(frame.columns)[:20]}"])
@@ -77,7 +78,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     with _progress(options["epochs"]) as step:
         learner.fit_one_cycle(options["epochs"], options["lr"], batch_size=options["batch_size"], on_epoch=step)
     learner.save(options["model"])
-    _write(learner, options["predictions"])
+    _write(learner, options["predictions"], {name: column.iloc[split.test] for name, column in texts.items()})
     last = learner.history[-1]
     screen.print(
         f"validation accuracy {last.valid_accuracy:.4f}, loss {last.valid_loss:.4f}, on {len(split.valid):,} rows"
@@ -89,24 +90,57 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     return 0
 
 
-def _frame(path: Path) -> "pd.DataFrame":
+def _frame(options: dict[str, Any]) -> "tuple[pd.DataFrame, dict[str, pd.Series]]":
+    """Return the table, and the texts of sensitive columns that the model is to see as numbers.
+
+    Labels, groups and sensitive columns of a CSV file are read as `audit` reads them: as text, of which only the empty
+    one is missing.
+    """
     import pandas as pd
 
+    path: Path = options["data"]
     if not path.is_file():
         raise InputError([f"{path} does not exist; give the path of a CSV or Parquet file"])
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path), {}
+        separator = "\t" if ".tsv" in map(str.lower, path.suffixes) else ","
+        frame = pd.read_csv(path, sep=separator, low_memory=False)
+        named = {options["target"], options["group"], *options["sensitive"]} & set(frame.columns)
+        spelled = pd.read_csv(
+            path, sep=separator, usecols=sorted(named), dtype=str, keep_default_na=False, na_values=[""]
+        )
     except (OSError, ValueError) as error:  # pandas' own parsing errors are ValueErrors
         raise InputError([f"{path} cannot be read: {' '.join(str(error).split())}; expected CSV or Parquet"]) from error
+    numbers = set(options["features"] or ()) - set(options["categorical"])
+    kept = [str(name) for name in spelled.columns if name in numbers and pd.api.types.is_numeric_dtype(frame[name])]
+    columns = {str(name): spelled[name] for name in spelled.columns if name not in kept}
+    if options["target"] in columns:
+        columns[options["target"]] = _labels(columns[options["target"]])
+    return frame.assign(**columns), {name: spelled[name] for name in kept}
+
+
+def _labels(column: "pd.Series") -> "pd.Series":
+    """Return labels that spell 0 and 1 as these numbers, others as they are."""
+    words = {text: canonical(text) for text in column.dropna().unique()}
+    if not set(words.values()) <= set(BINARY):
+        return column.map(words)
+    numbers = column.map({text: int(BINARY[str(word)]) for text, word in words.items()})
+    return numbers if numbers.isna().any() else numbers.astype(int)
 
 
 def _positive(frame: "pd.DataFrame", target: str, label: str | None) -> Any:  # noqa: ANN401 - a label of the data
     if label is None or target not in frame.columns:
         return label
-    known = {str(value): value for value in frame[target].dropna().unique().tolist()}
-    if label not in known:
-        raise InputError([f"the positive label {label!r} does not occur in {target!r}; it has {sorted(known)[:20]}"])
-    return known[label]
+    known = {canonical(value): value for value in frame[target].dropna().unique().tolist()}
+    wanted = canonical(label)
+    if wanted in BINARY and set(known) <= set(BINARY):
+        known = {BINARY[str(text)]: value for text, value in known.items()}
+        wanted = BINARY[str(wanted)]
+    if wanted not in known:
+        shown = sorted(map(str, known))[:20]
+        raise InputError([f"the positive label {label!r} does not occur in {target!r}; it has {shown}"])
+    return known[wanted]
 
 
 @contextmanager
@@ -122,7 +156,8 @@ def _progress(epochs: int) -> Iterator[Any]:
         yield lambda row: bar.update(task, advance=1, speed=f"{row.samples_per_s:,.0f} rows/s")
 
 
-def _write(learner: Any, path: Path) -> None:  # noqa: ANN401 - a Learner, which is imported late
+def _write(learner: Any, path: Path, texts: "dict[str, pd.Series]") -> None:  # noqa: ANN401 - a Learner, imported late
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     log = learner.predict_log("test")
@@ -130,8 +165,11 @@ def _write(learner: Any, path: Path) -> None:  # noqa: ANN401 - a Learner, which
         f"feature_{place}": name for place, name in enumerate(log.sensitive_features)
     }
     table = log.table.collect(backend="pyarrow").to_native()
+    table = table.rename_columns([names[name] for name in table.column_names])
+    for name, column in texts.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(column, pa.string(), from_pandas=True))
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table.rename_columns([names[name] for name in table.column_names]), path)
+    pq.write_table(table, path)
 
 
 def _next(options: dict[str, Any]) -> str:

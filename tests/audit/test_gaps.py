@@ -6,7 +6,7 @@ import pytest
 
 from audit.counting import count
 from audit.gap_intervals import agresti_caffo
-from audit.gaps import NAMED, extreme, group_values, slice_value
+from audit.gaps import NAMED, comparisons, extreme, group_values, slice_value
 from audit.intervals import quantile, rate
 from audit.predictions import PredictionLog
 from audit.ratio_intervals import koopman
@@ -188,3 +188,22 @@ def test_thousands_of_intersections_are_not_compared_in_pairs():
     assert all(row.value is None for row in rows)
     assert rows[0].reason == "2,500 groups, too many to compare in pairs (at most 1,000); merge groups"
     assert len([row for row in result.measurements if row.metric == "accuracy" and len(row.slice) == 2]) == 2500
+
+
+def test_all_comparisons_are_those_that_the_extreme_is_taken_of():
+    found = comparisons(tally(), "equalized_odds_difference", features=["g"], compare="difference", level=0.95)
+    row = asked("equalized_odds_difference")
+    assert [part.together for part in found] == [6, 6]
+    assert max(part.value.max() for part in found) == row.value
+    assert max(part.adjusted.low.max() for part in found) == row.low
+    assert max(part.plain.high.max() for part in found) == row.high
+    assert [found[0].smallest(place) for place in range(6)] == ["B", "C", "C"] * 2
+
+
+def test_of_a_baseline_the_run_with_fewer_rows_is_named():
+    before = tally({"A": (20, 30, 10, 60), "B": (40, 100, 15, 60)})
+    options = {"compare": "baseline", "level": 0.95, "baseline": before}
+    (found,) = comparisons(tally(), "true_positive_rate", features=["g"], **options)
+    assert [found.smallest(place) for place in (0, 1)] == ["A in the earlier run", "B"]
+    (whole,) = comparisons(tally(), "true_positive_rate", features=[], **options)
+    assert (whole.smallest(0), whole.n.tolist()) == ("everyone in the earlier run", [130])

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,8 +137,6 @@ def test_file_digests(tmp_path):
 
 
 def test_versions_are_those_that_are_installed():
-    import numpy as np
-
     assert library_versions()["numpy"] == np.__version__
 
 

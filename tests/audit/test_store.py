@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import audit.store
@@ -147,6 +150,40 @@ def test_changed_and_missing_evidence(result, tmp_path):
     (path / "result.json").write_bytes(b"\xff\xfe")
     with pytest.raises(EvidenceError, match=r"holds no readable result.json"):
         load_run(path)
+
+
+@pytest.mark.parametrize(("name", "file"), [("w", "tally"), ("score", "tally"), ("moment", "tally.pairs")])
+def test_a_changed_sum_is_noticed(name, file, tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"y": random.integers(0, 2, 200), "p": random.integers(0, 2, 200), "k": np.arange(200) // 2})
+    frame["w"], frame["s"] = random.lognormal(size=200), random.random(200)
+    roles = {"y_true": "y", "y_pred": "p", "y_score": "s", "sample_weight": "w", "cluster": "k"}
+    made = run_audit(PredictionLog.from_frame(frame, **roles), metrics=["accuracy"])
+    path = save_run(made, tmp_path)
+    assert load_run(path) == made
+    target = path / f"{file}.parquet"
+    table = pq.read_table(target)
+    place = table.column_names.index(name)
+    pq.write_table(table.set_column(place, name, pc.multiply(table[name], 1.001)), target)
+    with pytest.raises(EvidenceError, match="its digest differs; run the audit again"):
+        load_run(path)
+
+
+def test_the_same_bytes_from_the_same_data_every_time(tmp_path):
+    random = np.random.default_rng(2)
+    rows = 400_000
+    frame = pa.table(
+        {"y": random.integers(0, 2, rows), "s": random.random(rows), "w": random.lognormal(size=rows),
+         "g": random.choice([*"abc"], rows)}
+    )  # fmt: skip
+    pq.write_table(frame, tmp_path / "t.parquet", row_group_size=50_000)
+    roles = {"y_true": "y", "y_score": "s", "sample_weight": "w"}
+    seen = set()
+    for _ in range(3):
+        log = PredictionLog.from_file(tmp_path / "t.parquet", threshold=0.5, sensitive_features=["g"], **roles)
+        path = save_run(run_audit(log, metrics=["accuracy", "roc_auc"]), tmp_path / "runs")
+        seen.add(tuple((path / name).read_bytes() for name in ("result.json", "tally.parquet")))
+    assert len(seen) == 1
 
 
 def test_a_run_that_was_renamed_by_hand_still_opens(result, tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from audit.counting import count
 from audit.errors import EvidenceError
 from audit.predictions import PredictionLog
+from audit.rollup import cells_of
 from audit.run import measure, run_audit
 from audit.tally import Tally, joint_codes, sorted_codes
 
@@ -270,3 +271,11 @@ def test_the_audit_attaches_its_tally():
     table = frame()
     log = PredictionLog.from_frame(table, y_true="y", y_pred="p", y_score="s", sensitive_features=["race", "sex"])
     assert run_audit(log).tally.digest() == counted(table).digest()
+
+
+@pytest.mark.parametrize("scores", [(1 / 3, 0.98765432149, 2 / 3), (1 / 7, 0.1234567895, 0.9999999995)])
+def test_scores_of_many_digits_still_count_as_one_score_per_bin(scores):
+    random = np.random.default_rng(6)
+    table = pa.table({"y": random.integers(0, 2, 300), "p": [1] * 300, "s": random.choice(scores, 300)})
+    tally = count(PredictionLog.from_frame(table, y_true="y", y_pred="p", y_score="s"))
+    assert cells_of(tally).exact_scores

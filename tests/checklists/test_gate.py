@@ -1,5 +1,6 @@
 """The gate: each rule of the verdict, by counts that show it."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -56,8 +57,31 @@ def test_an_interval_that_holds_the_limit_is_not_shown_and_says_what_would_show_
     (judgement,) = gate.judgements
     assert judgement.verdict == "INSUFFICIENT"
     assert judgement.rows_needed is not None
-    assert f"n = {judgement.rows_needed:,} would show PASS with 80 % power" in (judgement.reason or "")
+    more = f"n = {judgement.rows_needed:,} of b (between b and a) would show PASS with 80 % power"
+    assert more in (judgement.reason or "")
     assert gate.exit_code == 3
+
+
+def test_a_small_third_group_does_not_lend_its_width_to_the_others(result_of: Any) -> None:
+    """The rows needed come from one pair's own value, interval and n."""
+    large = {"a": (7000, 0, 3000, 0), "b": (6400, 0, 3600, 0)}
+    needed = []
+    for data in (large, {**large, "c": (30, 0, 15, 0)}):
+        gate = judge(result_of(data), policy({**GAP, "max": 0.055}), today=TODAY)
+        (judgement,) = gate.judgements
+        assert "of b (between b and a) would show FAIL" in (judgement.reason or "")
+        needed.append(judgement.rows_needed or 0)
+    # The Bonferroni bound of three comparisons in place of one asks for some more rows.
+    assert 1 < needed[1] / needed[0] < 1.5
+
+
+@pytest.mark.parametrize("groups", [(), ("race",)])
+def test_a_value_that_is_not_shown_names_its_own_rows(result_of: Any, groups: tuple[str, ...]) -> None:
+    needed = {"metric": "false_negative_rate", "groups": groups, "max": 0.25}
+    found, reason = verdict(result_of({"a": (80, 0, 20, 0)}), needed)
+    whose = " of a" if groups else ""
+    assert found == "INSUFFICIENT"
+    assert re.search(rf"if the estimate were true, n = \d+{whose} would show PASS", reason)
 
 
 @pytest.mark.parametrize(("compare", "limit"), [("max", {"max": 0.2}), ("min", {"min": 0.2})])
@@ -149,6 +173,15 @@ def test_the_comparisons_that_may_fail_are_all_counted(result_of: Any) -> None:
         bounds.append(gate.judgements[0].measurement.low)  # type: ignore[union-attr]
     assert bounds[0] == bounds[1]
     assert bounds[0] > 0.001
+
+
+def test_what_fails_only_while_the_other_groups_are_not_counted_is_not_shown(result_of: Any) -> None:
+    data = result_of({"a": (800, 0, 200, 0), "b": (660, 0, 340, 0), **{name: (730, 0, 270, 0) for name in "cdefg"}})
+    assert verdict(result_of({"a": (800, 0, 200, 0), "b": (660, 0, 340, 0)}), GAP)[0] == "FAIL"
+    found, reason = verdict(data, GAP, expect={"race": ("a", "b")})
+    assert found == "INSUFFICIENT"
+    assert reason.startswith("between b and a: beyond the limit 0.1 alone, but not among all comparisons")
+    assert "would show FAIL" in reason
 
 
 def test_the_missing_value_is_a_group_only_if_it_is_expected(result_of: Any) -> None:

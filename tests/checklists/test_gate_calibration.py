@@ -15,8 +15,11 @@ RUNS = 700
 LARGEST = 0.05 + 3 * (0.05 * 0.95 / RUNS) ** 0.5
 
 
-def shares(draw: Callable[[np.random.Generator], Result], requirement: Requirement) -> dict[str, float]:
-    policy = Policy(schema="evenhanded/policy/1", requirements=(requirement,))
+def shares(
+    draw: Callable[[np.random.Generator], Result], requirement: Requirement, expect: tuple[str, ...] = ()
+) -> dict[str, float]:
+    expected = {"race": expect} if expect else {}
+    policy = Policy(schema="evenhanded/policy/1", requirements=(requirement,), expect=expected)
     random = np.random.default_rng(20261121)
     verdicts = [judge(draw(random), policy).verdict for _ in range(RUNS)]
     return {verdict: verdicts.count(verdict) / RUNS for verdict in ("PASS", "FAIL", "INSUFFICIENT", "INVALID")}
@@ -47,6 +50,16 @@ def test_the_largest_of_three_differences_at_its_limit(result_of: Any, rates: di
     assert share["FAIL"] <= LARGEST
     assert share["PASS"] <= LARGEST
     assert share["INVALID"] == 0
+
+
+def test_groups_outside_expect_make_no_failure_likelier_than_it_may_be(result_of: Any) -> None:
+    needed = Requirement(id="r", metric="false_negative_rate", compare="difference", groups=("race",), max=0.1)
+    rates = {"a": 0.2, "b": 0.2, "y": 0.3, "z": 0.3}
+    share = shares(lambda random: drawn(result_of, random, rates, 300), needed, ("a", "b"))
+    assert share["FAIL"] <= LARGEST
+    apart = {**rates, "z": 0.5}
+    share = shares(lambda random: drawn(result_of, random, apart, 300), needed, ("a", "b"))
+    assert share["FAIL"] > 0.9
 
 
 def test_the_gate_is_no_dummy_that_never_decides(result_of: Any) -> None:
