@@ -213,7 +213,7 @@ def _value_rows(
     metric = base.metric
     methods = method(metric, base.cells, base.left)
     for slice_, how, value, low, high, n in zip(slices, methods, *columns, strict=True):
-        reason = undefined_reason(metric, value)
+        reason = undefined_reason(metric, value, n=n)
         yield measurement(
             Row(metric.name, slice_, None, level), value=value, low=low, high=high, n=n, method=how, reason=reason
         )

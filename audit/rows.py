@@ -48,7 +48,7 @@ def measurement(
         )  # fmt: skip
     bounds = [bound if math.isfinite(bound) else None for bound in (low, high)]
     if None in bounds:
-        unbounded = "no interval at the end of the range" if bounds == [None, None] else "unbounded on one side"
+        unbounded = "no interval: the rows show no spread" if bounds == [None, None] else "unbounded on one side"
         reason = f"{reason}; {unbounded}" if reason else unbounded
     return Measurement(
         metric=row.metric, slice=row.slice, against=row.against, value=float(value), low=bounds[0], high=bounds[1], n=n,
@@ -56,8 +56,8 @@ def measurement(
     )  # fmt: skip
 
 
-def undefined_reason(metric: Metric, value: float = math.nan) -> str | None:
-    """Return why a metric is undefined, None where it is not.
+def undefined_reason(metric: Metric, value: float = math.nan, *, n: int = 0) -> str | None:
+    """Return why a metric is undefined, None where it is not; `n` rows were there for it.
 
     Examples
     --------
@@ -65,4 +65,10 @@ def undefined_reason(metric: Metric, value: float = math.nan) -> str | None:
     >>> undefined_reason(METRICS["false_positive_rate"])
     'no negative labels in slice'
     """
-    return None if math.isfinite(value) else f"no {metric.needs} in slice"
+    if math.isfinite(value):
+        return None
+    if n and metric.kind == "ranked":
+        return "scores share too few bins to rank by; pass score_max, so that they fill [0, 1]"
+    if n and metric.kind == "rate":
+        return "all weights are 0 in slice"
+    return f"no {metric.needs} in slice"

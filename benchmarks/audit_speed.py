@@ -182,10 +182,9 @@ def against_fairlearn(path: Path, rows: int) -> None:
     print(f"  {'Fairlearn from a pandas frame':<44} {theirs:7.1f} s")
     for name, spent in ours.items():
         faster = theirs / statistics.median(spent)
-        print(
-            f"  {name:<44} median {statistics.median(spent):7.3f} s   {faster:6.0f} times as fast"
-            f"   target >= 500: {'met' if faster >= 500 else 'MISSED'}"
-        )
+        alike = "same" in name  # the target compares like with like; all metrics are 5 more than Fairlearn is asked for
+        verdict = f"   target >= 500: {'met' if faster >= 500 else 'MISSED'}" if alike else ""
+        print(f"  {name:<44} median {statistics.median(spent):7.3f} s   {faster:6.0f} times as fast{verdict}")
 
 
 def memory(path: Path, rows: int) -> None:

@@ -124,7 +124,7 @@ def ends(requirement: Requirement) -> tuple[End, ...]:
 def undecided(
     row: Measurement, requirement: Requirement, end: End, *, alone: bool = True, needed: Needed | None = None
 ) -> Finding:
-    """Return the finding on a row whose interval holds the limit, or has no bound on that side.
+    """Return the finding on a row whose interval contains the limit, or has no bound on that side.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def undecided(
     bound = row.high if end == "max" else row.low
     if bound is None:
         return Finding("INSUFFICIENT", row, f"no bound towards the limit: {row.reason}")
-    why = f"the interval holds the limit {limit:g}" + (f" ({row.reason})" if row.reason else "")
+    why = f"the interval contains the limit {limit:g}" + (f" ({row.reason})" if row.reason else "")
     if beyond(row, requirement, end):  # a bound over the expected groups; a FAIL counts the others too
         why = f"{row.reason}: beyond the limit {limit:g} alone, but not among all comparisons that could fail"
     own = rows_needed(row, limit=limit, end=end) if alone else None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from audit.errors import InputError
+from audit.errors import EvidenceError, InputError
 from audit.result import Result
 from audit.store import RESULT, TALLY, list_runs, load_run
 
@@ -47,5 +47,13 @@ def open_run(name: str, folder: Path) -> Result:
         whole = path.resolve()
         if whole.name == RESULT and (whole.parent / TALLY).is_file():
             return load_run(whole.parent)
-        return Result.from_json(path.read_text(encoding="utf-8"))
+        return Result.from_json(_text(path))
     return load_run(find_run(name, folder).resolve())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} is no result: {error}; name a run, or a result.json"
+        raise EvidenceError(msg) from error

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,8 +199,6 @@ def test_plan_then_policy_then_gate(csv, tmp_path):
         "latest",
         "--policy",
         "policy.yaml",
-        "--baseline",
-        "latest",
         "--json",
         "g.json",
         "--junit",
@@ -212,6 +211,10 @@ def test_plan_then_policy_then_gate(csv, tmp_path):
     assert failing == ["sex-false-negative-rate-gap"]
     assert "<failure" in (tmp_path / "j.xml").read_text()
     assert "fails" in done.stdout
+    undecided = [row["id"] for row in gate["rows"] if row["verdict"] == "INSUFFICIENT"]
+    assert set(undecided) >= {"no-worse-false-negative-rate", "no-worse-selection-rate"}
+    itself = run("gate", "latest", "--policy", "policy.yaml", "--baseline", "latest", cwd=tmp_path, code=2)
+    assert "is the run that is judged" in itself.stderr
     again = run("gate", "latest", "--plan", "--write", "policy.yaml", cwd=tmp_path, code=2)
     assert "exists" in again.stderr
 
@@ -250,6 +253,25 @@ def test_hostile_group_names_reach_no_terminal_and_no_markup(tmp_path):
     assert "<script" not in (tmp_path / "r.html").read_text()
     slices = {row["slice"].get("g") for row in json.loads((tmp_path / "r.json").read_text())["measurements"]}
     assert set(names) <= slices
+
+
+def test_a_target_that_cannot_be_written_leaves_nothing_behind(csv, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    done = run("audit", csv, *BASIC, "--html", "h.html", "--json", "no/j.json", "--out", "file", cwd=tmp_path, code=2)
+    assert "file" in done.stderr
+    assert "no" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "scored.csv"]
+
+
+def test_a_dashboard_without_runs_or_on_a_taken_port_is_wrong_use(tmp_path):
+    assert "does not exist" in run("dashboard", "--runs", "nope", cwd=tmp_path, code=2).stderr
+    (tmp_path / "runs").mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("dashboard", "--no-browser", "--port", port, cwd=tmp_path, code=2)
+    assert f"port {port}" in done.stderr
 
 
 def test_doctor_says_what_is_installed(tmp_path):
