@@ -43,7 +43,15 @@ _NO_GROUP = (nw.Binary, nw.Duration, nw.Object)
 
 
 class Counted(NamedTuple):
-    """A tally and how many rows were left out because a sensitive value was missing."""
+    """A tally and how many rows were left out because a sensitive value was missing.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1, 0], "p": [1, 1]}), y_true="y", y_pred="p")
+    >>> found = counted(log)
+    >>> found.tally.rows, found.dropped
+    (2, 0)
+    """
 
     tally: Tally
     dropped: int
@@ -76,7 +84,20 @@ def count(log: PredictionLog, *, bins: int = BINS) -> Tally:
 
 
 def counted(log: PredictionLog, *, bins: int = BINS) -> Counted:
-    """Count a log as `count` does; also say how many rows were dropped for a missing sensitive value."""
+    """Count a log as `count` does; also say how many rows were dropped for a missing sensitive value.
+
+    Raises
+    ------
+    InputError
+        As `count`.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1, 0], "p": [1, 1], "g": ["a", None]}),
+    ...                                y_true="y", y_pred="p", sensitive_features=["g"], missing="drop")
+    >>> counted(log).tally.rows, counted(log).dropped
+    (1, 1)
+    """
     raw = _collect(log, bins)
     if not raw.num_rows:
         msg = "the data has no rows; expected at least one prediction"

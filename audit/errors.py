@@ -34,7 +34,14 @@ class InputError(ValueError):
 
 
 class EvidenceError(RuntimeError):
-    """Evidence that something relies on is missing, broken or no longer what it was."""
+    """Evidence that something relies on is missing, broken or no longer what it was.
+
+    Examples
+    --------
+    >>> raise EvidenceError("runs/7 holds no readable result.json; name the folder of a saved run")
+    Traceback (most recent call last):
+    audit.errors.EvidenceError: runs/7 holds no readable result.json; name the folder of a saved run
+    """
 
 
 def raise_violations(violations: Sequence[str]) -> None:

@@ -27,6 +27,12 @@ class Estimates(NamedTuple):
     alike. For other metrics `successes` is None and `error` the standard error. `df`: degrees of freedom, infinite for
     independent rows. `influence`, of rates under weights or clusters: per cell, the first-order change of the slice's
     value per unit of weight (one row per metric where several are joined). `slack`: what tied scores may hide.
+
+    Examples
+    --------
+    >>> found = Estimates(np.array([0.75, np.nan]), np.array([4, 0]), np.array([np.inf, np.inf]))
+    >>> found.take([0]).value.tolist(), found.take([0]).n.tolist()
+    ([0.75], [4])
     """
 
     value: Floats
@@ -50,7 +56,15 @@ class Estimates(NamedTuple):
 
 
 def joined_estimates(parts: Sequence[Estimates]) -> Estimates:
-    """Return estimates one after another; a field that only some of them have is 0 for the others."""
+    """Return estimates one after another; a field that only some of them have is 0 for the others.
+
+    Examples
+    --------
+    >>> one = Estimates(np.array([0.5]), np.array([4]), np.array([np.inf]), error=np.array([0.1]))
+    >>> joined = joined_estimates([one, one._replace(value=np.array([0.75]), error=None)])
+    >>> joined.value.tolist(), joined.error.tolist()
+    ([0.5, 0.75], [0.1, 0.0])
+    """
     columns: dict[str, Any] = {}
     for name in Estimates._fields:
         given = [getattr(part, name) for part in parts]
@@ -81,6 +95,17 @@ def estimate(metric: Metric, cells: Cells, slices: Partition) -> Estimates:
     ------
     ValueError
         If the metric needs scores and the tally holds none.
+
+    Examples
+    --------
+    Three true positives and one false negative; nothing negative.
+
+    >>> from audit.metrics.catalog import METRICS
+    >>> n = np.array([3.0, 1.0])
+    >>> cells = Cells(np.array([TP, FN]), n, n, n, None, 0, False, {}, False, None)
+    >>> everyone = Partition((), ((),), np.array([0, 0]))
+    >>> [estimate(METRICS[f"{name}_positive_rate"], cells, everyone).value.tolist() for name in ("true", "false")]
+    [[0.75], [nan]]
     """
     if metric.kind == "ranked":
         return _ranked(metric, cells, slices)
@@ -97,6 +122,18 @@ def interval(metric: Metric, estimates: Estimates, *, level: float, comparisons:
     Rates: Clopper-Pearson where min(x, n - x) < 10, else Wilson. Others: the normal (or t) interval on the logit
     (range [0, 1]), Fisher's z ([-1, 1]) or log scale ([0, inf)); none where the standard error is 0, as at the ends of
     the range.
+
+    Sources: Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404; Wilson 1927, doi:10.1080/01621459.1927.10502953.
+
+    Examples
+    --------
+    None out of one: Clopper-Pearson's upper end is 1 - 0.025.
+
+    >>> from audit.metrics.catalog import METRICS
+    >>> none = Estimates(np.array([0.0]), np.array([1]), np.array([np.inf]), np.array([0.0]), np.array([1.0]))
+    >>> low, high = interval(METRICS["accuracy"], none, level=0.95)
+    >>> low.tolist(), high.round(3).tolist()
+    ([0.0], [0.975])
     """
     if estimates.successes is not None and estimates.trials is not None:
         df = None if np.all(np.isinf(estimates.df)) else estimates.df
@@ -106,7 +143,16 @@ def interval(metric: Metric, estimates: Estimates, *, level: float, comparisons:
 
 
 def method(metric: Metric, cells: Cells, estimates: Estimates) -> list[str]:
-    """Return the name of the interval of each estimate."""
+    """Return the name of the interval of each estimate.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n = np.array([1.0])
+    >>> cells = Cells(np.array([TP]), n, n, n, None, 0, False, {}, False, None)
+    >>> method(METRICS["accuracy"], cells, estimate(METRICS["accuracy"], cells, Partition((), ((),), np.array([0]))))
+    ['clopper_pearson']
+    """
     suffix = design(cells)
     if estimates.successes is not None and estimates.trials is not None:
         exact = intervals.uses_clopper_pearson(estimates.successes, estimates.trials)
@@ -134,7 +180,20 @@ def design(cells: Cells) -> str:
 
 
 def spread(cells: Cells, slices: Partition, influence: Floats) -> Floats:
-    """Return the variance of each slice's value from the influence of its cells."""
+    """Return the variance of each slice's value from the influence of its cells.
+
+    Independent rows: the sum over cells of w2 x influence^2. Clusters: the sum over clusters of the square of their
+    total of weight x influence (Binder 1983, doi:10.2307/1402588). The factor g / (g - 1) of `estimate` is not in it.
+
+    Examples
+    --------
+    The rate 3/4 has the influences (1 - 3/4) / 4 and (0 - 3/4) / 4, and the variance 3/4 x 1/4 / 4 = 3/64.
+
+    >>> n = np.array([3.0, 1.0])
+    >>> cells = Cells(np.array([TP, FN]), n, n, n, None, 0, False, {}, False, None)
+    >>> (64 * spread(cells, Partition((), ((),), np.array([0, 0])), np.array([1 / 16, -3 / 16]))).tolist()
+    [3.0]
+    """
     size = len(slices.groups)
     if cells.pairs is None:
         return summed(slices.member, cells.w2 * influence**2, size)
@@ -145,7 +204,21 @@ def spread(cells: Cells, slices: Partition, influence: Floats) -> Floats:
 
 
 def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, second: Any) -> Floats:  # noqa: ANN401
-    """Return the covariance of the values of slices `first[i]` and `second[i]`; 0 where no cluster spans both."""
+    """Return the covariance of the values of slices `first[i]` and `second[i]`; 0 where no cluster spans both.
+
+    It is the sum over clusters of the product of their totals of weight x influence in the two slices.
+
+    Examples
+    --------
+    One cluster has a row in each of two slices.
+
+    >>> from audit.rollup import Pairs
+    >>> n, sides = np.array([1.0, 1.0]), (np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    >>> cells = Cells(np.array([TP, TP]), n, n, n, None, 0, False, {}, False, Pairs(*sides, np.ones(4)))
+    >>> slices = Partition(("sex",), (("F",), ("M",)), np.array([0, 1]))
+    >>> covariance(cells, slices, np.array([0.5, -0.25]), [0], [1]).tolist()
+    [-0.125]
+    """
     size = len(slices.groups)
     if cells.pairs is None:
         return np.zeros(len(first))

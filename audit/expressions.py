@@ -53,7 +53,16 @@ def range_labels(edges: tuple[float, ...]) -> list[str]:
 
 
 def key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, nw.Expr]:
-    """Return what rows are grouped by."""
+    """Return what rows are grouped by.
+
+    Examples
+    --------
+    >>> frame = pa.table({"y": [1], "s": [0.58]})
+    >>> log = PredictionLog.from_frame(frame, y_true="y", y_score="s", threshold=0.5)
+    >>> keys = key_expressions(log, log.table.collect_schema(), bins=250)  # 0.58 x 250 = 145
+    >>> log.table.select(**keys).collect(backend="pyarrow").to_native().to_pylist()
+    [{'y_true': 1, 'score_bin': 145, 'y_pred': True}]
+    """
     columns, reading = log.columns, log.reading
     keys = {
         feature_column(place): _feature(feature_column(place), schema, reading.bins.get(name))
@@ -77,7 +86,16 @@ def key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, 
 
 
 def sum_expressions(log: PredictionLog, schema: Schema, exponent: int) -> dict[str, nw.Expr]:
-    """Return what is summed: whole numbers only (see `unscaled`), and counts of values that are not fine."""
+    """Return what is summed: whole numbers only (see `unscaled`), and counts of values that are not fine.
+
+    Examples
+    --------
+    >>> frame = pa.table({"y": [1], "s": [0.5]})
+    >>> log = PredictionLog.from_frame(frame, y_true="y", y_score="s", threshold=0.5)
+    >>> sums = sum_expressions(log, log.table.collect_schema(), 0)  # 0.5 and 0.5 ** 2, in units of 1e-9
+    >>> log.table.select(**sums).collect(backend="pyarrow").to_native().to_pylist()
+    [{'score': 500000000.0, 'score2': 250000000.0}]
+    """
     sums: dict[str, nw.Expr] = {}
     if "y_score" in log.columns:
         score = _score(log, schema)
@@ -102,6 +120,13 @@ def weight_exponent(log: PredictionLog, schema: Schema) -> int:
     ------
     InputError
         If another weight has no digit left then.
+
+    Examples
+    --------
+    >>> frame = pa.table({"y": [1, 0], "p": [1, 1], "w": [0.5, 120.0]})
+    >>> log = PredictionLog.from_frame(frame, y_true="y", y_pred="p", sample_weight="w")
+    >>> weight_exponent(log, log.table.collect_schema())  # 120 becomes 120,000,000
+    6
     """
     if log.reading.weights != "sampling":
         return 0
@@ -119,7 +144,14 @@ def weight_exponent(log: PredictionLog, schema: Schema) -> int:
 
 
 def unscaled(raw: pa.Table, exponent: int) -> pa.Table:
-    """Return collected sums in their own units, and without the halves of the squared weights."""
+    """Return collected sums in their own units, and without the halves of the squared weights.
+
+    Examples
+    --------
+    >>> raw = pa.table({"score": [5e8], "w": [15.0], "w2_high": [0.0], "w2_low": [225.0]})
+    >>> unscaled(raw, exponent=1).to_pylist()
+    [{'score': 0.5, 'w': 1.5, 'w2': 2.25}]
+    """
     columns = {name: raw[name] for name in raw.column_names if name not in {"w2_high", "w2_low"}}
     for name in {"score", "score2"} & set(columns):
         columns[name] = pa.array(floats(raw[name]) / SCORE_UNITS)
@@ -131,14 +163,27 @@ def unscaled(raw: pa.Table, exponent: int) -> pa.Table:
 
 
 def floats(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
-    """Return numbers of any type, such as the wide integers of an engine, as floats; null as NaN."""
+    """Return numbers of any type, such as the wide integers of an engine, as floats; null as NaN.
+
+    Examples
+    --------
+    >>> floats(pa.chunked_array([[1, None]])).tolist()
+    [1.0, nan]
+    """
     if pa.types.is_decimal(column.type):
         column = pc.cast(column, pa.int64())
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
 def number(name: str, schema: Schema) -> nw.Expr:
-    """Return a column as numbers: texts that spell none become null, short floats what they are printed as."""
+    """Return a column as numbers: texts that spell none become null, short floats what they are printed as.
+
+    Examples
+    --------
+    >>> frame = nw.from_native(pa.table({"age": ["1.5", "old"]}))
+    >>> frame.select(number("age", frame.schema)).to_native()["age"].to_pylist()
+    [1.5, None]
+    """
     column = nw.col(name)
     if schema[name] == nw.String:
         return nw.when(column.str.contains(NUMBER)).then(column).cast(nw.Float64)
@@ -148,14 +193,30 @@ def number(name: str, schema: Schema) -> nw.Expr:
 
 
 def fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
-    """Return whether a weight can be counted with."""
+    """Return whether a weight can be counted with.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1], "p": [1], "w": [1.0]}), y_true="y", y_pred="p",
+    ...                                sample_weight="w")
+    >>> frame = nw.from_native(pa.table({"w": [0.5, -1.0]}))
+    >>> frame.select(fine=fine_weight(log, nw.col("w"))).to_native()["fine"].to_pylist()
+    [True, False]
+    """
     if log.reading.weights == "frequency":
         return (weight >= 0) & (weight < _MAX_TIMES) & (weight == weight.floor())
     return (weight >= 0) & (weight < _MAX_WEIGHT)
 
 
 def fine_text(column: nw.Expr) -> nw.Expr:
-    """Return whether a text spells a number or is missing."""
+    """Return whether a text spells a number or is missing.
+
+    Examples
+    --------
+    >>> frame = nw.from_native(pa.table({"age": ["42", "", "old"]}))
+    >>> frame.select(fine=fine_text(nw.col("age"))).to_native()["fine"].to_pylist()
+    [True, True, False]
+    """
     return column.is_null() | (column == "") | column.str.contains(NUMBER)
 
 

@@ -5,7 +5,16 @@ from importlib.util import find_spec
 
 
 class MissingExtraError(ImportError):
-    """A feature was used whose optional dependencies are not installed."""
+    """A feature was used whose optional dependencies are not installed.
+
+    Examples
+    --------
+    >>> try:
+    ...     require("Flying", modules=["no_such_wings"], extra="wings")
+    ... except ImportError as error:
+    ...     print(type(error).__name__)
+    MissingExtraError
+    """
 
 
 def require(feature: str, *, modules: Sequence[str], extra: str) -> None:

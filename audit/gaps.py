@@ -142,7 +142,22 @@ def comparisons(
 
 
 def equalized_odds(true_positive: Compared, false_positive: Compared, *, level: float) -> Measurement:
-    """Return the larger of the largest true and false positive rate gaps, as Fairlearn defines it."""
+    """Return the larger of the largest true and false positive rate gaps, as Fairlearn defines it.
+
+    Its value is None, with a reason, where one of the two rates is defined in fewer than two groups.
+
+    Examples
+    --------
+    True positive rates 3/4 and 1/2, false positive rates 1/2 and 0/4.
+
+    >>> import numpy as np
+    >>> n = np.array([3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0])
+    >>> cells = Cells(np.array([0, 2, 1, 3, 0, 2, 3]), n, n, n, None, 0, False, {}, False, None)
+    >>> slices = Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 0, 0, 1, 1, 1]))
+    >>> rates = [compared(METRICS[name], cells, slices) for name in ("true_positive_rate", "false_positive_rate")]
+    >>> equalized_odds(*rates, level=0.95).value
+    0.5
+    """
     slices = true_positive.slices
     found = bounded_gaps([true_positive, false_positive], _places(slices, None), level, Question("difference", 2))
     row = Row(
@@ -155,6 +170,14 @@ def extreme_rows(bases: Sequence[Compared], *, level: float) -> list[Measurement
     """Return the largest gap of metrics between the groups of a partition; their smallest ratio for single features.
 
     A gap that has a name of its own follows under that name.
+
+    Examples
+    --------
+    >>> n, slices = np.array([3.0, 1.0, 1.0, 1.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> rows = extreme_rows([compared(METRICS["true_positive_rate"], cells, slices)], level=0.95)  # 3/4 and 1/2
+    >>> [round(row.value, 3) for row in rows], rows[1].metric, rows[2].metric
+    ([0.25, 0.25, 0.667], 'equal_opportunity_difference', 'true_positive_rate_ratio')
     """
     kinds: list[tuple[Compare, End]] = [("difference", "max"), ("ratio", "min")]
     rows = []
@@ -179,12 +202,38 @@ def group_values(tally: Tally, metric: str, *, features: Sequence[str], level: f
     ------
     ValueError
         If there is no such metric or feature.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1, 1, 1], "p": [1, 0, 1], "sex": ["F", "F", "M"]})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["sex"]))
+    >>> [(row.slice, row.value) for row in group_values(tally, "true_positive_rate", features=["sex"], level=0.95)]
+    [((('sex', 'F'),), 0.5), ((('sex', 'M'),), 1.0)]
     """
     return tuple(value_rows([compared(METRICS[_known(metric)], *_rolled_up(tally, features))], level=level))
 
 
 def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Measurement:
-    """Return the plain value of a metric in one slice; undefined where the slice has no rows."""
+    """Return the plain value of a metric in one slice; undefined where the slice has no rows.
+
+    Raises
+    ------
+    ValueError
+        As `group_values`.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1, 1], "p": [1, 0], "sex": ["F", "F"]})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["sex"]))
+    >>> [slice_value(tally, "true_positive_rate", slice=(("sex", sex),), level=0.95).value for sex in "FM"]
+    [0.5, None]
+    """
     for row in group_values(tally, metric, features=[name for name, _ in slice], level=level):
         if row.slice == slice:
             return row
@@ -194,7 +243,16 @@ def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Mea
 
 
 def value_rows(bases: Sequence[Compared], *, level: float) -> list[Measurement]:
-    """Return one plain row per metric and slice."""
+    """Return one plain row per metric and slice.
+
+    Examples
+    --------
+    >>> n, everyone = np.array([3.0, 1.0]), Partition((), ((),), np.array([0, 0]))
+    >>> cells = Cells(np.array([0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> bases = [compared(METRICS[name], cells, everyone) for name in ("true_positive_rate", "false_positive_rate")]
+    >>> [(row.value, row.n, row.reason) for row in value_rows(bases, level=0.95)]
+    [(0.75, 4, None), (None, 0, 'no negative labels in slice')]
+    """
     rows: list[Measurement] = []
     for family in families(bases):
         joined, shape = stacked(family), (len(family), len(family[0].slices.groups))

@@ -36,6 +36,13 @@ class Bounded(NamedTuple):
     again where comparisons are followed by their mirrors. `undefined` counts groups that could not be compared;
     `together` is the number of comparisons over which `adjusted` is simultaneous; `reason` says why there are no
     comparisons, where it is not for lack of defined groups.
+
+    Examples
+    --------
+    >>> nothing = Interval(np.array([0.1]), np.array([0.4]))
+    >>> found = Bounded(np.array([0.25]), np.array([9]), nothing, nothing, str, str, str, undefined=0)
+    >>> found.value.tolist(), found.together, found.reason
+    ([0.25], 1, None)
     """
 
     value: Floats
@@ -51,7 +58,14 @@ class Bounded(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is compared: how, over how many families of metrics at once, with which reference or earlier run."""
+    """What is compared: how, over how many families of metrics at once, with which reference or earlier run.
+
+    Examples
+    --------
+    >>> asked = Question("ratio", reference=("M",))
+    >>> asked.compare, asked.families, asked.reference
+    ('ratio', 1, ('M',))
+    """
 
     compare: Compare
     families: int = 1
@@ -60,7 +74,20 @@ class Question(NamedTuple):
 
 
 def bounded_values(base: Compared, places: Places, level: float) -> Bounded:
-    """Return the values of the groups at some places."""
+    """Return the values of the groups at some places.
+
+    Groups whose value is undefined are left out and counted.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> from audit.pairs import compared
+    >>> n, slices = np.array([3.0, 1.0, 2.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1]))
+    >>> cells = Cells(np.array([0, 2, 3]), n, n, n, None, 0, False, {}, False, None)  # M has no positives
+    >>> found = bounded_values(compared(METRICS["true_positive_rate"], cells, slices), np.array([0, 1]), 0.95)
+    >>> found.value.tolist(), found.label(0), found.undefined
+    ([0.75], 'F', 1)
+    """
     metric, slices = base.metric, base.slices
     found = base.left.take(places)
     keep = np.flatnonzero(np.isfinite(found.value))
@@ -78,7 +105,24 @@ def bounded_values(base: Compared, places: Places, level: float) -> Bounded:
 
 
 def bounded_gaps(family: Sequence[Compared], places: Places, level: float, question: Question) -> list[Bounded]:
-    """Return the comparisons of each metric of a family; all their intervals are made at once."""
+    """Return the comparisons of each metric of a family; all their intervals are made at once.
+
+    Raises
+    ------
+    ValueError
+        If the question is one for a baseline and names none, or its reference is no group.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> from audit.pairs import compared
+    >>> n, slices = np.array([3.0, 1.0, 1.0, 1.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> base = compared(METRICS["true_positive_rate"], cells, slices)  # 3/4 and 1/2
+    >>> (found,) = bounded_gaps([base], np.array([0, 1]), 0.95, Question("difference"))
+    >>> found.value.tolist(), found.label(1)
+    ([0.25, -0.25], 'between M and F')
+    """
     if question.reference is None and question.compare != "baseline" and len(places) > MAX_COMPARED:
         return [_none_of(base, places) for base in family]
     first, second, family = _comparisons(family, places, question)
@@ -88,7 +132,18 @@ def bounded_gaps(family: Sequence[Compared], places: Places, level: float, quest
 
 
 def most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric) -> Measurement:
-    """Return the most extreme of the comparisons as one row."""
+    """Return the most extreme of the comparisons as one row.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> plain = Interval(np.array([0.1, -0.2]), np.array([0.4, 0.5]))
+    >>> wide = Interval(np.array([0.0, -0.3]), np.array([0.5, 0.6]))
+    >>> found = Bounded(np.array([0.25, 0.2]), np.array([9, 8]), plain, wide, "AB".__getitem__, str, str, undefined=0)
+    >>> row = most_extreme([found], Row("accuracy_difference"), "max", METRICS["accuracy"])
+    >>> row.value, row.low, row.high, row.n, row.reason
+    (0.25, 0.0, 0.5, 8, 'A')
+    """
     if any(not len(part.value) for part in found):
         gap = row.metric != metric.name and "_group_" not in row.metric
         reason = "fewer than two groups can be compared" if gap else undefined_reason(metric)

@@ -23,7 +23,14 @@ Places = npt.NDArray[np.int64]
 
 
 class Gaps(NamedTuple):
-    """Comparisons of slices `first[i]` with `second[i]`: value and n of each."""
+    """Comparisons of slices `first[i]` with `second[i]`: value and n of each.
+
+    Examples
+    --------
+    >>> found = Gaps(first=np.array([0]), second=np.array([1]), value=np.array([0.25]), n=np.array([2]))
+    >>> found.value.tolist(), found.n.tolist()
+    ([0.25], [2])
+    """
 
     first: Places
     second: Places
@@ -32,7 +39,17 @@ class Gaps(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Everything that comparisons of one metric between slices rest on. `right` is `left` but for a baseline."""
+    """Everything that comparisons of one metric between slices rest on. `right` is `left` but for a baseline.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n = np.array([3.0, 1.0])  # one group: three true positives, one false negative
+    >>> cells = Cells(np.array([0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> base = compared(METRICS["true_positive_rate"], cells, Partition(("sex",), (("F",),), np.array([0, 0])))
+    >>> base.left.value.tolist(), base.right is base.left
+    ([0.75], True)
+    """
 
     metric: Metric
     cells: Cells
@@ -42,13 +59,38 @@ class Compared(NamedTuple):
 
 
 def compared(metric: Metric, cells: Cells, slices: Partition) -> Compared:
-    """Estimate a metric in the slices that are going to be compared with each other."""
+    """Estimate a metric in the slices that are going to be compared with each other.
+
+    Raises
+    ------
+    ValueError
+        If the metric needs scores and the tally holds none.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n = np.array([3.0, 1.0, 1.0, 1.0])  # true positives and false negatives of F, of M
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> slices = Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> compared(METRICS["true_positive_rate"], cells, slices).left.value.tolist()
+    [0.75, 0.5]
+    """
     estimates = estimate(metric, cells, slices)
     return Compared(metric, cells, slices, estimates, estimates)
 
 
 def compared_with_rest(bases: Sequence[Compared]) -> list[Compared]:
-    """Estimate metrics in the slices 2g (group g) and 2g + 1 (everyone else) of their partition."""
+    """Estimate metrics in the slices 2g (group g) and 2g + 1 (everyone else) of their partition.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n = np.array([3.0, 1.0, 1.0, 1.0])  # true positives and false negatives of F, of M
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> slices = Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> compared_with_rest([compared(METRICS["true_positive_rate"], cells, slices)])[0].left.value.tolist()
+    [0.75, 0.5, 0.5, 0.75]
+    """
     dense: dict[int, tuple[Cells, Partition]] = {}
     found = []
     for base in bases:
@@ -74,7 +116,18 @@ def _ranked_with_rest(base: Compared) -> Compared:
 
 
 def families(bases: Iterable[Compared]) -> list[list[Compared]]:
-    """Return metrics grouped by the kind of their interval: one call serves all metrics of a family."""
+    """Return metrics grouped by the kind of their interval: one call serves all metrics of a family.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n, everyone = np.array([3.0, 1.0]), Partition((), ((),), np.array([0, 0]))
+    >>> cells = Cells(np.array([0, 3]), n, n, n, None, 0, False, {}, False, None)
+    >>> names = ["accuracy", "matthews_corrcoef", "selection_rate"]
+    >>> bases = [compared(METRICS[name], cells, everyone) for name in names]
+    >>> [[base.metric.name for base in family] for family in families(bases)]
+    [['accuracy', 'selection_rate'], ['matthews_corrcoef']]
+    """
     found: dict[object, list[Compared]] = {}
     for base in bases:
         kind = "rate" if base.metric.kind == "rate" else base.metric.range
@@ -83,7 +136,17 @@ def families(bases: Iterable[Compared]) -> list[list[Compared]]:
 
 
 def stacked(family: Sequence[Compared]) -> Compared:
-    """Return the metrics of a family over the same slices as one: place r * size + s is slice s under metric r."""
+    """Return the metrics of a family over the same slices as one: place r * size + s is slice s under metric r.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n, slices = np.array([3.0, 1.0, 1.0, 1.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> family = [compared(METRICS[name], cells, slices) for name in ("true_positive_rate", "false_negative_rate")]
+    >>> stacked(family).left.value.tolist()
+    [0.75, 0.5, 0.25, 0.5]
+    """
     if len(family) == 1:
         return family[0]
     joined = joined_estimates([base.left for base in family])
@@ -93,13 +156,33 @@ def stacked(family: Sequence[Compared]) -> Compared:
 
 
 def in_stack(family: Sequence[Compared], first: Places, second: Places) -> tuple[Places, Places]:
-    """Return places of slices as places under every metric of a stack."""
+    """Return places of slices as places under every metric of a stack.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n, slices = np.array([3.0, 1.0, 1.0, 1.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> family = [compared(METRICS[name], cells, slices) for name in ("true_positive_rate", "false_negative_rate")]
+    >>> [places.tolist() for places in in_stack(family, np.array([0]), np.array([1]))]
+    [[0, 2], [1, 3]]
+    """
     shift = np.arange(len(family))[:, None] * len(family[0].slices.groups)
     return (first + shift).ravel(), (second + shift).ravel()
 
 
 def gaps(base: Compared, first: npt.ArrayLike, second: npt.ArrayLike, *, compare: Compare) -> Gaps:
-    """Return differences first - second or ratios first / second; NaN where a side is undefined, or 0 / 0."""
+    """Return differences first - second or ratios first / second; NaN where a side is undefined, or 0 / 0.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n, slices = np.array([3.0, 1.0, 1.0, 1.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> base = compared(METRICS["true_positive_rate"], cells, slices)  # 3/4 and 1/2
+    >>> [gaps(base, [0], [1], compare=how).value.tolist() for how in ("difference", "ratio")]
+    [[0.25], [1.5]]
+    """
     one, two = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
     left, right = base.left.value[one], base.right.value[two]
     if compare == "ratio":
@@ -113,7 +196,22 @@ def gaps(base: Compared, first: npt.ArrayLike, second: npt.ArrayLike, *, compare
 def gap_interval(
     base: Compared, found: Gaps, *, compare: Compare, level: float, comparisons: npt.ArrayLike = 1
 ) -> Interval:
-    """Return the interval of each gap; simultaneous over `comparisons` of them by Bonferroni."""
+    """Return the interval of each gap; simultaneous over `comparisons` of them by Bonferroni.
+
+    Rates: Agresti & Caffo 2000, doi:10.1080/00031305.2000.10474560; their ratios: Koopman 1984, doi:10.2307/2531405.
+
+    Examples
+    --------
+    3/4 and 1/2 become 4/6 and 2/4; 1/6 -+ 1.96 sqrt(4/6 x 2/6 / 6 + 2/4 x 2/4 / 4) = 1/6 -+ 0.618.
+
+    >>> from audit.metrics.catalog import METRICS
+    >>> n, slices = np.array([3.0, 1.0, 1.0, 1.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1, 1]))
+    >>> cells = Cells(np.array([0, 2, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> base = compared(METRICS["true_positive_rate"], cells, slices)
+    >>> low, high = gap_interval(base, gaps(base, [0], [1], compare="difference"), compare="difference", level=0.95)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([-0.452], [0.785])
+    """
     left, right = base.left.take(found.first), base.right.take(found.second)
     if left.successes is None or left.trials is None or right.successes is None or right.trials is None:
         sides = [interval(base.metric, side, level=level, comparisons=comparisons) for side in (left, right)]
@@ -131,7 +229,17 @@ def gap_interval(
 
 
 def gap_method(base: Compared, compare: Compare) -> str:
-    """Return the name of the interval of a gap."""
+    """Return the name of the interval of a gap.
+
+    Examples
+    --------
+    >>> from audit.metrics.catalog import METRICS
+    >>> n = np.array([1.0])
+    >>> cells = Cells(np.array([0]), n, n, n, None, 0, False, {}, False, None)
+    >>> base = compared(METRICS["accuracy"], cells, Partition((), ((),), np.array([0])))
+    >>> gap_method(base, "difference"), gap_method(base, "ratio")
+    ('agresti_caffo', 'koopman')
+    """
     rate = "koopman" if compare == "ratio" else "agresti_caffo"
     return (rate if base.metric.kind == "rate" else "square_and_add") + design(base.cells)
 

@@ -40,7 +40,16 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class RoleColumns(TypedDict, total=False):
-    """Which column plays which `Role`; each value is the name of a column."""
+    """Which column plays which `Role`; each value is the name of a column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> roles: RoleColumns = {"y_true": "label", "y_pred": "flagged"}
+    >>> log = PredictionLog.from_frame(pd.DataFrame({"label": [1, 0], "flagged": [1, 1]}), **roles)
+    >>> log.columns["y_true"]
+    'label'
+    """
 
     prediction_id: str
     y_true: str

@@ -75,6 +75,14 @@ def file_digest(path: Path) -> str:
     ------
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / "empty.csv").touch()
+    ...     file_digest(Path(folder) / "empty.csv") == hashlib.sha256(b"").hexdigest()
+    True
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -87,6 +95,14 @@ def file_digests(paths: Sequence[Path]) -> dict[str, str]:
     ------
     OSError
         If a file cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / "empty.csv").touch()
+    ...     {name: digest[:8] for name, digest in file_digests([Path(folder) / "empty.csv"]).items()}
+    {'empty.csv': 'e3b0c442'}
     """
     files = list(dict.fromkeys(path.absolute() for path in paths))
     names = [path.name for path in files]
@@ -96,12 +112,12 @@ def file_digests(paths: Sequence[Path]) -> dict[str, str]:
     return {name: file_digest(path) for name, path in zip(names, files, strict=True)}
 
 
-def library_versions() -> dict[str, str]:
+def recorded_versions() -> dict[str, str]:
     """Return the versions of the libraries that a number rests on.
 
     Examples
     --------
-    >>> "numpy" in library_versions()
+    >>> "numpy" in recorded_versions()
     True
     """
     return {name: _installed(name) for name in RECORDED}

@@ -19,7 +19,16 @@ GroupValues = tuple[str | None, ...]
 
 
 class Pairs(NamedTuple):
-    """Second moments of cells that share clusters: for cells `left`, `right` the sum of products of weights."""
+    """Second moments of cells that share clusters: for cells `left`, `right` the sum of products of weights.
+
+    Examples
+    --------
+    Two cells share one cluster, with weights 2 and 3 in it.
+
+    >>> pairs = Pairs(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([4.0, 6.0, 6.0, 9.0]))
+    >>> pairs.moment.sum().item(), (2 + 3) ** 2
+    (25.0, 25)
+    """
 
     left: Codes
     right: Codes
@@ -31,6 +40,15 @@ class Cells(NamedTuple):
 
     `quadrant` is the position of the cell's count in `Counts`; `features` maps a feature to each cell's code and the
     values that codes stand for. `exact_scores`: every score bin holds one distinct score.
+
+    Examples
+    --------
+    Three true positives and one false negative, without scores, features, weights or clusters.
+
+    >>> n = np.array([3.0, 1.0])
+    >>> cells = Cells(np.array([TP, FN]), n, n, n, None, 0, False, {}, False, None)
+    >>> cells.plain, cells._replace(weighted=True).plain
+    (True, False)
     """
 
     quadrant: Codes
@@ -51,7 +69,14 @@ class Cells(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """Slices that every cell falls into exactly one of: `member` says into which, a place in the sorted `groups`."""
+    """Slices that every cell falls into exactly one of: `member` says into which, a place in the sorted `groups`.
+
+    Examples
+    --------
+    >>> slices = Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1]))
+    >>> slices.slice_of(1), np.bincount(slices.member).tolist()
+    ((('sex', 'M'),), [2, 1])
+    """
 
     features: tuple[str, ...]
     groups: tuple[GroupValues, ...]
@@ -63,7 +88,17 @@ class Partition(NamedTuple):
 
 
 def cells_of(tally: Tally) -> Cells:
-    """Return the cells of a tally as arrays."""
+    """Return the cells of a tally as arrays.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> frame = pa.table({"y": [1, 1, 0], "p": [1, 1, 1]})
+    >>> cells = cells_of(count(PredictionLog.from_frame(frame, y_true="y", y_pred="p")))
+    >>> cells.quadrant.tolist() == [FP, TP], cells.n.tolist()
+    (True, [1, 2])
+    """
     table = tally.cells
     scored = tally.bins is not None
     bins = table["score_bin"].to_numpy().astype(np.int64) if scored else None
@@ -82,7 +117,21 @@ def cells_of(tally: Tally) -> Cells:
 
 
 def partition(cells: Cells, features: Sequence[str]) -> Partition:
-    """Return the observed groups of a combination of features; no features = everyone."""
+    """Return the observed groups of a combination of features; no features = everyone.
+
+    Raises
+    ------
+    KeyError
+        If a feature is not among those of the cells.
+
+    Examples
+    --------
+    >>> n, sex = np.array([3.0, 1.0, 2.0]), (np.array([1, 0, 1]), ["F", "M"])
+    >>> cells = Cells(np.array([TP, TP, FN]), n, n, n, None, 0, False, {"sex": sex}, False, None)
+    >>> slices = partition(cells, ["sex"])
+    >>> slices.groups, slices.member.tolist(), partition(cells, []).groups
+    ((('F',), ('M',)), [1, 0, 1], ((),))
+    """
     codes = [cells.features[name][0] for name in features]
     values = [cells.features[name][1] for name in features]
     joint = joint_codes(codes, [len(column) for column in values], len(cells.n))
@@ -94,7 +143,15 @@ def partition(cells: Cells, features: Sequence[str]) -> Partition:
 
 
 def without_scores(cells: Cells) -> Cells:
-    """Return cells that differ in their score bin only as one: far fewer, with the same sums."""
+    """Return cells that differ in their score bin only as one: far fewer, with the same sums.
+
+    Examples
+    --------
+    >>> n = np.array([3.0, 1.0, 2.0])
+    >>> cells = Cells(np.array([TP, TP, FN]), n, n, n, np.array([7, 8, 0]), 10, False, {}, False, None)
+    >>> without_scores(cells).n.tolist()
+    [4, 2]
+    """
     if cells.bins is None:
         return cells
     codes = [*(code for code, _ in cells.features.values()), cells.quadrant]
@@ -118,6 +175,14 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
     """Return dense cells of the slices 2g (group g) and 2g + 1 (everyone else), and those slices.
 
     Clusters are kept for cells without scores only.
+
+    Examples
+    --------
+    >>> n, slices = np.array([3.0, 1.0, 2.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1]))
+    >>> cells = Cells(np.array([TP, FN, TP]), n, n, n, None, 0, False, {}, False, None)
+    >>> dense, halves = against_rest(cells, slices)
+    >>> counts_of(dense, halves, dense.n).tp.tolist()  # F, all but F, M, all but M
+    [3.0, 2.0, 2.0, 3.0]
     """
     size, bins = len(groups.groups), max(cells.n_bins, 1)
     width = 6 * bins
@@ -140,7 +205,16 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
 
 
 def counts_of(cells: Cells, slices: Partition, amount: Codes | Floats) -> Counts:
-    """Return an amount per cell (n, w or w2) summed by slice and quadrant."""
+    """Return an amount per cell (n, w or w2) summed by slice and quadrant.
+
+    Examples
+    --------
+    >>> n, slices = np.array([3.0, 1.0, 2.0]), Partition(("sex",), (("F",), ("M",)), np.array([0, 0, 1]))
+    >>> cells = Cells(np.array([TP, FN, TP]), n, n, n, None, 0, False, {}, False, None)
+    >>> counts = counts_of(cells, slices, cells.n)
+    >>> counts.tp.tolist(), counts.fn.tolist()
+    ([3.0, 2.0], [1.0, 0.0])
+    """
     size = len(slices.groups)
     sums = np.bincount(slices.member * 6 + cells.quadrant, weights=amount, minlength=size * 6)
     return Counts(*sums.reshape(size, 6).T)
@@ -153,6 +227,14 @@ def scores_of(cells: Cells, slices: Partition) -> ScoreCounts:
     ------
     ValueError
         If the tally holds no scores.
+
+    Examples
+    --------
+    >>> n = np.array([3.0, 1.0])
+    >>> cells = Cells(np.array([TP, FP]), n, n, n, np.array([2, 0]), 3, False, {}, False, None)
+    >>> scores = scores_of(cells, Partition((), ((),), np.array([0, 0])))
+    >>> scores.positive.tolist(), scores.negative.tolist()
+    ([[0.0, 0.0, 3.0]], [[1.0, 0.0, 0.0]])
     """
     if cells.bins is None:
         msg = "this tally holds no scores; name y_score when you make the log"
@@ -228,5 +310,11 @@ def _rest_pairs(cells: Cells, groups: Partition) -> Pairs | None:
 
 
 def summed(place: Codes, amount: Codes | Floats, size: int) -> Floats:
-    """Return an amount per cell summed by place, shape (size,)."""
+    """Return an amount per cell summed by place, shape (size,).
+
+    Examples
+    --------
+    >>> summed(np.array([0, 1, 0]), np.array([1, 2, 3]), 2).tolist()
+    [4.0, 2.0]
+    """
     return np.bincount(place, weights=amount, minlength=size).astype(np.float64, copy=False)

@@ -8,7 +8,14 @@ from audit.metrics.metric import Metric
 
 
 class Row(NamedTuple):
-    """What identifies a row before its number is known."""
+    """What identifies a row before its number is known.
+
+    Examples
+    --------
+    >>> row = Row("accuracy", (("sex", "F"),))
+    >>> row.slice, row.against, row.level
+    ((('sex', 'F'),), None, 0.95)
+    """
 
     metric: str
     slice: Slice = EVERYONE

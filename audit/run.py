@@ -27,7 +27,7 @@ from audit.pairs import (
     stacked,
 )
 from audit.predictions import PredictionLog
-from audit.provenance import Provenance, file_digests, library_versions
+from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from audit.rollup import Cells, Partition, cells_of, partition, without_scores
 from audit.rows import Row, measurement
@@ -99,7 +99,7 @@ def run_audit(
     provenance = Provenance(
         tally=tally.digest(),
         data=file_digests(log.source),
-        versions=library_versions(),
+        versions=recorded_versions(),
         given=given,
         defaulted=defaulted,
     )
@@ -122,6 +122,15 @@ def measure(
     ------
     InputError
         If an option names what does not exist.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from audit.counting import count
+    >>> frame = pa.table({"y": [1] * 10, "p": [1] * 9 + [0]})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p"))
+    >>> [(row.metric, row.value, row.n) for row in measure(tally, metrics=["true_positive_rate"])]
+    [('count', 10, 10), ('true_positive_rate', 0.9, 10)]
     """
     cells = cells_of(tally)
     singles = {name: partition(cells, [name]) for name in tally.features}

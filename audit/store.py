@@ -24,7 +24,15 @@ _NAME = re.compile(r"\d{8}T\d{6}Z-(?P<digest>[0-9a-f]{8})(-\d+)?")
 
 
 class RunEntry(NamedTuple):
-    """What a list of runs shows of one: all of it stands in the index, so that many runs list at once."""
+    """What a list of runs shows of one: all of it stands in the index, so that many runs list at once.
+
+    Examples
+    --------
+    >>> time = datetime(2026, 1, 2, tzinfo=UTC)
+    >>> entry = RunEntry("20260102T000000Z-0a1b2c3d", Path("runs"), time, "0a1b2c3d", 40, ("sex",), "1", "PASS", None)
+    >>> entry.rows, entry.verdict
+    (40, 'PASS')
+    """
 
     run_id: str
     path: Path
@@ -58,6 +66,14 @@ def save_run(result: Result, folder: Path, *, documents: Mapping[str, str] | Non
     ------
     InputError
         If the folder cannot be written, or a document bears a name that the run itself uses.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_run(Result(measurements=(), provenance=Provenance()), Path(folder), documents={"note.txt": "x"})
+    ...     sorted(file.name for file in path.iterdir())
+    ['note.txt', 'result.json']
     """
     clashes = sorted({RESULT, TALLY} & {Path(name).name for name in documents or {}})
     if clashes:
@@ -86,6 +102,16 @@ def list_runs(folder: Path) -> tuple[RunEntry, ...]:
     """Return the runs of a folder, newest first; empty where there are none.
 
     Runs that the index lacks (copied in by hand, or cut off before they were listed) are read and added to the list.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_run(Result(measurements=(), provenance=Provenance()), Path(folder))
+    ...     [entry.run_id == path.name for entry in list_runs(Path(folder))]
+    [True]
+    >>> list_runs(Path("no such folder"))
+    ()
     """
     if not folder.is_dir():
         return ()
@@ -103,6 +129,14 @@ def load_run(path: Path) -> Result:
     EvidenceError
         If a file is missing or broken, the result is not the one that the folder was named after, or the tally is not
         the one that the result was made from.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> made = Result(measurements=(), provenance=Provenance(given={"level": 0.9}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_run(save_run(made, Path(folder))) == made
+    True
     """
     try:
         text = (path / RESULT).read_text(encoding="utf-8")
@@ -124,7 +158,22 @@ def load_run(path: Path) -> Result:
 
 
 def read_document(path: Path, name: str) -> str | None:
-    """Return a further file of a run as text; None where the run has none of that name."""
+    """Return a further file of a run as text; None where the run has none of that name.
+
+    Raises
+    ------
+    OSError
+        If the file is there but cannot be read.
+    UnicodeDecodeError
+        If it is not UTF-8.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "note.txt", "seen")
+    ...     read_document(Path(folder), "note.txt"), read_document(Path(folder), "gone.txt")
+    ('seen', None)
+    """
     target = path / Path(name).name
     return target.read_text(encoding="utf-8") if target.is_file() else None
 
@@ -136,6 +185,13 @@ def write_text(path: Path, text: str) -> None:
     ------
     InputError
         If it cannot be written.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "note.txt", "seen")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['note.txt']
     """
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:

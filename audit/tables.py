@@ -36,6 +36,12 @@ class Table(NamedTuple):
     `unmatched` counts the rows that a join left without a partner.
 
     Names from the data stay out of the engines: a column may be called ``a.b`` or ``x" FROM y``, or stand twice.
+
+    Examples
+    --------
+    >>> table = open_frame(pa.table({"age": [31], "sex": ["F"]}))
+    >>> table.names, table.lazy.collect_schema().names(), table.unmatched
+    (['age', 'sex'], ['c0', 'c1'], 0)
     """
 
     lazy: nw.LazyFrame[Any]
@@ -101,6 +107,14 @@ def open_file(path: Path) -> Table:
     ------
     InputError
         If the file is missing, empty, broken, or of another kind.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "log.csv").write_text("label,flagged")
+    ...     open_file(Path(folder) / "log.csv").names
+    ['label', 'flagged']
     """
     if not path.exists():
         msg = f"{path} does not exist; give the path of a CSV or Parquet file"
@@ -126,6 +140,13 @@ def with_attributes(table: Table, attributes: Table, on: str | None) -> Table:
     InputError
         If `on` is missing on a side, an id stands twice among the attributes, or more than half of the rows find no
         match.
+
+    Examples
+    --------
+    >>> log = open_frame(pa.table({"id": [1, 2, 3], "label": [1, 0, 1]}))
+    >>> joined = with_attributes(log, open_frame(pa.table({"id": [1, 2], "sex": ["F", "M"]})), "id")
+    >>> joined.names, joined.unmatched
+    (['id', 'label', '', 'sex'], 1)
     """
     raise_violations(
         [

@@ -202,6 +202,12 @@ def collapse(
         As in `Tally`.
     pairs
         Columns ``left``, ``right`` (row numbers of `raw`) and ``moment``.
+
+    Examples
+    --------
+    >>> raw = pa.table({"y_true": ["1", "0", "1"], "y_pred": ["1", "1", "1"], "n": [2, 4, 3]})
+    >>> collapse(raw, features=(), positive="1", bins=None, weights="none").cells.select(["y_true", "n"]).to_pylist()
+    [{'y_true': '0', 'n': 4}, {'y_true': '1', 'n': 5}]
     """
     schema = _schema(features)
     keys = [name for name in schema.names if name not in COUNTS]
@@ -243,7 +249,16 @@ def sorted_codes(column: pa.ChunkedArray | pa.Array) -> tuple[Codes, list[str | 
 
 
 def joint_codes(codes: Sequence[Codes], sizes: Sequence[int], rows: int) -> Codes:
-    """Return one code per row for the combination of several codes, compressed where the product grows too large."""
+    """Return one code per row for the combination of several codes, compressed where the product grows too large.
+
+    The code is the place in a table of all combinations, the last code running fastest: ``first * s + second`` with two
+    codes, s the size of the second.
+
+    Examples
+    --------
+    >>> joint_codes([np.array([0, 1, 1]), np.array([2, 0, 2])], sizes=[2, 3], rows=3).tolist()
+    [2, 3, 5]
+    """
     joint = np.zeros(rows, dtype=np.int64)
     span = 1
     for column, size in zip(codes, sizes, strict=True):

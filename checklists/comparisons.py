@@ -9,7 +9,13 @@ from audit.pairs import Compare
 
 
 class Comparison(NamedTuple):
-    """A metric that `audit.gaps.extreme` understands, how it is compared, and the catalog's metrics it rests on."""
+    """A metric that `audit.gaps.extreme` understands, how it is compared, and the catalog's metrics it rests on.
+
+    Examples
+    --------
+    >>> [Comparison("accuracy", how, ("accuracy",)).is_gap for how in ("value", "difference", "ratio", "baseline")]
+    [False, True, True, False]
+    """
 
     metric: str
     compare: Compare

@@ -14,7 +14,18 @@ SCHEMA = "evenhanded/gate/1"
 
 
 class GateError(RuntimeError):
-    """A gate that did not pass; the text lists every row that does not hold."""
+    """A gate that did not pass; the text lists every row that does not hold.
+
+    Examples
+    --------
+    >>> needed = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> missed = Judgement(requirement=needed, verdict="INSUFFICIENT", reason="12 rows, fewer than 30")
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(needed,))
+    >>> GateResult(judgements=(missed,), policy=policy, result="ab12", false_fail_level=0.05).require()
+    Traceback (most recent call last):
+    checklists.gate_result.GateError: the gate says INSUFFICIENT (not shown): 1 of 1 do not hold
+      accuracy not shown: nothing measured; limit at least 0.6; 12 rows, fewer than 30
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +45,13 @@ class Judgement:
     rows_needed
         How large the denominator n of the group that `reason` names must become for 80 % power if the estimates were
         true and all samples grew alike; None where nothing is undecided, or where an estimate equals the limit.
+
+    Examples
+    --------
+    >>> needed = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> row = Measurement(metric="accuracy", value=0.5, low=0.4, high=0.59, n=90, level=0.95, method="wilson")
+    >>> Judgement(requirement=needed, verdict="FAIL", measurement=row).sentence()
+    'accuracy fails: accuracy 0.5 [0.4, 0.59] at level 0.95, n = 90; limit at least 0.6'
     """
 
     requirement: Requirement

@@ -18,6 +18,12 @@ class Whom(NamedTuple):
 
     `expected` groups must be shown to keep the limit. `absent` names expected values that occur nowhere in the data.
     `unexpected` groups occur and need not be shown to. `reference` is the group that the others are compared with.
+
+    Examples
+    --------
+    >>> found = Whom(("sex",), expected=(("F",), ("M",)), absent=(), unexpected=((None,),), reference=("M",))
+    >>> [dict(zip(found.features, group)) for group in found.expected]
+    [{'sex': 'F'}, {'sex': 'M'}]
     """
 
     features: tuple[str, ...]
@@ -28,7 +34,14 @@ class Whom(NamedTuple):
 
 
 class Excuses(NamedTuple):
-    """Groups that a policy excuses, with the entry that does; and what must be said of entries that no longer do."""
+    """Groups that a policy excuses, with the entry that does; and what must be said of entries that no longer do.
+
+    Examples
+    --------
+    >>> entry = NotAuditable(slice={"sex": "X"}, reason="9 rows", owner="R. Sato", expires=date(2027, 3, 1))
+    >>> Excuses({("X",): entry}, expired=()).groups[("X",)].reason
+    '9 rows'
+    """
 
     groups: dict[GroupValues, NotAuditable]
     expired: tuple[str, ...]
@@ -45,6 +58,19 @@ def whom(requirement: Requirement, policy: Policy, tally: Tally) -> Whom:
     ------
     EvidenceError
         If the tally does not hold a feature.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1, 0], "p": [1, 1], "sex": ["F", "M"]})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["sex"]))
+    >>> asked = Requirement(id="accuracy", metric="accuracy", groups=("sex",), min=0.6)
+    >>> policy = Policy(schema="evenhanded/policy/1", expect={"sex": ("F", "X")}, requirements=(asked,))
+    >>> found = whom(asked, policy, tally)
+    >>> found.expected, found.absent, found.unexpected
+    ((('F',), ('X',)), ('sex=X',), (('M',),))
     """
     features = requirement.groups or tuple(sorted(requirement.slice))
     lacking = [name for name in features if name not in tally.features]
@@ -66,7 +92,18 @@ def whom(requirement: Requirement, policy: Policy, tally: Tally) -> Whom:
 
 
 def excuses(policy: Policy, features: Sequence[str], groups: Sequence[GroupValues], *, today: date) -> Excuses:
-    """Return which groups the policy lists as not auditable; an entry speaks of every group inside its slice."""
+    """Return which groups the policy lists as not auditable; an entry speaks of every group inside its slice.
+
+    Examples
+    --------
+    >>> asked = Requirement(id="accuracy", metric="accuracy", groups=("sex",), min=0.6)
+    >>> entry = NotAuditable(slice={"sex": "X"}, reason="9 rows", owner="R. Sato", expires=date(2027, 3, 1))
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(asked,), not_auditable=(entry,))
+    >>> list(excuses(policy, ["sex"], [("F",), ("X",)], today=date(2027, 3, 1)).groups)
+    [('X',)]
+    >>> excuses(policy, ["sex"], [("F",), ("X",)], today=date(2027, 3, 2)).expired
+    ('the entry that excused X expired on 2027-03-01',)
+    """
     found: dict[GroupValues, NotAuditable] = {}
     expired = []
     for entry in policy.not_auditable:

@@ -21,7 +21,13 @@ _LISTED = 8
 
 
 class Finding(NamedTuple):
-    """A verdict and what it rests on; `compared` counts the rows that could have failed on their own."""
+    """A verdict and what it rests on; `compared` counts the rows that could have failed on their own.
+
+    Examples
+    --------
+    >>> Finding("INSUFFICIENT", reason="no rows")._replace(reason="12 rows, fewer than 30").reason
+    '12 rows, fewer than 30'
+    """
 
     verdict: Verdict
     measurement: Measurement | None = None
@@ -41,7 +47,21 @@ class _Asked(TypedDict):
 
 
 class Case(NamedTuple):
-    """One requirement before one tally."""
+    """One requirement before one tally.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> from checklists.comparisons import comparison
+    >>> import pyarrow as pa
+    >>> tally = count(PredictionLog.from_frame(pa.table({"y": [1, 0], "p": [1, 1]}), y_true="y", y_pred="p"))
+    >>> asked = Requirement(id="accuracy", metric="accuracy", min=0.6, level=0.9)
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(asked,), min_n=50)
+    >>> case = Case(asked, policy, comparison("accuracy", "value"), tally, baseline=None)
+    >>> case.level, case.min_n
+    (0.9, 50)
+    """
 
     requirement: Requirement
     policy: Policy
@@ -72,6 +92,20 @@ def judge_tally(case: Case, *, today: date) -> Finding:
     ------
     EvidenceError, ValueError
         If the tally cannot answer.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> from checklists.comparisons import comparison
+    >>> import pyarrow as pa
+    >>> frame = pa.table({"y": [1] * 100, "p": [1] * 90 + [0] * 10})
+    >>> tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p"))
+    >>> asked = Requirement(id="accuracy", metric="accuracy", min=0.8)
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(asked,))
+    >>> found = judge_tally(Case(asked, policy, comparison("accuracy", "value"), tally, None), today=date(2027, 3, 1))
+    >>> found.verdict, round(found.measurement.low, 3)
+    ('PASS', 0.826)
     """
     concerned = whom(case.requirement, case.policy, case.tally)
     if concerned.absent:
@@ -100,14 +134,29 @@ def judge_tally(case: Case, *, today: date) -> Finding:
 
 
 def beyond(row: Measurement, requirement: Requirement, end: End) -> bool:
-    """Return whether a row lies wholly beyond the limit at an end."""
+    """Return whether a row lies wholly beyond the limit at an end.
+
+    Examples
+    --------
+    >>> asked = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> row = Measurement(metric="accuracy", value=0.5, low=0.4, high=0.6, n=90, level=0.95, method="wilson")
+    >>> beyond(row, asked, "min"), beyond(row, Requirement(id="accuracy", metric="accuracy", min=0.61), "min")
+    (False, True)
+    """
     if end == "max":
         return requirement.max is not None and row.low is not None and row.low > requirement.max
     return requirement.min is not None and row.high is not None and row.high < requirement.min
 
 
 def within(row: Measurement, requirement: Requirement, end: End) -> bool:
-    """Return whether a row lies wholly within the limit at an end; a bound equal to the limit does."""
+    """Return whether a row lies wholly within the limit at an end; a bound equal to the limit does.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.7, low=0.6, high=0.8, n=90, level=0.95, method="wilson")
+    >>> [within(row, Requirement(id="accuracy", metric="accuracy", min=limit), "min") for limit in (0.6, 0.61)]
+    [True, False]
+    """
     if row.value is None:
         return False
     if end == "max":
@@ -116,7 +165,15 @@ def within(row: Measurement, requirement: Requirement, end: End) -> bool:
 
 
 def ends(requirement: Requirement) -> tuple[End, ...]:
-    """Return the ends at which a requirement has a limit."""
+    """Return the ends at which a requirement has a limit.
+
+    Examples
+    --------
+    >>> ends(Requirement(id="accuracy", metric="accuracy", min=0.6))
+    ('min',)
+    >>> ends(Requirement(id="accuracy", metric="accuracy", min=0.6, max=0.9))
+    ('max', 'min')
+    """
     given: dict[End, float | None] = {"max": requirement.max, "min": requirement.min}
     return tuple(end for end, limit in given.items() if limit is not None)
 
@@ -134,6 +191,16 @@ def undecided(
         Whether the row is one number, so that it says itself how many rows would show it.
     needed
         What would show it, where the row is the most extreme of many comparisons.
+
+    Examples
+    --------
+    Half width .04 and distance .04: 100 rows touch the limit, 205 decide (`rows_needed`).
+
+    >>> asked = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> row = Measurement(metric="accuracy", value=0.64, low=0.6, high=0.68, n=100, level=0.95, method="wilson")
+    >>> found = undecided(row, asked, "min")
+    >>> found.verdict, found.rows_needed
+    ('INSUFFICIENT', 205)
     """
     limit = requirement.max if end == "max" else requirement.min
     if row.value is None or limit is None:

@@ -16,7 +16,17 @@ _HALVINGS = 60
 
 
 class RowsNeeded(NamedTuple):
-    """How large a denominator must become, and which verdict it would then show."""
+    """How large a denominator must become, and which verdict it would then show.
+
+    Examples
+    --------
+    Half width .1, distance .2: a quarter of the 100 rows touches the limit, and 2.04 times as many, 51.1, decide.
+
+    >>> row = Measurement(metric="accuracy", value=0.5, low=0.4, high=0.6, n=100, level=0.95, method="wilson")
+    >>> rows, verdict = rows_needed(row, limit=0.7, end="max")
+    >>> rows, verdict
+    (52, 'PASS')
+    """
 
     rows: int
     verdict: Literal["PASS", "FAIL"]
@@ -72,7 +82,14 @@ def rows_needed(row: Measurement, *, limit: float, end: End, power: float = POWE
 
 
 class Needed(NamedTuple):
-    """How large the n of a group must become, which verdict would then be shown, and between which groups."""
+    """How large the n of a group must become, which verdict would then be shown, and between which groups.
+
+    Examples
+    --------
+    >>> needed = Needed(1737, "PASS", group="b", between="between a and b")
+    >>> f"n = {needed.rows:,} of {needed.group} would show {needed.verdict} ({needed.between})"
+    'n = 1,737 of b would show PASS (between a and b)'
+    """
 
     rows: int
     verdict: Literal["PASS", "FAIL"]

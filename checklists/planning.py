@@ -32,6 +32,13 @@ class PlanRow:
     decidable_gap
         The smallest limit on the largest difference between them that equal groups pass with 80 % power; None where
         fewer than two are left.
+
+    Examples
+    --------
+    >>> row = PlanRow(feature="sex", metric="accuracy", sizes=(("F", 90), (None, 4)), errors=(("F", 0.05),),
+    ...               decidable_gap=None)
+    >>> row.enough
+    ('F',)
     """
 
     feature: str
@@ -48,7 +55,14 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the rows at hand can decide, per feature and metric, before there is any policy."""
+    """What the rows at hand can decide, per feature and metric, before there is any policy.
+
+    Examples
+    --------
+    >>> row = PlanRow(feature="sex", metric="accuracy", sizes=(("F", 90),), errors=(("F", 0.05),), decidable_gap=None)
+    >>> Plan(level=0.95, min_n=30, rows=(row,)).find("sex", "accuracy").sizes
+    (('F', 90),)
+    """
 
     level: float
     min_n: int
@@ -146,7 +160,16 @@ def decidable_gap(errors: Sequence[float], *, level: float, power: float = POWER
 
 
 def standard_error(row: Measurement) -> float | None:
-    """Return the half width of a row's interval in critical values; None where it is unbounded or claims no level."""
+    """Return the half width of a row's interval in critical values; None where it is unbounded or claims no level.
+
+    Examples
+    --------
+    The interval reaches 1.96 standard errors to each side.
+
+    >>> row = Measurement(metric="accuracy", value=0.5, low=0.402, high=0.598, n=100, level=0.95, method="wald")
+    >>> round(standard_error(row), 4)
+    0.05
+    """
     if row.low is None or row.high is None or row.level is None:
         return None
     return (row.high - row.low) / (2 * float(ndtri(0.5 + row.level / 2)))

@@ -71,7 +71,14 @@ class NotAuditable:
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
-    """Where a policy was read: the file, and the line of each requirement by its id."""
+    """Where a policy was read: the file, and the line of each requirement by its id.
+
+    Examples
+    --------
+    >>> source = PolicySource(path="policy.yaml", lines={"accuracy": 4})
+    >>> f"{source.path}:{source.lines['accuracy']}"
+    'policy.yaml:4'
+    """
 
     path: str
     lines: Mapping[str, int]

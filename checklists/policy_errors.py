@@ -48,6 +48,17 @@ def sentences(error: ValidationError, document: Document, *, name: str, keys: Ke
         The file.
     keys
         Which keys may stand where.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> from checklists.requirement import Requirement
+    >>> asked = {"id": "accuracy", "metric": "accuracy", "min": "high"}
+    >>> try:
+    ...     TypeAdapter(Requirement).validate_python(asked)
+    ... except ValidationError as error:
+    ...     sentences(error, Document(content=asked, lines={("min",): 3}), name="policy.yaml", keys={})
+    ["policy.yaml:3: min: expected a number; got 'high'"]
     """
     repeated = _repeated_ids(document)
     details = [detail for detail in error.errors() if not _echoes(detail) and not (repeated and _is_about_ids(detail))]

@@ -31,6 +31,12 @@ class Document:
         Mappings as dict, sequences as list, scalars as str, int, float, bool, None or date.
     lines
         Line, counted from 1, of each key and each item of a sequence.
+
+    Examples
+    --------
+    >>> document = Document(content={"expect": {"sex": ["F"]}}, lines={("expect",): 3, ("expect", "sex"): 4})
+    >>> document.line(("expect", "sex", 0)), document.line(("expect",)), document.line(("level",))
+    (4, 3, 1)
     """
 
     content: Any
@@ -74,6 +80,15 @@ def read_yaml(path: Path) -> Document:
     ------
     InputError
         If the file is missing, a directory, too large, no UTF-8, empty, or holds what is refused; with the line.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "policy.yaml"
+    ...     _ = path.write_text("level: 0.95", encoding="utf-8")
+    ...     read_yaml(path).content
+    {'level': 0.95}
     """
     return parse_yaml(_text(path), name=str(path))
 

@@ -170,7 +170,15 @@ class Requirement:
 
 
 def refuse(fault: object, message: str) -> None:
-    """Raise a `ValueError` with the message where there is a fault (anything true)."""
+    """Raise a `ValueError` with the message where there is a fault (anything true).
+
+    Examples
+    --------
+    >>> refuse([], "unknown keys")
+    >>> refuse(["colour"], "unknown keys: colour")
+    Traceback (most recent call last):
+    ValueError: unknown keys: colour
+    """
     if fault:
         raise ValueError(message)
 

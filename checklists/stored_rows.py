@@ -48,6 +48,16 @@ def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, toda
         The rows.
     today
         The day on which excuses are looked at.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.7, low=0.65, high=0.75, n=400, level=0.95, method="wilson")
+    >>> asked = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(asked,))
+    >>> judge_rows(asked, policy, Result(measurements=[row]), today=date(2027, 3, 1)).verdict
+    'PASS'
+    >>> judge_rows(asked, policy, Result(measurements=[]), today=date(2027, 3, 1)).verdict
+    'INVALID'
     """
     every = _spoken_of(requirement, result)
     if not every:
@@ -75,7 +85,16 @@ def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, toda
 
 
 def matching(requirement: Requirement, result: Result) -> tuple[Measurement, ...]:
-    """Return the rows that a requirement speaks of, in the windows that it speaks of."""
+    """Return the rows that a requirement speaks of, in the windows that it speaks of.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.7, low=0.65, high=0.75, n=400, level=0.95, method="wilson")
+    >>> women = replace(row, slice=(("sex", "F"),), n=200)
+    >>> found = matching(Requirement(id="accuracy", metric="accuracy", min=0.6), Result(measurements=[row, women]))
+    >>> [row.n for row in found]
+    [400]
+    """
     return _in_window(requirement, _spoken_of(requirement, result))
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, cast
 
 from audit.errors import EvidenceError
@@ -33,6 +34,13 @@ class JudgedRow:
         Why the verdict is what it is; "" where the numbers say it.
     rows_needed
         How large n would have to become; "" where unknown.
+
+    Examples
+    --------
+    >>> row = JudgedRow(id="accuracy", verdict="INVALID", limit="at least 60 %", measured=None, reason="metric absent",
+    ...                 rows_needed="")
+    >>> f"{row.id} {VERDICTS[row.verdict].words}: {row.reason}"
+    'accuracy broken evidence: metric absent'
     """
 
     id: str
@@ -63,6 +71,15 @@ class JudgedGate:
         Confidence level of the gate, and the chance of one false FAIL over all requirements; None where not recorded.
     result
         Digest of the result that was judged; "" where not recorded.
+
+    Examples
+    --------
+    >>> row = JudgedRow(id="accuracy", verdict="INVALID", limit="at least 60 %", measured=None, reason="metric absent",
+    ...                 rows_needed="")
+    >>> gate = JudgedGate(verdict="INVALID", rows=(row,), not_auditable=(), policy=(), stage="", level=0.95,
+    ...                   false_fail_level=0.05, result="")
+    >>> len(gate.having("INVALID")), gate.having("FAIL")
+    (1, ())
     """
 
     verdict: Verdict
@@ -86,6 +103,15 @@ def read_gate(text: str) -> Mapping[str, Any]:
     ------
     EvidenceError
         If it is no JSON or of another schema.
+
+    Examples
+    --------
+    >>> read_gate('{"schema": "evenhanded/gate/1", "verdict": "PASS"}')["verdict"]
+    'PASS'
+    >>> read_gate('{"schema": "other/1"}')
+    Traceback (most recent call last):
+    audit.errors.EvidenceError: expected a gate of schema 'evenhanded/gate/1', got 'other/1'; run the gate again to
+    make a new one
     """
     try:
         record = json.loads(text)
@@ -131,7 +157,9 @@ def judged_gate(record: Mapping[str, Any], *, min_cell: int) -> JudgedGate:
             rows=tuple(rows),
             not_auditable=tuple(_not_auditable(entry) for entry in record["not_auditable"]),
             policy=tuple(
-                (key, _text(value)) for key, value in (record.get("policy") or {}).items() if value is not None
+                (key, _text(PurePath(str(value)).name if key == "path" else value))  # where it lay is nobody's business
+                for key, value in (record.get("policy") or {}).items()
+                if value is not None
             ),
             stage=_text(record.get("stage")),
             level=record.get("level"),

@@ -64,6 +64,16 @@ def launch(folder: Path, *, host: str = "127.0.0.1", port: int = 8501, browser: 
         If the host is not this machine, the port is none, or the folder is a file.
     MissingExtraError
         If Streamlit or Plotly is not installed.
+
+    Examples
+    --------
+    An address that others reach is refused before anything is started.
+
+    >>> try:
+    ...     launch(Path("runs"), host="0.0.0.0")
+    ... except ValueError as error:
+    ...     print(str(error).partition(";")[0])
+    host must be this machine (127.0.0.1, ::1 or localhost)
     """
     require("The dashboard", modules=["streamlit", "plotly"], extra="dashboard")
     raise_violations(_violations(folder, host, port))

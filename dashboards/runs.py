@@ -19,7 +19,15 @@ NOT_JUDGED = "not judged"
 
 
 def runs_folder() -> Path:
-    """Return the folder whose runs are shown."""
+    """Return the folder whose runs are shown.
+
+    Examples
+    --------
+    >>> from unittest.mock import patch
+    >>> with patch.dict(os.environ, {FOLDER_VARIABLE: "audits"}):
+    ...     runs_folder().name
+    'audits'
+    """
     return Path(os.environ.get(FOLDER_VARIABLE) or "runs")
 
 
@@ -30,6 +38,17 @@ def open_run(entry: RunEntry) -> Result:
     ------
     EvidenceError
         If a file is missing or broken, or the result is no longer the one that was listed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from audit.measurement import Measurement
+    >>> from audit.store import list_runs, save_run
+    >>> result = Result(measurements=[Measurement(metric="count", value=3, n=3, method="count")])
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = save_run(result, Path(folder))
+    ...     open_run(list_runs(Path(folder))[0]).digest() == result.digest()
+    True
     """
     result = load_run(entry.path)
     if result.digest() != entry.digest:
@@ -45,6 +64,17 @@ def open_gate(entry: RunEntry) -> Mapping[str, Any] | None:
     ------
     EvidenceError
         If it is broken.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from audit.measurement import Measurement
+    >>> from audit.store import list_runs, save_run
+    >>> result = Result(measurements=[Measurement(metric="count", value=3, n=3, method="count")])
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = save_run(result, Path(folder))
+    ...     open_gate(list_runs(Path(folder))[0]) is None
+    True
     """
     text = read_document(entry.path, "gate.json")
     return None if text is None else read_gate(text)

@@ -33,6 +33,12 @@ class DisplayRow:
         "1,795"; "" where hidden.
     note
         Why something is missing, or a caveat; "" where there is nothing to say.
+
+    Examples
+    --------
+    >>> row = DisplayRow(name="Accuracy", value="66.4 %", interval="[65.2, 67.5]", n="6,172", note="")
+    >>> f"{row.name}: {row.value} {row.interval}, n = {row.n}"
+    'Accuracy: 66.4 % [65.2, 67.5], n = 6,172'
     """
 
     name: str
@@ -159,6 +165,16 @@ def plain_rows(result: Result, *, features: Sequence[str], metrics: Sequence[str
         The features that are combined; empty = everyone.
     metrics
         Names of metrics; "count" among them where group sizes are wanted.
+
+    Examples
+    --------
+    >>> everyone = Measurement(metric="accuracy", value=0.7, n=90, method="count")
+    >>> women = Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.6, n=40, method="count")
+    >>> result = Result(measurements=[everyone, women])
+    >>> [row.value for row in plain_rows(result, features=["sex"], metrics=["accuracy"])]
+    [0.6]
+    >>> [row.value for row in plain_rows(result, features=[], metrics=["accuracy"])]
+    [0.7]
     """
     wanted, names = set(metrics), tuple(sorted(features))
     return tuple(
@@ -169,12 +185,27 @@ def plain_rows(result: Result, *, features: Sequence[str], metrics: Sequence[str
 
 
 def is_plain(row: Measurement) -> bool:
-    """Whether a row is a value of a slice, not compared with anything, at no point and in no window."""
+    """Whether a row is a value of a slice, not compared with anything, at no point and in no window.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.7, n=90, method="count")
+    >>> gap = Measurement(metric="accuracy_difference", against={"kind": "rest"}, value=0.1, n=90, method="count")
+    >>> is_plain(row), is_plain(gap)
+    (True, False)
+    """
     return row.against is None and not row.at and row.window is None
 
 
 def is_small(row: Measurement, *, min_cell: int) -> bool:
-    """Whether a row rests on too few rows to be published."""
+    """Whether a row rests on too few rows to be published.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.7, n=10, method="count")
+    >>> is_small(row, min_cell=10), is_small(row, min_cell=11)
+    (False, True)
+    """
     return row.n < min_cell
 
 

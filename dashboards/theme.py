@@ -38,6 +38,12 @@ class VerdictStyle:
         Name of the style, for a class in HTML.
     colour
         A colour of `PALETTE`.
+
+    Examples
+    --------
+    >>> style = VERDICTS["INSUFFICIENT"]
+    >>> style.words, style.shape, style.name, style.colour == PALETTE["orange"]
+    ('not shown', '◇', 'insufficient', True)
     """
 
     words: str

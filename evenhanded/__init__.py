@@ -95,7 +95,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Load a public name from the room that it lives in (PEP 562)."""
     if name == "__version__":
-        versions = import_module("audit.provenance").library_versions()
+        versions = import_module("audit.provenance").recorded_versions()
         return versions["evenhanded"]
     home = _HOME_OF.get(name)
     if home is None:

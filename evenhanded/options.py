@@ -14,7 +14,13 @@ MAX_CONFIG_BYTES = 1_000_000
 
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """Names separated by commas; a list, where the option comes from YAML."""
+    """Names separated by commas; a list, where the option comes from YAML.
+
+    Examples
+    --------
+    >>> Names().convert("sex, race", None, None), Names().convert(["sex", "race"], None, None)
+    (('sex', 'race'), ('sex', 'race'))
+    """
 
     name = "A,B"
 
@@ -27,7 +33,16 @@ class Names(click.ParamType[tuple[str, ...]]):
 
 
 class Pair(click.ParamType[tuple[str, str]]):
-    """``feature=value``."""
+    """``feature=value``.
+
+    Examples
+    --------
+    >>> Pair().convert("race=White", None, None)
+    ('race', 'White')
+    >>> Pair().convert("race", None, None)
+    Traceback (most recent call last):
+    click.exceptions.BadParameter: expected FEATURE=VALUE; got 'race'
+    """
 
     name = "FEATURE=VALUE"
 
@@ -51,6 +66,17 @@ def from_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pa
     InputError
         If the file is missing, is refused as YAML (see `checklists.policy_yaml`), or gives an option that is unknown
         or a value of the wrong shape: every violation at once.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> asked = click.Context(click.Command("audit", params=[click.Option(["--positive"])]))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "options.yaml"
+    ...     _ = path.write_text("positive: yes", encoding="utf-8")
+    ...     _ = from_config(asked, asked.command.params[0], path)
+    >>> asked.default_map
+    {'positive': 'yes'}
     """
     if path is None:
         return None

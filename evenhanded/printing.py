@@ -25,18 +25,42 @@ _STYLES = {"PASS": "green", "FAIL": "bold red", "INSUFFICIENT": "yellow", "INVAL
 
 
 def console() -> Console:
-    """Return a console for standard output that never reads markup out of data."""
+    """Return a console for standard output that never reads markup out of data.
+
+    Examples
+    --------
+    >>> console().print("[b]a name, not markup[/b]")
+    [b]a name, not markup[/b]
+    """
     screen = Console(markup=False, highlight=False, emoji=False)
     return screen if screen.is_terminal else Console(markup=False, highlight=False, emoji=False, width=_FILE_WIDTH)
 
 
 def progress(text: str) -> Status:
-    """Return a spinner on standard error that says what is being done; silent where that is no terminal."""
+    """Return a spinner on standard error that says what is being done; silent where that is no terminal.
+
+    Examples
+    --------
+    >>> with progress("counting"):
+    ...     total = 2 + 2
+    >>> total
+    4
+    """
     return Console(stderr=True, markup=False, emoji=False).status(Text(text))
 
 
 def print_groups(result: Result, *, out: Console | None = None) -> None:
-    """Print the headline metrics of everyone and of each group, with intervals and n."""
+    """Print the headline metrics of everyone and of each group, with intervals and n.
+
+    Examples
+    --------
+    >>> everyone = Measurement(metric="count", value=90, n=90, method="count")
+    >>> right = Measurement(metric="accuracy", value=0.7, low=0.6, high=0.8, n=90, level=0.95, method="wilson")
+    >>> print_groups(Result(measurements=[everyone, right]))
+    group     rows  Selection rate  False positive rate  False negative rate             Accuracy
+    everyone    90                                                            70.0 % [60.0, 80.0]
+    Percent [interval at 95 %]; (n = ...) marks what rests on fewer than 30 rows.
+    """
     screen = out or console()
     plain = {(row.metric, row.slice): row for row in result.measurements if row.against is None and not row.at}
     slices = [pairs for metric, pairs in plain if metric == "count" and len(pairs) <= 1]
@@ -59,7 +83,16 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
 
 
 def print_gaps(result: Result, *, out: Console | None = None) -> None:
-    """Print the largest gap between the groups of each feature."""
+    """Print the largest gap between the groups of each feature.
+
+    Examples
+    --------
+    >>> gap = Measurement(metric="accuracy_difference", against={"kind": "groups", "features": ["sex"]}, value=0.1,
+    ...                   low=0.0, high=0.2, n=40, level=0.95, method="agresti_caffo", reason="between F and M")
+    >>> print_gaps(Result(measurements=[gap]))
+    largest gap  feature        value     interval   n  between
+    Accuracy     sex      10.0 points  [0.0, 20.0]  40  between F and M
+    """
     screen = out or console()
     wanted = {f"{metric}_difference" for metric in HEADLINES}
     rows = [
@@ -78,7 +111,22 @@ def print_gaps(result: Result, *, out: Console | None = None) -> None:
 
 
 def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
-    """Print who is not audited, then each requirement with its numbers and verdict in words, the failing ones first."""
+    """Print who is not audited, then each requirement with its numbers and verdict in words, the failing ones first.
+
+    Examples
+    --------
+    >>> from checklists.gate_result import Judgement
+    >>> from checklists.policy import Policy
+    >>> from checklists.requirement import Requirement
+    >>> asked = Requirement(id="accuracy", metric="accuracy", min=0.6)
+    >>> missed = Judgement(requirement=asked, verdict="INSUFFICIENT", reason="12 rows, fewer than 30")
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(asked,))
+    >>> print_gate(GateResult(judgements=(missed,), policy=policy, result="ab12", false_fail_level=0.05))
+    requirement  value  interval          limit  n  verdict
+    accuracy                      at least 60 %     not shown
+    - accuracy: 12 rows, fewer than 30
+    Verdict: INSUFFICIENT (not shown)
+    """
     screen = out or console()
     for entry in gate.policy.not_auditable:
         screen.print(f"- {_excuse(entry)}")
@@ -100,7 +148,22 @@ def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
 
 
 def print_plan(plan: Plan, *, out: Console | None = None) -> None:
-    """Print how many rows each group has and the smallest gap that they can decide, for the headline metrics."""
+    """Print how many rows each group has and the smallest gap that they can decide, for the headline metrics.
+
+    Examples
+    --------
+    Two groups with standard error .02 each: (1.960 + 1.282) * .02 * sqrt(2) (`checklists.planning.decidable_gap`).
+
+    >>> from checklists.planning import PlanRow
+    >>> row = PlanRow(feature="sex", metric="accuracy", sizes=(("F", 900), ("M", 800)),
+    ...               errors=(("F", 0.02), ("M", 0.02)), decidable_gap=0.0917)
+    >>> print_plan(Plan(level=0.95, min_n=30, rows=(row,)))
+    What this data can decide
+    feature  metric    smallest gap  n per group
+    sex      Accuracy    9.2 points  F 900, M 800
+    Smallest gap: the limit that equal groups would be shown to keep with 80 % power at 95 %. Groups with n below 30 are
+    left out of it.
+    """
     rows = []
     for row in plan.rows:
         if row.metric not in HEADLINES:
@@ -117,7 +180,15 @@ def print_plan(plan: Plan, *, out: Console | None = None) -> None:
 
 
 def print_rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, out: Console | None = None) -> None:
-    """Print a table of texts."""
+    """Print a table of texts.
+
+    Examples
+    --------
+    >>> print_rows("Sizes", ["feature", "n"], [["sex", "90"]])
+    Sizes
+    feature   n
+    sex      90
+    """
     screen = out or console()
     table = _table(head)
     table.title = Text(title, style="bold")

@@ -14,6 +14,15 @@ def find_run(name: str, folder: Path) -> Path:
     ------
     InputError
         If there is no such run.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from audit.store import save_run
+    >>> with TemporaryDirectory() as folder:
+    ...     path = save_run(Result(measurements=[]), Path(folder))
+    ...     find_run("latest", Path(folder)) == path, find_run(path.name, Path(folder)) == path
+    (True, True)
     """
     if name == "latest":
         runs = list_runs(folder)
@@ -40,6 +49,16 @@ def open_run(name: str, folder: Path) -> Result:
         If there is no such run.
     EvidenceError
         If it is broken.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from audit.store import save_run
+    >>> result = Result(measurements=[])
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = save_run(result, Path(folder))
+    ...     open_run("latest", Path(folder)).digest() == result.digest()
+    True
     """
     path = Path(name)
     if path.is_file():

@@ -9,7 +9,7 @@ import numpy as np
 
 from audit.errors import raise_violations
 from audit.measurement import Measurement, canonical_json, utc_text
-from audit.provenance import Provenance, library_versions
+from audit.provenance import Provenance, recorded_versions
 from audit.result import Alarm, Result
 from monitors.dispersion import dispersion
 from monitors.rate_ratio import FloatArray, RatioInterval, log_e_outside, ratio_interval
@@ -220,7 +220,7 @@ def _provenance(places: Mapping[str, WeeklyActions], settings: _Settings) -> Pro
     counts = canonical_json({place: _plain(weeks) for place, weeks in places.items()})
     return Provenance(
         data={"weekly actions": hashlib.sha256(counts.encode()).hexdigest()},
-        versions=library_versions(),
+        versions=recorded_versions(),
         given=given,
         defaulted={name: value for name, value in chosen.items() if name not in given},
     )

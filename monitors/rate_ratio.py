@@ -27,6 +27,12 @@ class RatioInterval:
         Current rate over baseline rate; infinite where only the baseline has no events, nan where neither has any.
     low, high
         Bounds of the ratio, in [0, inf].
+
+    Examples
+    --------
+    >>> found = RatioInterval(ratio=np.array([2.0]), low=np.array([0.8]), high=np.array([5.0]))
+    >>> bool(found.low[0] <= 1 <= found.high[0])
+    True
     """
 
     ratio: FloatArray

@@ -32,6 +32,12 @@ class CardRow:
         Rows with a category that no train row has.
     note
         What a reader should know, or empty.
+
+    Examples
+    --------
+    >>> row = CardRow(name="job", role="feature", kind="category", n=900, levels=12, missing=3, unseen=1, note="")
+    >>> f"{row.name}: {row.levels} values, {row.missing + row.unseen} rows read as unknown"
+    'job: 12 values, 4 rows read as unknown'
     """
 
     name: str
@@ -62,6 +68,17 @@ def card_rows(frame: pd.DataFrame, *, split: Split, spec: TableSpec, encoded: En
     -------
     tuple of CardRow
         Features in the order in which the model sees them.
+
+    Examples
+    --------
+    >>> from trainer.columns import Columns
+    >>> from trainer.splits import split_rows
+    >>> from trainer.table import Table
+    >>> frame = pd.DataFrame({"age": range(10), "sex": ["f", "m"] * 5, "paid": [0, 1] * 5})
+    >>> columns = Columns(y="paid", sensitive_features=["sex"])
+    >>> table = Table.from_frame(frame, columns=columns, split=split_rows(10, seed=1))
+    >>> [(row.name, row.n) for row in card_rows(frame, split=table.split, spec=table.spec, encoded=table.encoded)]
+    [('age', 10), ('paid', 10), ('sex', 10), ('train', 6), ('valid', 2), ('test', 2)]
     """
     train = frame.iloc[split.train]
     return (

@@ -32,7 +32,16 @@ SCHEMA = "evenhanded/checkpoint/1"
 
 
 class CheckpointError(EvidenceError):
-    """A checkpoint that is missing, damaged, changed, or from another version; the text says which and what to do."""
+    """A checkpoint that is missing, damaged, changed, or from another version; the text says which and what to do.
+
+    Examples
+    --------
+    >>> try:
+    ...     load_checkpoint(Path("no-such-model"))
+    ... except CheckpointError as error:
+    ...     print(str(error).partition(" (")[0])
+    no readable config.json in no-such-model: pass the folder that Learner.save wrote
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +59,18 @@ class Checkpoint:
     training
         How it was trained, as JSON values: settings, history, versions. No part of the model's identity, since clocks
         differ.
+
+    Examples
+    --------
+    How it was trained does not change which model it is.
+
+    >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook", "smith")),))
+    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
+    >>> weights = build_network(spec, MLPSettings(hidden=(4,)), seed=0).state_dict()
+    >>> one, other = (Checkpoint(spec=spec, settings=MLPSettings(hidden=(4,)), weights=weights, training={"epochs": n})
+    ...               for n in (1, 2))
+    >>> one.model_version == other.model_version
+    True
     """
 
     spec: TableSpec
@@ -72,6 +93,18 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         What to write.
     path
         The folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook", "smith")),))
+    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
+    >>> network = build_network(spec, MLPSettings(hidden=(4,)), seed=0)
+    >>> with TemporaryDirectory() as folder:
+    ...     save_checkpoint(Checkpoint(spec=spec, settings=MLPSettings(hidden=(4,)), weights=network.state_dict(),
+    ...                                training={}), Path(folder))
+    ...     sorted(file.suffix for file in Path(folder).iterdir())
+    ['.json', '.safetensors']
     """
     path.mkdir(parents=True, exist_ok=True)
     weights = _weight_bytes(checkpoint)
@@ -107,6 +140,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     ------
     CheckpointError
         If a file is missing, cut short, changed, of a newer schema, or of another architecture.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook", "smith")),))
+    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
+    >>> weights = build_network(spec, MLPSettings(hidden=(4,)), seed=0).state_dict()
+    >>> saved = Checkpoint(spec=spec, settings=MLPSettings(hidden=(4,)), weights=weights, training={"epochs": 1})
+    >>> with TemporaryDirectory() as folder:
+    ...     save_checkpoint(saved, Path(folder))
+    ...     load_checkpoint(Path(folder)).model_version == saved.model_version
+    True
     """
     config = _read_config(path / "config.json")
     model = config["model"]

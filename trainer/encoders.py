@@ -26,6 +26,13 @@ class CategoryEncoder:
         Name of the column.
     categories
         The values of the train rows as text, sorted; the code of ``categories[i]`` is i + 1.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"job": ["smith", None, "pilot", "cook"]})
+    >>> jobs = CategoryEncoder(column="job", categories=("cook", "smith"))
+    >>> encode(frame, encoder=TableEncoder(numeric=(), category=(jobs,))).codes.ravel().tolist()
+    [2, 0, 0, 1]
     """
 
     column: str
@@ -44,6 +51,15 @@ class NumericEncoder:
         Knots of a piecewise linear function, ascending; outside of them the first or last score holds.
     flagged
         Whether values were missing in the train rows: then a code column of its own says "known" (1) or not (0).
+
+    Examples
+    --------
+    Linear between the knots, constant outside of them.
+
+    >>> frame = pd.DataFrame({"age": [20.0, 25.0, 99.0]})
+    >>> age = NumericEncoder(column="age", values=(20.0, 30.0), scores=(-1.0, 1.0), flagged=False)
+    >>> encode(frame, encoder=TableEncoder(numeric=(age,), category=())).numerics.ravel().tolist()
+    [-1.0, 0.0, 1.0]
     """
 
     column: str
@@ -60,6 +76,14 @@ class TableEncoder:
     ----------
     numeric, category
         One encoder per feature, in the order in which the model sees them.
+
+    Examples
+    --------
+    >>> age = NumericEncoder(column="age", values=(20.0, 30.0), scores=(-1.0, 1.0), flagged=True)
+    >>> jobs = CategoryEncoder(column="job", categories=("cook", "smith"))
+    >>> encoder = TableEncoder(numeric=(age,), category=(jobs,))
+    >>> encoder.features, encoder.n_codes
+    (('age', 'job'), (3, 2))
     """
 
     numeric: tuple[NumericEncoder, ...]
@@ -88,6 +112,14 @@ class Encoded:
         Shape (n_rows, n_numeric_columns), float32, all finite; a missing number has the score 0, the median.
     missing, unseen
         Per column, the number of rows without a value, and with a category that no train row had.
+
+    Examples
+    --------
+    >>> jobs = CategoryEncoder(column="job", categories=("cook", "smith"))
+    >>> frame = pd.DataFrame({"job": ["cook", None, "pilot", "tailor"]})
+    >>> found = encode(frame, encoder=TableEncoder(numeric=(), category=(jobs,)))
+    >>> found.missing["job"], found.unseen["job"]
+    (1, 2)
     """
 
     codes: npt.NDArray[np.integer[Any]]

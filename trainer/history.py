@@ -22,6 +22,13 @@ class EpochRow:
         Train rows per second of training, validation apart.
     skipped_steps
         Steps left out because their gradient was not finite.
+
+    Examples
+    --------
+    >>> row = EpochRow(epoch=1, train_loss=0.69, valid_loss=None, valid_accuracy=None, samples_per_s=4e4,
+    ...                skipped_steps=0)
+    >>> row.train_loss, row.valid_loss is None
+    (0.69, True)
     """
 
     epoch: int

@@ -21,6 +21,11 @@ class MLPSettings:
         Waves per numeric column, the spread of their initial frequencies, and the numbers made of them.
     dropout
         Share of hidden values left out in training, in [0, 1).
+
+    Examples
+    --------
+    >>> MLPSettings(hidden=[64, 64]).hidden, MLPSettings().dropout
+    ((64, 64), 0.25)
     """
 
     hidden: Sequence[int] = (256, 256)

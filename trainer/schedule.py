@@ -14,6 +14,12 @@ class Schedule:
     ----------
     lr, beta1
         One value per step, in order.
+
+    Examples
+    --------
+    >>> schedule = Schedule(lr=(0.04, 1.0), beta1=(0.95, 0.85))
+    >>> list(zip(schedule.lr, schedule.beta1, strict=True))
+    [(0.04, 0.95), (1.0, 0.85)]
     """
 
     lr: tuple[float, ...]

@@ -18,6 +18,16 @@ class TableSpec:
         Encoders of the features, learnt from the train rows.
     classes
         The labels of the train rows, sorted; the model's outputs stand in this order.
+
+    Examples
+    --------
+    >>> from trainer.encoders import fit_encoder
+    >>> import pandas as pd
+    >>> encoder = fit_encoder(pd.DataFrame({"age": [20.0, 30.0, 40.0]}), features=["age"])
+    >>> TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1)).positive
+    1
+    >>> TableSpec(columns=Columns(y="job"), encoder=encoder, classes=("cook", "smith", "tailor")).positive is None
+    True
     """
 
     columns: Columns

@@ -30,6 +30,13 @@ class Resident:
         Shape (n_rows,), int64: place in the class list; -1 in rows of no part.
     weights
         Shape (n_rows,), float32, mean 1 over the train rows; None where all rows weigh the same.
+
+    Examples
+    --------
+    >>> data = Resident(codes=torch.zeros(2, 1, dtype=torch.uint8), numerics=torch.zeros(2, 3),
+    ...                 labels=torch.tensor([0, 1]), weights=None)
+    >>> data.to(torch.device("cpu")).numerics.data_ptr() == data.numerics.data_ptr()
+    True
     """
 
     codes: Tensor

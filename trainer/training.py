@@ -24,6 +24,12 @@ class EpochTotals:
         Mean loss over the rows of the steps that were taken; None where every step was skipped.
     skipped_steps
         Steps left out because their gradient was not finite.
+
+    Examples
+    --------
+    >>> totals = EpochTotals(loss=None, skipped_steps=3)
+    >>> "every step was skipped" if totals.loss is None else f"{totals.loss:.3f}"
+    'every step was skipped'
     """
 
     loss: float | None
@@ -42,6 +48,11 @@ class Evaluation:
         Share of rows whose most probable class is the label, unweighted, in [0, 1]. None without rows.
     n
         Number of rows.
+
+    Examples
+    --------
+    >>> Evaluation(loss=0.6931, accuracy=0.75, n=4).accuracy
+    0.75
     """
 
     loss: float | None
@@ -73,6 +84,25 @@ def train_epoch(
     -------
     EpochTotals
         Copied to the host once, at the end.
+
+    Raises
+    ------
+    ValueError
+        If the schedule does not hold one step per batch.
+
+    Examples
+    --------
+    Two batches of two rows, no gradient of which is infinite.
+
+    >>> from trainer.models import MLPSettings, TabularMLP
+    >>> model = TabularMLP(n_codes=(), n_numeric=1, n_classes=2, settings=MLPSettings(hidden=()))
+    >>> data = Resident(codes=torch.zeros(4, 0, dtype=torch.uint8), numerics=torch.zeros(4, 1),
+    ...                 labels=torch.tensor([0, 1, 0, 1]), weights=None)
+    >>> optimizer = GuardedAdamW(model.parameters(), weight_decay=0.0, clip=1.0)
+    >>> schedule = Schedule(lr=(0.0, 0.0), beta1=(0.9, 0.9))
+    >>> totals = train_epoch(model, data, order=torch.arange(4), optimizer=optimizer, schedule=schedule, batch_size=2)
+    >>> totals.skipped_steps, totals.loss > 0
+    (0, True)
     """
     model.train()
     totals = torch.zeros(3, dtype=torch.float64, device=order.device)
@@ -100,6 +130,17 @@ def train_step(
     -------
     Tensor
         Shape (3,), on the device: sum of losses, rows counted (both 0 if the step was skipped), steps skipped.
+
+    Examples
+    --------
+    >>> from trainer.models import MLPSettings, TabularMLP
+    >>> model = TabularMLP(n_codes=(), n_numeric=1, n_classes=2, settings=MLPSettings(hidden=()))
+    >>> data = Resident(codes=torch.zeros(4, 0, dtype=torch.uint8), numerics=torch.zeros(4, 1),
+    ...                 labels=torch.tensor([0, 1, 0, 1]), weights=None)
+    >>> optimizer = GuardedAdamW(model.parameters(), weight_decay=0.0, clip=1.0)
+    >>> totals = train_step(model, data, rows=torch.arange(3), optimizer=optimizer, lr=0.1, beta1=0.9)
+    >>> totals[1:].tolist()
+    [3.0, 0.0]
     """
     loss = batch_loss(model, data, rows=rows)
     optimizer.zero_grad()
@@ -123,6 +164,15 @@ def batch_loss(model: nn.Module, data: Resident, *, rows: Tensor) -> Tensor:
     Tensor
         Scalar in nats. Weights have mean 1 over the train rows and are not divided by their sum in the batch, which
         would let a light batch pull as hard as a heavy one.
+
+    Examples
+    --------
+    Equal logits of two classes: log 2.
+
+    >>> data = Resident(codes=torch.zeros(4, 0, dtype=torch.uint8), numerics=torch.zeros(4, 2),
+    ...                 labels=torch.tensor([0, 1, 0, 1]), weights=None)
+    >>> round(batch_loss(lambda codes, numerics: numerics, data, rows=torch.arange(4)).item(), 4)
+    0.6931
     """
     with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=rows.device.type == "cuda"):
         logits = model(data.codes[rows], data.numerics[rows])
@@ -150,6 +200,14 @@ def predict_logits(model: nn.Module, *, codes: Tensor, numerics: Tensor, batch_s
     -------
     Tensor
         Shape (n_rows, n_classes).
+
+    Examples
+    --------
+    >>> class Doubled(nn.Module):
+    ...     def forward(self, codes, numerics):
+    ...         return 2 * numerics
+    >>> predict_logits(Doubled(), codes=torch.zeros(3, 0), numerics=torch.ones(3, 2), batch_size=2).tolist()
+    [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]
     """
     model.eval()
     pairs = zip(torch.split(codes, batch_size), torch.split(numerics, batch_size), strict=True)
@@ -170,6 +228,19 @@ def evaluate(model: nn.Module, data: Resident, *, rows: Tensor) -> Evaluation:
     -------
     Evaluation
         With None instead of numbers where there are no rows.
+
+    Examples
+    --------
+    Equal logits of two classes: log 2; the first of equal classes counts as the most probable.
+
+    >>> class Equal(nn.Module):
+    ...     def forward(self, codes, numerics):
+    ...         return torch.zeros(len(numerics), 2)
+    >>> data = Resident(codes=torch.zeros(4, 0, dtype=torch.uint8), numerics=torch.zeros(4, 1),
+    ...                 labels=torch.tensor([0, 0, 0, 1]), weights=None)
+    >>> found = evaluate(Equal(), data, rows=torch.arange(4))
+    >>> round(found.loss, 4), found.accuracy, evaluate(Equal(), data, rows=torch.arange(0)).accuracy is None
+    (0.6931, 0.75, True)
     """
     if len(rows) == 0:
         return Evaluation(loss=None, accuracy=None, n=0)

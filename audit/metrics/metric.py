@@ -15,6 +15,12 @@ class Counts(NamedTuple):
     """Weighted rows of each slice by true and predicted label; `up` and `un` have no true label (yet).
 
     Each field has the shape (n_slices,). The order of the fields is the order of `audit.rollup.Cells.quadrant`.
+
+    Examples
+    --------
+    >>> counts = Counts(tp=3, fp=1, fn=1, tn=5, up=0, un=0)
+    >>> counts.tp / (counts.tp + counts.fn), sum(counts)
+    (0.75, 10)
     """
 
     tp: Array
@@ -26,14 +32,31 @@ class Counts(NamedTuple):
 
 
 class ScoreCounts(NamedTuple):
-    """Weighted labelled rows of each slice by score bin, shape (n_slices, n_bins), bins in ascending order."""
+    """Weighted labelled rows of each slice by score bin, shape (n_slices, n_bins), bins in ascending order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = ScoreCounts(positive=np.array([[0, 1, 3]]), negative=np.array([[2, 1, 0]]))
+    >>> scores.positive.sum(axis=1).tolist(), scores.negative.sum(axis=1).tolist()
+    ([4], [3])
+    """
 
     positive: Array
     negative: Array
 
 
 class Fraction(NamedTuple):
-    """A rate: numerator and denominator, both linear in the counts."""
+    """A rate: numerator and denominator, both linear in the counts.
+
+    The rate is undefined where the denominator is 0.
+
+    Examples
+    --------
+    >>> rate = Fraction(numerator=3, denominator=4)
+    >>> rate.numerator / rate.denominator
+    0.75
+    """
 
     numerator: Array
     denominator: Array
@@ -43,6 +66,13 @@ class Smooth(NamedTuple):
     """A smooth function of the counts that does not change when all counts are doubled.
 
     `value` is NaN where undefined; `denominators` are the counts that it rests on.
+
+    Examples
+    --------
+    >>> counts = Counts(tp=3, fp=1, fn=1, tn=4, up=0, un=0)
+    >>> positives, negatives = counts.tp + counts.fn, counts.fp + counts.tn
+    >>> Smooth((counts.tp / positives + counts.tn / negatives) / 2, (positives, negatives))
+    Smooth(value=0.775, denominators=(4, 5))
     """
 
     value: Array
@@ -54,6 +84,17 @@ class Ranked(NamedTuple):
 
     `value` has the shape (n_slices,); `above` and `below`, shape (n_slices, n_bins), say for a positive (a negative)
     row in that bin which share of the other class it is ranked rightly against.
+
+    Source: DeLong, DeLong & Clarke-Pearson 1988, doi:10.2307/2531595. A tie counts one half.
+
+    Examples
+    --------
+    Two score bins with one positive each; the only negative stands in the lower.
+
+    >>> import numpy as np
+    >>> ranked = Ranked(np.array([0.75]), above=np.array([[0.5, 1.0]]), below=np.array([[0.75, 0.25]]))
+    >>> ranked.above.mean(axis=1).tolist() == ranked.value.tolist()
+    True
     """
 
     value: Array

@@ -39,7 +39,14 @@ def interval_methods(result: Result) -> tuple[str, ...]:
 
 
 def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
-    """Return a section as text, its measurements as a table."""
+    r"""Return a section as text, its measurements as a table.
+
+    Examples
+    --------
+    >>> shown = extra_section(Section(title="Baselines", text="One paragraph.\n\nAnother."), min_cell=10)
+    >>> shown.paragraphs, shown.table is None
+    (('One paragraph.', 'Another.'), True)
+    """
     table = numbers_table(section.title, section.measurements, min_cell) if section.measurements else None
     paragraphs = tuple(
         safe_label(part, target="text", limit=4000) for part in section.text.split("\n\n") if part.strip()
@@ -48,7 +55,18 @@ def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
 
 
 def alarm_table(result: Result) -> Table | None:
-    """Return the alarms that are raised; None where there are none."""
+    """Return the alarms that are raised; None where there are none.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from audit.result import Alarm
+    >>> alarm = Alarm(key="k", e_value=31.0, limit=20.0, since=datetime(2026, 1, 5, tzinfo=UTC))
+    >>> alarm_table(Result(measurements=[], alarms=[alarm])).rows[0].cells
+    ('31', '20', '2026-01-05')
+    >>> alarm_table(Result(measurements=[])) is None
+    True
+    """
     if not result.alarms:
         return None
     by_key = {row.key(): row for row in result.measurements}
@@ -63,7 +81,15 @@ def alarm_table(result: Result) -> Table | None:
 
 
 def provenance_table(result: Result) -> Table:
-    """Return digests, versions and settings, as recorded."""
+    """Return digests, versions and settings, as recorded.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> result = Result(measurements=[], provenance=Provenance(tally=None, seed=7))
+    >>> [row.cells[0] for row in provenance_table(result).rows if row.head == "seed"]
+    ['7']
+    """
     source = result.provenance
     facts: dict[str, Any] = {"result, SHA-256": result.digest(), "tally, SHA-256": source.tally, "seed": source.seed}
     facts |= {f"file {name}, SHA-256": digest for name, digest in sorted(source.data.items())}

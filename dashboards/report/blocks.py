@@ -10,7 +10,13 @@ from dashboards.tables import DisplayRow, display_row, hidden_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """A row of a table: its heading and its cells."""
+    """A row of a table: its heading and its cells.
+
+    Examples
+    --------
+    >>> TableRow(head="F", cells=("90", "70.0 %")).cells[1]
+    '70.0 %'
+    """
 
     head: str
     cells: tuple[DisplayRow | str, ...]
@@ -18,7 +24,14 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table as text: caption, headings of columns, rows, and a note below."""
+    """A table as text: caption, headings of columns, rows, and a note below.
+
+    Examples
+    --------
+    >>> table = Table(caption="Groups of sex", head=("Sex", "Rows"), rows=(TableRow(head="F", cells=("90",)),))
+    >>> len(table.head) == 1 + len(table.rows[0].cells), table.note
+    (True, '')
+    """
 
     caption: str
     head: tuple[str, ...]
@@ -28,7 +41,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture with what it says and what its metric means."""
+    """A picture with what it says and what its metric means.
+
+    Examples
+    --------
+    >>> Picture(svg="<svg></svg>", title="Accuracy by sex", sentence="Higher is better.").title
+    'Accuracy by sex'
+    """
 
     svg: str
     title: str
@@ -37,7 +56,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSection:
-    """The groups of one combination of features: pictures (single features only) and tables."""
+    """The groups of one combination of features: pictures (single features only) and tables.
+
+    Examples
+    --------
+    >>> table = Table(caption="Groups of sex", head=("Sex", "Rows"), rows=())
+    >>> GroupSection(title="Sex", pictures=(), tables=(table,)).tables[0].caption
+    'Groups of sex'
+    """
 
     title: str
     pictures: tuple[Picture, ...]
@@ -46,7 +72,13 @@ class GroupSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraSection:
-    """A `Section` as text."""
+    """A `Section` as text.
+
+    Examples
+    --------
+    >>> ExtraSection(title="Baselines", paragraphs=("One.", "Two."), table=None).paragraphs[1]
+    'Two.'
+    """
 
     title: str
     paragraphs: tuple[str, ...]
@@ -74,6 +106,14 @@ def matrix(
         Groups whose numbers are not shown.
     min_cell
         The smallest n that may be published.
+
+    Examples
+    --------
+    >>> women, men = (("sex", "F"),), (("sex", "M"),)
+    >>> rows = [Measurement(metric="count", slice=group, value=n, n=n, method="count")
+    ...         for group, n in ((women, 90), (men, 3))]
+    >>> [(row.head, row.cells) for row in matrix(rows, [women, men], ["count"], frozenset({men}), 10)]
+    [('F', ('90',)), ('M', ('hidden (n < 10)',))]
     """
     by_key = {(row.slice, row.metric): row for row in rows}
     small = {row.slice for row in rows if row.n < min_cell}

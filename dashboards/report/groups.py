@@ -33,7 +33,15 @@ def headline_metrics(result: Result) -> tuple[str, ...]:
 
 
 def combinations_of(result: Result) -> tuple[tuple[str, ...], ...]:
-    """Return the combinations of features that the result has groups of: single features first."""
+    """Return the combinations of features that the result has groups of: single features first.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric="count", slice=pairs, value=9, n=9, method="count")
+    ...         for pairs in ((), (("race", "A"), ("sex", "F")), (("sex", "F"),))]
+    >>> combinations_of(Result(measurements=rows))
+    (('sex',), ('race', 'sex'))
+    """
     found = dict.fromkeys(
         tuple(name for name, _ in row.slice) for row in result.measurements if is_plain(row) and row.slice
     )
@@ -41,7 +49,14 @@ def combinations_of(result: Result) -> tuple[tuple[str, ...], ...]:
 
 
 def positive_label(result: Result) -> str | None:
-    """Return the label that counts as positive, where the result knows it."""
+    """Return the label that counts as positive, where the result knows it.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> positive_label(Result(measurements=[], provenance=Provenance(tally=None, given={"positive": ">50K"})))
+    '>50K'
+    """
     if result.tally is not None:
         return result.tally.positive
     given = result.provenance.given.get("positive")
@@ -49,13 +64,32 @@ def positive_label(result: Result) -> str | None:
 
 
 def hidden_groups(result: Result, features: Sequence[str], *, min_cell: int) -> frozenset[Slice]:
-    """Return the groups of a combination of features whose numbers the report does not show."""
+    """Return the groups of a combination of features whose numbers the report does not show.
+
+    Examples
+    --------
+    B is hidden too: C could be found by subtraction otherwise (`dashboards.tables.suppressed`).
+
+    >>> rows = [Measurement(metric="count", slice=(("race", name),), value=n, n=n, method="count")
+    ...         for name, n in (("A", 500), ("B", 40), ("C", 3))]
+    >>> sorted(value for ((_, value),) in hidden_groups(Result(measurements=rows), ["race"], min_cell=10))
+    ['B', 'C']
+    """
     rows = plain_rows(result, features=features, metrics=("count", *headline_metrics(result)))
     return suppressed(rows, min_cell=min_cell)
 
 
 def group_sections(result: Result, *, min_cell: int) -> tuple[GroupSection, ...]:
-    """Return one section per sensitive feature: a picture per metric, a table of values, a table of gaps."""
+    """Return one section per sensitive feature: a picture per metric, a table of values, a table of gaps.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric="accuracy", slice=(("sex", name),), value=0.7, low=0.6, high=0.8, n=90, level=0.95,
+    ...                     method="wilson") for name in ("F", "M")]
+    >>> section, = group_sections(Result(measurements=rows), min_cell=10)
+    >>> section.title, len(section.pictures), [row.head for row in section.tables[0].rows]
+    ('Sex', 1, ['F', 'M'])
+    """
     numbers = count(1)
     return tuple(
         _feature_section(result, features[0], min_cell, [f"f{next(numbers)}" for _ in headline_metrics(result)])
@@ -65,7 +99,16 @@ def group_sections(result: Result, *, min_cell: int) -> tuple[GroupSection, ...]
 
 
 def intersection_sections(result: Result, *, min_cell: int) -> tuple[GroupSection, ...]:
-    """Return one section per combination of two and more features: a table, lowest accuracy first."""
+    """Return one section per combination of two and more features: a table, lowest accuracy first.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric="accuracy", slice=(("race", "A"), ("sex", name)), value=value, n=90, method="count")
+    ...         for name, value in (("F", 0.7), ("M", 0.6))]
+    >>> section, = intersection_sections(Result(measurements=rows), min_cell=10)
+    >>> section.title, [row.head for row in section.tables[0].rows]
+    ('Race and sex', ['A, M', 'A, F'])
+    """
     sections = []
     for features in combinations_of(result):
         if len(features) > 1:
@@ -82,6 +125,16 @@ def gap_table(result: Result, *, min_cell: int) -> Table | None:
 
     Differences, and the ratio of selection rates. A gap that rests on a group whose numbers are hidden is left out, and
     the note says so.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", value=0.7, n=90, method="count")
+    >>> gap = Measurement(metric="accuracy_difference", against={"kind": "groups", "features": ["sex"]}, value=0.1,
+    ...                   n=40, method="count", reason="between F and M")
+    >>> gap_table(Result(measurements=[row, gap]), min_cell=10).rows[0].cells
+    ('10.0 points', '', '40', 'between F and M')
+    >>> gap_table(Result(measurements=[row]), min_cell=10) is None
+    True
     """
     wanted = {*(f"{name}_difference" for name in headline_metrics(result)), "selection_rate_ratio"}
     rows = [row for row in result.measurements if _kind(row) == "groups" and not row.slice and row.metric in wanted]

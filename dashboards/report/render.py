@@ -117,6 +117,14 @@ def write_report(
         As `render_report`.
     InputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     page = write_report(Result(measurements=[]), Path(folder) / "report.html", title="Triage")
+    ...     page.name, "<h1>Triage</h1>" in page.read_text(encoding="utf-8")
+    ('report.html', True)
     """
     target = Path(path)
     page = render_report(result, gate=gate, title=title, sections=sections, min_cell=min_cell)

@@ -44,6 +44,12 @@ class Summary:
         What is not known, one sentence each.
     needed
         What would show it, one sentence each.
+
+    Examples
+    --------
+    >>> summary = summarise(Result(measurements=[]), None, min_cell=10)
+    >>> summary.verdict is None, summary.judged, summary.failing
+    (True, (), ())
     """
 
     verdict: Verdict | None
@@ -69,6 +75,11 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
         What was judged; None where no policy was.
     min_cell
         Numbers that rest on fewer rows are not shown.
+
+    Examples
+    --------
+    >>> summarise(Result(measurements=[]), None, min_cell=10).asked
+    'No policy was judged: nothing on this page says whether these numbers are acceptable.'
     """
     unknown = _unknown(result, min_cell)
     if gate is None:
@@ -106,6 +117,14 @@ def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
     """Return the largest differences between one group and the rest, the largest first; at most one per metric.
 
     Only groups that the report may show take part.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.6, n=90, method="count"),
+    ...         Measurement(metric="accuracy_difference", slice=(("sex", "F"),), against={"kind": "rest"}, value=-0.1,
+    ...                     low=-0.2, high=0.0, n=90, level=0.95, method="agresti_caffo")]
+    >>> largest_gaps(Result(measurements=rows), min_cell=10)
+    ('Accuracy: sex = F lies 10.0 points below the rest [−20.0, 0.0], n = 90.',)
     """
     singles = [features for features in combinations_of(result) if len(features) == 1]
     metrics = headline_metrics(result)

@@ -50,6 +50,13 @@ class Forest:
         The value that is drawn as a dashed line; None = no line.
     hidden
         Groups whose numbers must not be shown.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.7, n=90, method="count")
+    >>> forest = Forest(identifier="f1", title="Accuracy by sex", rows=(row,))
+    >>> forest.everyone is None, forest.hidden
+    (True, frozenset())
     """
 
     identifier: str

@@ -20,7 +20,14 @@ FOLDS = 5
 
 
 class Scored(NamedTuple):
-    """A model's scores of the test rows, and the threshold that its validation scores set."""
+    """A model's scores of the test rows, and the threshold that its validation scores set.
+
+    Examples
+    --------
+    >>> scored = Scored("triage model", np.array([0.2, 0.7]), threshold=0.5)
+    >>> (scored.scores >= scored.threshold).tolist()
+    [False, True]
+    """
 
     name: str
     scores: Scores
@@ -28,7 +35,16 @@ class Scored(NamedTuple):
 
 
 def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Split]:
-    """Train the triage model on a split that keeps every person whole."""
+    """Train the triage model on a split that keeps every person whole.
+
+    Examples
+    --------
+    >>> values = dict.fromkeys(INPUTS, np.linspace(0, 1, 200)) | dict.fromkeys(SENSITIVE, ["a", "b"] * 100)
+    >>> frame = pd.DataFrame(values | {LABEL: [0, 0, 1, 1] * 50, PERSON: np.arange(200) // 2})
+    >>> learner, split = train(frame, seed=0, epochs=1)
+    >>> set(frame[PERSON].iloc[split.train]) & set(frame[PERSON].iloc[split.test])
+    set()
+    """
     split = split_groups(frame[PERSON], valid=0.2, test=0.2, seed=seed)
     columns = Columns(y=LABEL, features=INPUTS, sensitive_features=SENSITIVE, cluster=PERSON)
     learner = Learner(Table.from_frame(frame, columns=columns, split=split), seed=seed)
@@ -37,13 +53,32 @@ def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Spli
 
 
 def scored_by_learner(learner: Learner, frame: pd.DataFrame, split: Split) -> Scored:
-    """Score the test rows with the trained model."""
+    """Score the test rows with the trained model.
+
+    Examples
+    --------
+    >>> values = dict.fromkeys(INPUTS, np.linspace(0, 1, 200)) | dict.fromkeys(SENSITIVE, ["a", "b"] * 100)
+    >>> frame = pd.DataFrame(values | {LABEL: [0, 0, 1, 1] * 50, PERSON: np.arange(200) // 2})
+    >>> learner, split = train(frame, seed=0, epochs=1)
+    >>> scored = scored_by_learner(learner, frame, split)
+    >>> scored.name, len(scored.scores) == len(split.test)
+    ('triage model', True)
+    """
     valid, test = (learner.predict_proba(frame.iloc[rows])[:, 1] for rows in (split.valid, split.test))
     return Scored("triage model", test, threshold(valid))
 
 
 def scored_by_baselines(frame: pd.DataFrame, split: Split, *, seed: int) -> list[Scored]:
-    """Score the test rows with each simple alternative, trained on the same rows."""
+    """Score the test rows with each simple alternative, trained on the same rows.
+
+    Examples
+    --------
+    >>> from trainer.splits import split_rows
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({name: rng.normal(size=200) for name in INPUTS}).assign(**{LABEL: [0, 1] * 100})
+    >>> [found.name for found in scored_by_baselines(frame, split_rows(200, seed=1), seed=0)]
+    ['majority', 'one rule', 'logistic regression', 'gradient boosting']
+    """
     x, y = matrix(frame), frame[LABEL].to_numpy()
     found = []
     for name, baseline in BASELINES.items():
@@ -68,7 +103,16 @@ def threshold(valid: Scores) -> float:
 
 
 def cross_validated(frame: pd.DataFrame, baseline: Baseline, *, by: npt.NDArray[np.int64], seed: int) -> Scores:
-    """Score every row by a model that was trained on the other folds; rows with one value of `by` share a fold."""
+    """Score every row by a model that was trained on the other folds; rows with one value of `by` share a fold.
+
+    Examples
+    --------
+    A "model" that says on how many rows it was trained: all rows of one person share a fold, so none is left.
+
+    >>> frame = pd.DataFrame(dict.fromkeys((*INPUTS, LABEL), [0, 1, 1]) | dict.fromkeys(SENSITIVE, ["a", "b", "b"]))
+    >>> cross_validated(frame, lambda x, y, test, seed: np.full(len(test), len(y)), by=np.array([7, 7, 7]), seed=0)
+    array([0., 0., 0.])
+    """
     groups = np.unique(by, return_inverse=True)[1]
     fold = np.random.default_rng(seed).integers(0, FOLDS, groups.max() + 1)[groups]
     x, y = all_covariates(frame), frame[LABEL].to_numpy()
@@ -80,18 +124,42 @@ def cross_validated(frame: pd.DataFrame, baseline: Baseline, *, by: npt.NDArray[
 
 
 def group_scores(frame: pd.DataFrame, split: Split, feature: str, group: str, *, seed: int) -> Scores:
-    """Score the test rows for membership in a group, from the inputs of the model alone."""
+    """Score the test rows for membership in a group, from the inputs of the model alone.
+
+    Examples
+    --------
+    >>> from trainer.splits import split_rows
+    >>> frame = pd.DataFrame(dict.fromkeys(INPUTS, [0.0, 1.0] * 100)).assign(sex=["F", "M"] * 100)
+    >>> split = split_rows(200, seed=1)
+    >>> member = frame["sex"].to_numpy()[split.test] == "F"
+    >>> scores = group_scores(frame, split, "sex", "F", seed=0)
+    >>> bool(scores[member].min() > scores[~member].max())
+    True
+    """
     member = (frame[feature] == group).to_numpy().astype(np.int64)
     x = matrix(frame)
     return BASELINES["gradient boosting"](x[split.train], member[split.train], x[split.test], seed)
 
 
 def matrix(frame: pd.DataFrame) -> Matrix:
-    """Return the inputs of the model as numbers."""
+    """Return the inputs of the model as numbers.
+
+    Examples
+    --------
+    >>> matrix(pd.DataFrame(dict.fromkeys(INPUTS, [1, 2]))).shape
+    (2, 4)
+    """
     return frame[list(INPUTS)].to_numpy(np.float64)
 
 
 def all_covariates(frame: pd.DataFrame) -> Matrix:
-    """Return the inputs and the sensitive features as numbers: what a careless model would be given."""
+    """Return the inputs and the sensitive features as numbers: what a careless model would be given.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame(dict.fromkeys(INPUTS, [1.0, 2.0]) | dict.fromkeys(SENSITIVE, ["no", "yes"]))
+    >>> all_covariates(frame)[1].tolist()
+    [2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0]
+    """
     codes = [pd.factorize(frame[name], sort=True)[0].astype(np.float64) for name in SENSITIVE]
     return np.column_stack([matrix(frame), *codes])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audit.baselines import BASELINES
@@ -14,7 +15,7 @@ from audit.measurement import At, Measurement
 from audit.predictions import PredictionLog
 from audit.result import Result
 from audit.run import run_audit
-from audit.store import save_run
+from audit.store import save_run, write_text
 from checklists.gate import judge
 from checklists.gate_result import GateResult
 from dashboards.report.render import render_report
@@ -81,7 +82,9 @@ def run_demo(folder: Path, *, seed: int = 0, epochs: int = 8, say: Say = lambda 
     naive = _naive(frame, split, own)
     rows = (*result.measurements, *comparison, *leak, *proxies, *naive)
     result = replace(result, measurements=rows, provenance=replace(result.provenance, seed=seed))
-    gate = judge(result, POLICY)
+    policy = folder / "demo" / POLICY.name  # a copy to read and to change
+    write_text(policy, POLICY.read_text(encoding="utf-8"))
+    gate = judge(result, policy)
     context = sections(result, comparison=comparison, leak=leak, proxies=proxies, naive=naive)
     return _saved(folder, result, gate, context, comparison)
 
@@ -123,7 +126,8 @@ def _compared(frame: pd.DataFrame, split: Split, scored: Scored) -> list[Measure
     test = frame.iloc[split.test]
     called = (scored.scores >= scored.threshold).astype(int)
     table = pa.table({"y": test[LABEL].to_numpy(), "p": called, "s": scored.scores, "c": test[PERSON].to_numpy()})
-    log = PredictionLog.from_frame(table, y_true="y", y_pred="p", y_score="s", cluster="c")
+    top = float(scored.scores.max())
+    log = PredictionLog.from_frame(table, y_true="y", y_pred="p", y_score="s", score_max=top, cluster="c")
     return _placed(run_audit(log, metrics=COMPARED), COMPARED, (("model_version", scored.name),))
 
 
@@ -133,7 +137,7 @@ def _leak(frame: pd.DataFrame, *, seed: int) -> tuple[Measurement, ...]:
     for name, by in splits.items():
         scores = cross_validated(frame, BASELINES["gradient boosting"], by=by, seed=seed)
         table = pa.table({"y": frame[LABEL].to_numpy(), "s": scores, "c": frame[PERSON].to_numpy()})
-        log = PredictionLog.from_frame(table, y_true="y", y_score="s", threshold=0.5, cluster="c")
+        log = _ranked_log(table)
         at = (("model_version", f"gradient boosting on all covariates, {name}"),)
         rows += _placed(run_audit(log, metrics=["roc_auc"]), ("roc_auc",), at)
     return tuple(rows)
@@ -147,10 +151,16 @@ def _proxies(frame: pd.DataFrame, split: Split, *, seed: int) -> tuple[Measureme
             scores = group_scores(frame, split, feature, group, seed=seed)
             member = (test[feature] == group).astype(int).to_numpy()
             table = pa.table({"y": member, "s": scores, "c": test[PERSON].to_numpy()})
-            log = PredictionLog.from_frame(table, y_true="y", y_score="s", threshold=0.5, cluster="c")
+            log = _ranked_log(table)
             at = (("class", group), ("feature", feature))
             rows += _placed(run_audit(log, metrics=["roc_auc"]), ("roc_auc",), at)
     return tuple(rows)
+
+
+def _ranked_log(table: pa.Table) -> PredictionLog:
+    """Return a log of which only the ranking counts: its scores are stretched to fill the score bins."""
+    top = pc.max(table["s"]).as_py()
+    return PredictionLog.from_frame(table, y_true="y", y_score="s", threshold=0.5, score_max=top, cluster="c")
 
 
 def _naive(frame: pd.DataFrame, split: Split, scored: Scored) -> tuple[Measurement, ...]:
