@@ -134,7 +134,7 @@ def judge_tally(case: Case, *, today: date) -> Finding:
 
 
 def beyond(row: Measurement, requirement: Requirement, end: End) -> bool:
-    """Return whether a row lies wholly beyond the limit at an end.
+    """Return whether a row lies wholly beyond the limit at an end; never without a bound on the side of that limit.
 
     Examples
     --------
@@ -150,6 +150,8 @@ def beyond(row: Measurement, requirement: Requirement, end: End) -> bool:
 
 def within(row: Measurement, requirement: Requirement, end: End) -> bool:
     """Return whether a row lies wholly within the limit at an end; a bound equal to the limit does.
+
+    Never where the value is undefined, or there is a limit and no bound on its side.
 
     Examples
     --------

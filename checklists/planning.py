@@ -162,6 +162,8 @@ def decidable_gap(errors: Sequence[float], *, level: float, power: float = POWER
 def standard_error(row: Measurement) -> float | None:
     """Return the half width of a row's interval in critical values; None where it is unbounded or claims no level.
 
+    That is (high - low) / (2 z), with z the critical value of the level: exact for a Wald interval, else near to it.
+
     Examples
     --------
     The interval reaches 1.96 standard errors to each side.

@@ -49,6 +49,11 @@ def sentences(error: ValidationError, document: Document, *, name: str, keys: Ke
     keys
         Which keys may stand where.
 
+    Returns
+    -------
+    list of str
+        ``file:line: key: what was expected; what came``, by line.
+
     Examples
     --------
     >>> from pydantic import TypeAdapter

@@ -35,6 +35,11 @@ class Names(click.ParamType[tuple[str, ...]]):
 class Pair(click.ParamType[tuple[str, str]]):
     """``feature=value``.
 
+    Raises
+    ------
+    click.BadParameter
+        By `convert`, if the sign, the feature or the value is missing.
+
     Examples
     --------
     >>> Pair().convert("race=White", None, None)

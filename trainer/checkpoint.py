@@ -94,6 +94,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     path
         The folder.
 
+    Raises
+    ------
+    OSError
+        If the folder or a file in it cannot be written.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory

@@ -111,6 +111,13 @@ def write_report(
 ) -> Path:
     """Write the page of `render_report` to a file and return its path.
 
+    Parameters
+    ----------
+    result, gate, title, sections, min_cell
+        As in `render_report`.
+    path
+        The file; one that is there already is replaced.
+
     Raises
     ------
     EvidenceError

@@ -41,7 +41,17 @@ Say = Callable[[str], None]
 
 
 class Outcome(NamedTuple):
-    """What the demo made."""
+    """What the demo made.
+
+    Examples
+    --------
+    >>> from checklists.policy import Policy
+    >>> from checklists.requirement import Requirement
+    >>> policy = Policy(schema="evenhanded/policy/1", requirements=(Requirement(id="a", metric="accuracy", min=0.6),))
+    >>> gate = GateResult(judgements=(), policy=policy, result=None, false_fail_level=0.0)
+    >>> Outcome(Path("runs"), Result(measurements=[]), gate, comparison=()).gate.verdict
+    'INVALID'
+    """
 
     path: Path
     result: Result
