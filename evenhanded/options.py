@@ -102,6 +102,18 @@ def from_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pa
     return path
 
 
+config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=from_config,
+    help="YAML file with any of these options, by name.",
+)
+"""The option `-c FILE` of a command; it stands before the options that the file may set."""
+
+
 def _options(command: click.Command) -> dict[str, click.Option]:
     """Return the options of a command by their long names, without the one that reads the file."""
     found = [parameter for parameter in command.params if isinstance(parameter, click.Option)]

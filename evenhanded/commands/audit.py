@@ -14,7 +14,7 @@ from audit.store import save_run, write_text
 from checklists.formats.junit import junit
 from checklists.gate import judge
 from checklists.gate_result import GateResult
-from evenhanded.options import Names, Pair, from_config
+from evenhanded.options import Names, Pair, config_option
 from evenhanded.printing import console, print_gaps, print_gate, print_groups, progress
 from evenhanded.runs import open_run
 
@@ -35,15 +35,7 @@ Without a policy the exit code is 0. Example:
 
 @click.command("audit", help=_HELP)
 @click.argument("data", type=_PATH)
-@click.option(
-    "-c",
-    "--config",
-    type=_PATH,
-    is_eager=True,
-    expose_value=False,
-    callback=from_config,
-    help="YAML file with any of these options, by name.",
-)
+@config_option
 @click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
 @click.option("--y-pred", metavar="COLUMN", help="Predicted labels.")
 @click.option("--y-score", metavar="COLUMN", help="Predicted probability of the positive label.")

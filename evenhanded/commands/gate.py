@@ -10,7 +10,7 @@ from checklists.formats.junit import junit
 from checklists.gate import judge
 from checklists.planning import plan
 from checklists.template import policy_template
-from evenhanded.options import from_config
+from evenhanded.options import config_option
 from evenhanded.printing import console, print_gate, print_plan
 from evenhanded.runs import find_run, open_run
 
@@ -27,15 +27,7 @@ _HELP = """Judge RUN (a folder, an id, "latest" or a result.json) by a policy; t
 
 @click.command("gate", help=_HELP)
 @click.argument("run", metavar="RUN")
-@click.option(
-    "-c",
-    "--config",
-    type=_PATH,
-    is_eager=True,
-    expose_value=False,
-    callback=from_config,
-    help="YAML file with any of these options, by name.",
-)
+@config_option
 @click.option("--policy", type=_PATH, help="The policy.")
 @click.option("--stage", help="Judge only the requirements of this stage.")
 @click.option("--baseline", metavar="RUN", help="Saved run that `compare: baseline` refers to.")

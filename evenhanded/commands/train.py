@@ -9,7 +9,7 @@ import click
 
 from audit.errors import InputError
 from audit.values import BINARY, canonical
-from evenhanded.options import Names, from_config
+from evenhanded.options import Names, config_option
 from evenhanded.printing import console
 
 if TYPE_CHECKING:
@@ -20,15 +20,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("train")
 @click.argument("data", type=_PATH)
-@click.option(
-    "-c",
-    "--config",
-    type=_PATH,
-    is_eager=True,
-    expose_value=False,
-    callback=from_config,
-    help="YAML file with any of these options, by name.",
-)
+@config_option
 @click.option("--target", required=True, metavar="COLUMN", help="The label to learn.")
 @click.option("--features", type=Names(), help="What the model may see; default: every column without another role.")
 @click.option(
