@@ -51,7 +51,12 @@ def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
     paragraphs = tuple(
         safe_label(part, target="text", limit=4000) for part in section.text.split("\n\n") if part.strip()
     )
-    return ExtraSection(title=safe_label(section.title, target="text", limit=160), paragraphs=paragraphs, table=table)
+    return ExtraSection(
+        title=safe_label(section.title, target="text", limit=160),
+        paragraphs=paragraphs,
+        table=table,
+        pictures=section.pictures,
+    )
 
 
 def alarm_table(result: Result) -> Table | None:

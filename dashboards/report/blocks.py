@@ -83,6 +83,7 @@ class ExtraSection:
     title: str
     paragraphs: tuple[str, ...]
     table: Table | None
+    pictures: tuple[Picture, ...] = ()
 
 
 def matrix(

@@ -12,6 +12,7 @@ from dashboards.judgements import judged_gate, read_gate
 from dashboards.labels import safe_label
 from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table
 from dashboards.report.groups import gap_table, group_sections, intersection_sections
+from dashboards.report.parts import part_sections
 from dashboards.report.section import Section
 from dashboards.report.summary import summarise
 from dashboards.tables import DEFAULT_MIN_CELL
@@ -90,7 +91,7 @@ def render_report(
         gaps=gap_table(result, min_cell=smallest),
         intersections=intersection_sections(result, min_cell=smallest),
         alarms=alarm_table(result),
-        sections=[extra_section(section, min_cell=smallest) for section in sections],
+        sections=[extra_section(section, min_cell=smallest) for section in (*part_sections(result), *sections)],
         methods=interval_methods(result),
         levels=sorted({row.level for row in result.measurements if row.level is not None}),
         min_cell=smallest,

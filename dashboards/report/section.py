@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from audit.measurement import Measurement
+from dashboards.report.blocks import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,8 @@ class Section:
         Plain text; an empty line begins a new paragraph. Never read as HTML or Markdown.
     measurements
         Numbers for a table below the text; empty = no table.
+    pictures
+        Pictures between the text and the table, made by `dashboards.report.drawing.drawn`.
 
     Examples
     --------
@@ -27,3 +30,4 @@ class Section:
     title: str
     text: str
     measurements: tuple[Measurement, ...] = ()
+    pictures: tuple[Picture, ...] = ()

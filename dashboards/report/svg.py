@@ -1,18 +1,15 @@
 """The forest plot as an inline picture: a point and an interval per group, by matplotlib, the same bytes each time."""
 
-import io
-import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from audit.measurement import Measurement, Slice
-from dashboards.labels import group_label, safe_label
+from dashboards.labels import group_label
+from dashboards.report.drawing import SETTINGS, drawn
 from dashboards.tables import value_text
 from dashboards.theme import POINT
 from dashboards.words import unit_of
@@ -23,14 +20,6 @@ INK, MUTED, GRID = "#1a1a1a", "#5f5f5f", "#d9d9d9"
 LONGEST = 30
 """Most groups in one picture; the table beside it holds them all."""
 
-_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: small, searchable, readable aloud
-    "svg.hashsalt": "evenhanded",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "path.simplify": False,
-}
 _WIDTH, _ROW, _MARGIN = 4.4, 0.27, 0.46  # inches
 
 
@@ -91,19 +80,14 @@ def forest_svg(forest: Forest) -> str:
         msg = "a forest plot needs at least one group; got none"
         raise ValueError(msg)
     rows = forest.rows[:LONGEST]
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows)))
-        figure.patch.set_visible(False)
         axes = _axes(figure, rows)
         for place, row in enumerate(rows):
             _draw(axes, place, row, forest)
         if forest.everyone is not None and forest.everyone.value is not None:
             axes.axvline(forest.everyone.value, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
-        stream = io.StringIO()
-        with warnings.catch_warnings():  # text stays text: the reader's fonts draw what matplotlib's own font lacks
-            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _inline(stream.getvalue(), forest)
+        return drawn(figure, identifier=forest.identifier, title=forest.title)
 
 
 def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
@@ -151,23 +135,3 @@ def _write(axes: Axes, place: int, text: str, *, at: float, ha: str, color: str,
     """Write plain text beside a row: a dollar sign in a name begins no formula."""
     transform = axes.get_yaxis_transform()
     axes.text(at, place, text, transform=transform, va="center", ha=ha, color=color, style=style, parse_math=False)
-
-
-def _inline(document: str, forest: Forest) -> str:
-    """Return matplotlib's document as an element of a page: its own prolog, metadata and namespaces taken off."""
-    body = document[document.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
-    _, _, inner = body.partition(">")
-    box = re.search(r'viewBox="([\d. ]+)"', body)
-    inner = re.sub(r"<[^>]+>", lambda tag: _with_prefix(tag.group(), forest.identifier + "-"), inner)
-    title = safe_label(forest.title, target="svg", limit=200)
-    view = box.group(1) if box else "0 0 360 100"
-    return (
-        f'<svg class="forest" role="img" aria-label="{title}" viewBox="{view}">\n<title>{title}</title>{inner.rstrip()}'
-    )
-
-
-def _with_prefix(tag: str, prefix: str) -> str:
-    """Return a tag whose ids are unique within the page; names from data stand between tags and are left alone."""
-    tag = tag.replace(' id="', f' id="{prefix}').replace(' xlink:href="#', f' href="#{prefix}')
-    return tag.replace("url(#", f"url(#{prefix}")
