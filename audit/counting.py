@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
@@ -25,7 +24,7 @@ from audit.expressions import (
     weight_exponent,
 )
 from audit.predictions import PredictionLog, Role, feature_column
-from audit.tables import short_reason
+from audit.tables import engine_errors, short_reason
 from audit.tally import SLICE, Codes, Tally, collapse
 from audit.values import BINARY, canonical_array
 
@@ -120,7 +119,7 @@ def _collect(log: PredictionLog, bins: int) -> pa.Table:
         sums = sum_expressions(log, schema, exponent)
         grouped = log.table.select(**keys, **sums).group_by(*keys).agg(nw.len().alias("n"), *map(_total, sums))
         collected: pa.Table = grouped.collect(backend="pyarrow").to_native()
-    except (OSError, duckdb.Error, pa.ArrowException) as error:
+    except engine_errors() as error:
         where = ", ".join(map(str, log.source)) or "the data"
         msg = f"{where} cannot be read to the end ({short_reason(error)}); is it complete? write it again"
         raise InputError([msg]) from error

@@ -4,6 +4,7 @@ import csv
 import gzip
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +26,14 @@ _HARDENED: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 
+
+_ENGINE_ERRORS: dict[str, tuple[str, ...]] = {
+    "pyspark.errors": ("PySparkException",),
+    "py4j.protocol": ("Py4JError",),
+    "polars.exceptions": ("PolarsError",),
+    "ibis.common.exceptions": ("IbisError",),
+}
+"""Errors of engines that a user may bring, by the module that defines them."""
 
 _TELLING = re.compile("Expected Number of Columns|Maximum line size|Invalid unicode|Value with unterminated")
 """Lines of the engine's errors about CSV that say what is wrong; other lines repeat the row or its settings."""
@@ -76,15 +85,25 @@ def open_frame(data: Any, *, wanted: Collection[str] | None = None) -> Table:  #
         return _pandas(data, wanted)
     try:
         frame = nw.from_native(data)
+        names = frame.collect_schema().names()
+        frame.lazy().select(nw.len())  # a stopped session still knows its columns, and nothing else
+    except engine_errors() as error:
+        msg = (
+            f"the table's engine does not answer ({short_reason(error)}); is its session still open?"
+        )
+        raise InputError([msg]) from error
     except TypeError as error:
         msg = (
             f"expected a pandas, Polars or Arrow table, a DuckDB relation, a Spark or Ibis table; got "
             f"{type(data).__name__}; for a file use PredictionLog.from_file"
         )
         raise InputError([msg]) from error
-    names = frame.collect_schema().names()
     if isinstance(data, duckdb.DuckDBPyRelation):
         return _relation(data, names)
+    if nw.dependencies.is_pyspark_dataframe(data):
+        # By place and by the engine itself: through an expression, to Spark, "a.b" is the field b of a column a.
+        places = [place_column(place) for place in range(len(names))]
+        return Table(nw.from_native(data.toDF(*places)).lazy(), names)
     # Renamed rather than selected: to Polars, a column called "*" or "^a.*$" would mean several.
     return Table(frame.lazy().rename({name: place_column(place) for place, name in enumerate(names)}), names)
 
@@ -331,6 +350,23 @@ def _connection() -> duckdb.DuckDBPyConnection:
 def _database(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001 - a forked process needs one of its own
     """Return the database in memory of this process: opening one takes ten times as long as counting small data."""
     return duckdb.connect(config=_HARDENED)
+
+
+def engine_errors() -> tuple[type[Exception], ...]:
+    """Return what the engines that are in use raise when they cannot read or are gone; none is imported for that.
+
+    Examples
+    --------
+    >>> duckdb.Error in engine_errors()
+    True
+    """
+    found: list[type[Exception]] = [OSError, duckdb.Error, pa.ArrowException]
+    for module, names in _ENGINE_ERRORS.items():
+        if module in sys.modules:
+            found += [getattr(sys.modules[module], name) for name in names]
+    if "pyspark" in sys.modules:
+        found.append(AssertionError)  # what a stopped session raises
+    return tuple(found)
 
 
 def short_reason(error: Exception) -> str:
