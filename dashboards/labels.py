@@ -1,6 +1,7 @@
 """Names that come from data, made safe for the place where they are shown."""
 
 import html
+import re
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,6 +15,7 @@ MISSING = "(missing)"
 EMPTY = "(empty)"
 EVERYONE_LABEL = "everyone"
 
+_NUMBERS = re.compile(r"(?P<sign><|>=)?(?P<start>-?\d{1,15}(\.\d{1,15})?)(-\d{1,15}(\.\d{1,15})?)?$")
 _KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners that Persian, Hindi and emoji are written with
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
@@ -146,3 +148,24 @@ def _escaped(text: str, target: Target) -> str:
         case "csv" if text.lstrip().startswith(_FORMULA_STARTS):
             return "'" + text
     return text
+
+
+def reading_order(group: Slice) -> tuple[tuple[object, ...], ...]:
+    """Return a key that sorts groups as people read them: ranges and numbers by size, then texts, the missing last.
+
+    Examples
+    --------
+    >>> ages = [(("age", value),) for value in (">=45", "<25", None, "25-45", "9")]
+    >>> [group[0][1] for group in sorted(ages, key=reading_order)]
+    ['9', '<25', '25-45', '>=45', None]
+    """
+    return tuple(_value_order(value) for _, value in group)
+
+
+def _value_order(value: str | None) -> tuple[object, ...]:
+    if value is None:
+        return (2, 0.0, 0, "")
+    found = _NUMBERS.match(value)
+    if found is None:
+        return (1, 0.0, 0, value)
+    return (0, float(found["start"]), -1 if found["sign"] == "<" else 0, value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.labels import safe_label
+from dashboards.labels import reading_order, safe_label
 from dashboards.subjects import subject_text
 from dashboards.words import Unit, unit_of
 
@@ -155,7 +155,7 @@ def limit_text(metric: str, *, low: float | None, high: float | None) -> str:
 
 
 def plain_rows(result: Result, *, features: Sequence[str], metrics: Sequence[str]) -> tuple[Measurement, ...]:
-    """Return the plain values of some metrics in every group of a combination of features, in the order of the result.
+    """Return the plain values of some metrics in every group of a combination of features, in reading order.
 
     Parameters
     ----------
@@ -177,11 +177,12 @@ def plain_rows(result: Result, *, features: Sequence[str], metrics: Sequence[str
     [0.7]
     """
     wanted, names = set(metrics), tuple(sorted(features))
-    return tuple(
+    found = [
         row
         for row in result.measurements
         if row.metric in wanted and is_plain(row) and tuple(name for name, _ in row.slice) == names
-    )
+    ]
+    return tuple(sorted(found, key=lambda row: reading_order(row.slice)))
 
 
 def is_plain(row: Measurement) -> bool:

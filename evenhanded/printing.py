@@ -13,7 +13,7 @@ from checklists.gate_result import GateResult
 from checklists.planning import Plan
 from checklists.policy import NotAuditable
 from checklists.verdict import WORDS
-from dashboards.labels import safe_label
+from dashboards.labels import reading_order, safe_label
 from dashboards.tables import interval_text, limit_text, value_text
 from dashboards.words import metric_title
 
@@ -64,6 +64,8 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     screen = out or console()
     plain = {(row.metric, row.slice): row for row in result.measurements if row.against is None and not row.at}
     slices = [pairs for metric, pairs in plain if metric == "count" and len(pairs) <= 1]
+    features = list(dict.fromkeys(name for pairs in slices for name, _ in pairs))
+    slices.sort(key=lambda pairs: (features.index(pairs[0][0]) if pairs else -1, reading_order(pairs)))
     table = _table(["group", "rows", *(metric_title(metric) for metric in HEADLINES)])
     feature = ""
     for pairs in slices[:MAX_GROUPS]:
