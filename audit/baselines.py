@@ -4,6 +4,7 @@ Each takes the same train rows and scores the same test rows, so that the compar
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -107,10 +108,29 @@ def gradient_boosting(x_train: Matrix, y_train: npt.NDArray[np.int64], x_test: M
     >>> gradient_boosting(x, y, x[:2]).round(3).tolist()
     [0.25, 0.25]
     """
+    return fit_gradient_boosting(x_train, y_train, random_state=random_state)(x_test)
+
+
+def fit_gradient_boosting(
+    x_train: Matrix, y_train: npt.NDArray[np.int64], weight: Scores | None = None, *, random_state: int = 0
+) -> Callable[[Matrix], Scores]:
+    """Return the scoring function of `gradient_boosting`, for whoever scores several tables with one model.
+
+    With labels of one class only, every score is their share of positives.
+
+    Examples
+    --------
+    >>> fit_gradient_boosting(np.zeros((3, 1)), np.array([1, 1, 1]))(np.zeros((2, 1))).tolist()
+    [1.0, 1.0]
+    """
+    if len(np.unique(y_train)) < 2:
+        return partial(_constant, float(np.mean(y_train)))
     model = HistGradientBoostingClassifier(random_state=random_state)
+    # The library cannot bin a column without any value; as a constant it is never split on.
+    x_known = np.where(np.isnan(x_train).all(axis=0), 0.0, x_train)
     with threadpool_limits(limits=1, user_api="openmp"):
-        probabilities: Scores = model.fit(x_train, y_train).predict_proba(x_test)[:, 1]
-    return probabilities
+        model.fit(x_known, y_train, sample_weight=weight)
+    return partial(_boosted, model)
 
 
 BASELINES: Mapping[str, Baseline] = MappingProxyType(
@@ -131,3 +151,13 @@ def _auc(values: Matrix, labels: npt.NDArray[np.int64]) -> float:
     below = np.cumsum(negative) - negative / 2
     pairs = positive.sum() * negative.sum()
     return float((positive * below).sum() / pairs) if pairs else 0.5
+
+
+def _boosted(model: HistGradientBoostingClassifier, x: Matrix) -> Scores:
+    with threadpool_limits(limits=1, user_api="openmp"):
+        probabilities: Scores = model.predict_proba(x)[:, 1]
+    return probabilities
+
+
+def _constant(value: float, x: Matrix) -> Scores:
+    return np.full(len(x), value)

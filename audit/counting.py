@@ -1,7 +1,6 @@
 """From a log to its tally: one pass counts and checks; only where a check fails does a second pass name the rows."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -23,10 +22,10 @@ from audit.expressions import (
     unscaled,
     weight_exponent,
 )
+from audit.labelling import Labels, quoted, spelled_cells
 from audit.predictions import PredictionLog, Role, feature_column
 from audit.tables import engine_errors, short_reason
 from audit.tally import SLICE, Codes, Tally, collapse
-from audit.values import BINARY, canonical_array
 
 BINS = 250
 MAX_NUMERIC_GROUPS = 50
@@ -36,6 +35,7 @@ _MAX_ROWS = 2.0**53
 _PAIRS_AT_ONCE = 20_000_000
 _PLAIN: tuple[Role, ...] = ("y_true", "y_pred", "cluster")
 _NEVER_MISSING: tuple[Role, ...] = ("y_pred", "cluster")
+_LABELS: tuple[Role, ...] = ("y_true", "y_pred")
 
 
 _NO_GROUP = (nw.Binary, nw.Duration, nw.Object)
@@ -97,23 +97,85 @@ def counted(log: PredictionLog, *, bins: int = BINS) -> Counted:
     >>> counted(log).tally.rows, counted(log).dropped
     (1, 1)
     """
-    raw = _collect(log, bins)
+    joint = joint_cells(log, bins=bins)
+    return Counted(tally_of(log, joint, bins=bins), joint.dropped)
+
+
+class Joint(NamedTuple):
+    """Cells that were counted and spelled and may repeat, what their labels are, and how many rows were left out.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1, 0], "p": [1, 1]}), y_true="y", y_pred="p")
+    >>> joint_cells(log).labels.positive
+    '1'
+    """
+
+    cells: pa.Table
+    labels: Labels
+    dropped: int
+
+
+def joint_cells(log: PredictionLog, *, bins: int = BINS, roles: Sequence[Role] = ()) -> Joint:
+    """Count a log by its keys and by further roles, whose values are left as they are.
+
+    Raises
+    ------
+    InputError
+        As `count`.
+
+    Examples
+    --------
+    >>> frame = pa.table({"y": [1, 0], "p": [1, 1], "h": ["yes", "no"]})
+    >>> log = PredictionLog.from_frame(frame, y_true="y", y_pred="p", human_decision="h")
+    >>> sorted(joint_cells(log, roles=["human_decision"]).cells["human_decision"].to_pylist())
+    ['no', 'yes']
+    """
+    raw = _collect(log, bins, roles)
     if not raw.num_rows:
         msg = "the data has no rows; expected at least one prediction"
         raise InputError([msg])
     raise_violations(_value_violations(log, raw))
-    spelled, positive = _spelled(log, raw)
+    spelled, labels = spelled_cells(log, raw)
     raise_violations([*_group_violations(log, raw, spelled), *_label_violations(spelled)])
     if log.reading.weights == "frequency":
         spelled = spelled.filter(pc.greater(spelled["w"], 0))  # repeated no times: not there
     kept, dropped = _without_missing(log, spelled)
-    return Counted(_tally(log, kept, positive, bins), dropped)
+    return Joint(kept, labels, dropped)
 
 
-def _collect(log: PredictionLog, bins: int) -> pa.Table:
+def tally_of(log: PredictionLog, joint: Joint, *, bins: int = BINS) -> Tally:
+    """Return the tally of joint cells, whichever column of them stands under "y_pred".
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1, 0], "p": [1, 1]}), y_true="y", y_pred="p")
+    >>> tally_of(log, joint_cells(log)).rows
+    2
+    """
+    weights = log.reading.weights
+    columns = {name: joint.cells[name] for name in joint.cells.column_names if name != "cluster"}
+    if weights == "frequency":
+        columns["n"] = columns["w"].cast(pa.int64())
+    if weights != "sampling":
+        columns["w"] = columns["w2"] = columns["n"].cast(pa.float64())
+    return collapse(
+        pa.table(columns),
+        features=log.sensitive_features,
+        positive=joint.labels.positive,
+        task=joint.labels.task,
+        labels=joint.labels.labels,
+        deferral=log.reading.abstain is not None,
+        bins=bins if "y_score" in log.columns else None,
+        weights=weights,
+        pairs=None if "cluster" not in log.columns else _pairs(joint.cells["cluster"], columns["w"]),
+    )
+
+
+def _collect(log: PredictionLog, bins: int, roles: Sequence[Role]) -> pa.Table:
     schema = log.table.collect_schema()
     raise_violations(_type_violations(log, schema))
-    keys = key_expressions(log, schema, bins)
+    keys = key_expressions(log, schema, bins) | {role: nw.col(role) for role in roles}
     try:
         exponent = weight_exponent(log, schema)
         sums = sum_expressions(log, schema, exponent)
@@ -144,9 +206,14 @@ def _type_violations(log: PredictionLog, schema: Schema) -> list[str]:
     violations += [
         f"column {shown} holds {schema[column]}; expected text, numbers, booleans or dates"
         for column, shown in plain.items()
-        if schema[column].is_nested() or schema[column] in _NO_GROUP
+        if (schema[column].is_nested() and not _is_label_list(log, column, schema[column]))
+        or schema[column] in _NO_GROUP
     ]
     return violations
+
+
+def _is_label_list(log: PredictionLog, column: str, kind: Any) -> bool:  # noqa: ANN401 - a type, as narwhals names it
+    return log.reading.task == "multilabel" and column in _LABELS and isinstance(kind, nw.List)
 
 
 def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
@@ -163,11 +230,17 @@ def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
             violations.append(
                 _bad_rows(log, feature_column(place), bad, "is cut into ranges: expected numbers", advice)
             )
-    for role in _NEVER_MISSING:
+    may_lack = {"y_pred"} if log.reading.abstain is not None or _text_sets(log, raw) else set()
+    for role in [role for role in _NEVER_MISSING if role not in may_lack]:
         missing = _int_sum(pc.filter(raw["n"], _absent(raw[role]))) if role in log.columns else 0
         if missing:
             violations.append(f"{role}: {missing} rows have none; expected one in every row; drop or complete them")
     return violations
+
+
+def _text_sets(log: PredictionLog, raw: pa.Table) -> bool:
+    """Return whether predictions are labels in one text, where an empty one means none of the above."""
+    return log.reading.task == "multilabel" and not pa.types.is_nested(raw["y_pred"].type)
 
 
 def _weight_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
@@ -201,66 +274,6 @@ def _fine(log: PredictionLog, column: str) -> nw.Expr:
     return fine_weight(log, value) if column == "sample_weight" else (value >= 0) & (value <= log.reading.score_max)
 
 
-def _spelled(log: PredictionLog, raw: pa.Table) -> tuple[pa.Table, str]:
-    columns = {name: raw[name] for name in raw.column_names}
-    for name in raw.column_names:
-        if name.startswith(SLICE) or name in {"y_true", "y_pred", "model_version"}:
-            columns[name] = _canonical(columns[name], name)
-    labels, positive = _labels({"y_true": columns["y_true"], "y_pred": columns["y_pred"]}, log)
-    return pa.table(columns | labels), positive
-
-
-def _canonical(column: pa.ChunkedArray, name: str) -> pa.Array:
-    try:
-        return canonical_array(column)
-    except TypeError as error:
-        msg = f"column {name.removeprefix(SLICE)!r}: {error}; convert it to text"
-        raise InputError([msg]) from error
-
-
-def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[str, pa.Array], str]:
-    positive = log.reading.positive
-    found = {role: set(pc.unique(column.drop_null()).to_pylist()) for role, column in columns.items()}
-    distinct = set().union(*found.values())
-    binary = distinct <= set(BINARY)
-    thresholded = "y_pred" not in log.columns
-    if binary and (positive is None or positive in BINARY):
-        wanted = BINARY[positive or "1"]
-        other = "0" if wanted == "1" else "1"
-        of_score = {"true": wanted, "false": other} if thresholded else BINARY
-        return {"y_true": _mapped(columns["y_true"], BINARY), "y_pred": _mapped(columns["y_pred"], of_score)}, wanted
-    labels = found["y_true"] if thresholded else distinct
-    raise_violations(_declared_violations(labels, positive, found))
-    if thresholded:  # true and false of the threshold, in the words of y_true
-        others = sorted(labels - {positive}) or [f"not {positive}"]
-        words = {"true": str(positive), "false": others[0]}
-        return {"y_true": columns["y_true"], "y_pred": _mapped(columns["y_pred"], words)}, str(positive)
-    return dict(columns), str(positive)
-
-
-def _declared_violations(labels: set[str], positive: str | None, found: Mapping[str, set[str]]) -> list[str]:
-    shown = ", ".join(f"{role} has {_quoted(values)}" for role, values in found.items())
-    if len(labels) > 2:
-        return [
-            f"expected two labels; found {len(labels)}: {shown}; merge labels or audit one of them against the rest"
-        ]
-    if positive is None:
-        return [f"the positive label is not known: {shown}; say which one is positive (positive=..., --positive ...)"]
-    if labels and positive not in labels and not _without_positives(labels, positive):
-        return [f"the positive label {positive!r} does not occur: {shown}; name one of these"]
-    true, predicted = found["y_true"], found["y_pred"]
-    digits = [label for label in labels if re.match(NUMBER, label)]
-    if labels == true | predicted and not true & predicted and len(digits) == 1 and digits[0] in BINARY:
-        return [f"y_true and y_pred are spelled in two ways: {shown}; write the same labels in both"]
-    return []
-
-
-def _without_positives(labels: set[str], positive: str) -> bool:
-    """Return whether labels can be those of a log in which nothing is positive, and not another spelling of it."""
-    only = next(iter(labels))
-    return len(labels) == 1 and only not in BINARY and only.strip().casefold() != positive.strip().casefold()
-
-
 def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> list[str]:
     violations = []
     for name in log.sensitive_features:
@@ -275,7 +288,8 @@ def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> l
             )
         elif groups > MAX_GROUPS:
             violations.append(
-                f"sensitive feature {name!r} has {groups} groups, more than {MAX_GROUPS}; merge groups or leave it out"
+                f"sensitive feature {name!r} has {groups} groups, more than {MAX_GROUPS}; merge groups that belong "
+                f"together (ranges, regions; 'other' would hide people) or leave it out"
             )
         missing = _int_sum(pc.filter(spelled["n"], pc.is_null(spelled[SLICE + name])))
         if log.reading.missing == "raise" and missing:
@@ -289,7 +303,7 @@ def _label_violations(spelled: pa.Table) -> list[str]:
         return [f"y_true: every label is missing ({rows} rows); an audit of error rates needs some; join the labels"]
     versions = spelled["model_version"].unique().to_pylist() if "model_version" in spelled.column_names else []
     if len(versions) > 1:
-        return [f"model_version: {len(versions)} models in one log: {_quoted(set(versions))}; audit one at a time"]
+        return [f"model_version: {len(versions)} models in one log: {quoted(set(versions))}; audit one at a time"]
     return []
 
 
@@ -304,23 +318,6 @@ def _without_missing(log: PredictionLog, spelled: pa.Table) -> tuple[pa.Table, i
         msg = "no rows are left after dropping missing sensitive values; count them as a group: missing='group'"
         raise InputError([msg])
     return kept, _int_sum(spelled["n"]) - _int_sum(kept["n"])
-
-
-def _tally(log: PredictionLog, spelled: pa.Table, positive: str, bins: int) -> Tally:
-    weights = log.reading.weights
-    columns = {name: spelled[name] for name in spelled.column_names if name != "cluster"}
-    if weights == "frequency":
-        columns["n"] = columns["w"].cast(pa.int64())
-    if weights != "sampling":
-        columns["w"] = columns["w2"] = columns["n"].cast(pa.float64())
-    return collapse(
-        pa.table(columns),
-        features=log.sensitive_features,
-        positive=positive,
-        bins=bins if "y_score" in log.columns else None,
-        weights=weights,
-        pairs=None if "cluster" not in log.columns else _pairs(spelled["cluster"], columns["w"]),
-    )
 
 
 def _pairs(cluster: pa.ChunkedArray, weight: pa.ChunkedArray | pa.Array) -> pa.Table:
@@ -348,11 +345,6 @@ def _within(sizes: Codes, starts: Codes) -> tuple[Codes, Codes]:
     return left, np.repeat(first, length) + offset
 
 
-def _mapped(column: pa.Array, words: Mapping[str, str]) -> pa.Array:
-    encoded = column.dictionary_encode()
-    return pa.array([words[value] for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-
-
 def _absent(column: pa.ChunkedArray) -> pa.ChunkedArray:
     absent = pc.is_null(column, nan_is_null=True)
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
@@ -366,8 +358,3 @@ def _all_numbers(column: pa.ChunkedArray) -> bool:
 
 def _int_sum(column: Any) -> int:  # noqa: ANN401 - any Arrow array
     return int(pc.sum(column).as_py() or 0)
-
-
-def _quoted(values: set[str] | set[str | None]) -> str:
-    shown = [repr(value)[:60] for value in sorted(values, key=str)[:10]]
-    return ", ".join(shown) + (", ..." if len(values) > 10 else "")

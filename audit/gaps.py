@@ -12,6 +12,7 @@ from audit.largest import Bounded, End, Question, bounded_gaps, bounded_values, 
 from audit.measurement import Measurement, Slice
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
+from audit.metrics.multiclass import SET_METRICS
 from audit.pairs import Compare, Compared, Places, compared, families, stacked
 from audit.rollup import Cells, GroupValues, Partition, cells_of, partition
 from audit.rows import Row, measurement, undefined_reason
@@ -213,7 +214,7 @@ def group_values(tally: Tally, metric: str, *, features: Sequence[str], level: f
     >>> [(row.slice, row.value) for row in group_values(tally, "true_positive_rate", features=["sex"], level=0.95)]
     [((('sex', 'F'),), 0.5), ((('sex', 'M'),), 1.0)]
     """
-    return tuple(value_rows([compared(METRICS[_known(metric)], *_rolled_up(tally, features))], level=level))
+    return tuple(value_rows([compared(_facts(tally, metric), *_rolled_up(tally, features))], level=level))
 
 
 def slice_value(tally: Tally, metric: str, *, slice: Slice, level: float) -> Measurement:
@@ -291,7 +292,7 @@ def _found(
         msg = f"{metric} is a gap between groups; compare one of {', '.join(NAMED[metric][0])} with the baseline"
         raise ValueError(msg)
     names, how = NAMED.get(metric, ((metric,), compare))
-    facts = [METRICS[_known(name)] for name in names]
+    facts = [_facts(tally, name) for name in names]
     if how == "ratio" and any(fact.kind != "rate" for fact in facts):
         msg = f"ratios are defined for rates only; {metric} is none; compare: difference"
         raise ValueError(msg)
@@ -319,11 +320,12 @@ def _rolled_up(tally: Tally, features: Sequence[str]) -> tuple[Cells, Partition]
     return cells, partition(cells, features)
 
 
-def _known(metric: str) -> str:
-    if metric not in METRICS:
-        msg = f"unknown metric {metric!r}; expected one of {', '.join([*METRICS, *NAMED])}"
+def _facts(tally: Tally, metric: str) -> Metric:
+    known = METRICS if tally.task == "binary" else SET_METRICS[tally.task]
+    if metric not in known:
+        msg = f"unknown metric {metric!r}; expected one of {', '.join([*known, *NAMED])}"
         raise ValueError(msg)
-    return metric
+    return known[metric]
 
 
 def _name(metric: str, compare: Compare, end: End, features: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit import intervals
+from audit.distance_bounds import difference_bounds
 from audit.estimates import Estimates, covariance, design, estimate, interval, joined_estimates
 from audit.gap_intervals import agresti_caffo, square_and_add
 from audit.intervals import Interval
@@ -94,8 +95,8 @@ def compared_with_rest(bases: Sequence[Compared]) -> list[Compared]:
     dense: dict[int, tuple[Cells, Partition]] = {}
     found = []
     for base in bases:
-        if base.metric.kind == "ranked" and base.cells.pairs is not None:
-            found.append(_ranked_with_rest(base))
+        if base.cells.sets is not None or (base.metric.needs_scores and base.cells.pairs is not None):
+            found.append(_scored_with_rest(base))
             continue
         key = id(base.cells)
         if key not in dense:
@@ -104,7 +105,7 @@ def compared_with_rest(bases: Sequence[Compared]) -> list[Compared]:
     return found
 
 
-def _ranked_with_rest(base: Compared) -> Compared:
+def _scored_with_rest(base: Compared) -> Compared:
     groups = base.slices
     parts = [
         estimate(base.metric, base.cells, Partition((), ((), ()), (groups.member != place).astype(np.int64)))
@@ -130,7 +131,7 @@ def families(bases: Iterable[Compared]) -> list[list[Compared]]:
     """
     found: dict[object, list[Compared]] = {}
     for base in bases:
-        kind = "rate" if base.metric.kind == "rate" else base.metric.range
+        kind = {"rate": "rate", "distance": base.metric.name}.get(base.metric.kind, base.metric.range)
         found.setdefault(kind, []).append(base)
     return list(found.values())
 
@@ -214,6 +215,13 @@ def gap_interval(
     """
     left, right = base.left.take(found.first), base.right.take(found.second)
     if left.successes is None or left.trials is None or right.successes is None or right.trials is None:
+        if (
+            base.metric.kind == "distance"
+        ):  # bounds, of which square_and_add knows no spread: each side at half the error
+            halves = 2 * np.asarray(comparisons)
+            return difference_bounds(
+                *(interval(base.metric, s, level=level, comparisons=halves) for s in (left, right))
+            )
         sides = [interval(base.metric, side, level=level, comparisons=comparisons) for side in (left, right)]
         return square_and_add(left.value, sides[0], right.value, sides[1])
     factor = _joint_factor(base, found, compare, left, right)
@@ -241,7 +249,8 @@ def gap_method(base: Compared, compare: Compare) -> str:
     ('agresti_caffo', 'koopman')
     """
     rate = "koopman" if compare == "ratio" else "agresti_caffo"
-    return (rate if base.metric.kind == "rate" else "square_and_add") + design(base.cells)
+    names = {"rate": rate, "distance": "simultaneous_bins"}
+    return names.get(base.metric.kind, "square_and_add") + design(base.cells)
 
 
 def _joint_factor(base: Compared, found: Gaps, compare: Compare, left: Estimates, right: Estimates) -> Floats:

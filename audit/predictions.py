@@ -1,42 +1,18 @@
 """The one door for data: a table of predictions and what each of its columns means."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, SupportsFloat, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack
 
 import narwhals.stable.v2 as nw
 
 from audit.errors import raise_violations
+from audit.reading import ROLES, Missing, Reading, Role, Task, option_violations, reading_of
 from audit.tables import Table, open_file, open_frame, place_column, with_attributes
-from audit.tally import Weights
-from audit.values import canonical
 
-Role = Literal[
-    "prediction_id",
-    "y_true",
-    "y_pred",
-    "y_score",
-    "sample_weight",
-    "cluster",
-    "timestamp",
-    "model_version",
-    "place",
-    "exposure",
-    "action",
-    "propensity",
-    "arm",
-    "dither",
-    "human_decision",
-    "outcome",
-    "outcome_observed",
-    "outcome_source",
-    "training_weight",
-]
-Missing = Literal["group", "raise", "drop"]
-ROLES: tuple[Role, ...] = get_args(Role)
+__all__ = ["ROLES", "Missing", "PredictionLog", "Reading", "Role", "RoleColumns", "Task", "feature_column"]
 
 
 class RoleColumns(TypedDict, total=False):
@@ -70,39 +46,6 @@ class RoleColumns(TypedDict, total=False):
     outcome_observed: str
     outcome_source: str
     training_weight: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How the columns of a log are to be read.
-
-    Parameters
-    ----------
-    positive
-        The label that counts as positive; may be None where labels are 0/1 or true/false.
-    threshold
-        Predict positive where ``y_score / score_max >= threshold``; for logs without ``y_pred``.
-    score_max
-        The score that means 1: ``10`` for deciles. Scores lie in [0, score_max].
-    bins
-        Edges by feature: ``{"age": (25, 45)}`` makes "<25", "25-45", ">=45" (left-closed).
-    missing
-        What to do with a missing sensitive value: "group" (a group of its own), "raise", "drop".
-    weights
-        What ``sample_weight`` means: "sampling" or "frequency" (whole numbers; a row repeated).
-
-    Examples
-    --------
-    >>> Reading(positive="yes").missing
-    'group'
-    """
-
-    positive: str | None = None
-    threshold: float | None = None
-    score_max: float = 1.0
-    bins: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    missing: Missing = "group"
-    weights: Weights = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +93,16 @@ class PredictionLog:
         data: Any,  # noqa: ANN401 - any table that narwhals reads
         *,
         sensitive_features: Sequence[str] = (),
+        task: Task = "binary",
         positive: str | int | float | bool | None = None,
         threshold: float | None = None,
         score_max: float = 1.0,
         bins: Mapping[str, Sequence[float]] | None = None,
         missing: Missing = "group",
         weights: Literal["sampling", "frequency"] = "sampling",
+        labels: Sequence[str | int | float | bool] | None = None,
+        abstain: str | int | float | bool | None = None,
+        separator: str | None = None,
         attributes: Any = None,  # noqa: ANN401 - as `data`
         on: str | None = None,
         **roles: Unpack[RoleColumns],
@@ -168,6 +115,8 @@ class PredictionLog:
             The table, one row per prediction.
         sensitive_features
             Columns whose groups are compared.
+        task
+            "binary", "multiclass", "multilabel", "regression" or "ranking": what `y_true` and `y_pred` hold.
         positive
             The label that counts as positive; required unless labels are 0/1 or true/false.
         threshold
@@ -180,6 +129,16 @@ class PredictionLog:
             "group": a missing sensitive value is a group of its own; "raise"; "drop" (counted).
         weights
             What `sample_weight` means: rows stand for that many people ("sampling"), or were repeated ("frequency").
+        labels
+            Every label that may occur, for "multiclass" and "multilabel"; None = those of `y_true`, and a prediction
+            that is none of them is refused.
+        abstain
+            The prediction that means "left to a person"; an empty prediction means the same then. Deferred rows never
+            count as right. For "binary" and "multiclass".
+        separator
+            What stands between the labels of a row in a text column, "|" where None; "multilabel" only. An empty text
+            is "none of the above"; a list column needs no separator (an empty list is "none of the above", null is no
+            label yet).
         attributes, on
             A second table with the sensitive features, joined on the column `on`. Rows whose id does not stand there
             fall into the missing group; they are counted in `unmatched`, and refused when they are more than half.
@@ -195,9 +154,10 @@ class PredictionLog:
         table = open_frame(data, wanted=wanted)
         if attributes is not None:
             table = with_attributes(table, open_frame(attributes, wanted=wanted), on)
+        given: dict[str, Any] = {"task": task, "positive": positive, "threshold": threshold, "score_max": score_max}
+        given |= {"missing": missing, "labels": labels, "abstain": abstain, "separator": separator}
         weighted = roles.get("sample_weight") is not None
-        raise_violations(_value_violations(threshold, score_max, bins, missing, weights))
-        reading = _reading(positive, threshold, score_max, bins, missing, weights if weighted else "none")
+        reading = reading_of(given, bins=bins, weights=weights, weighted=weighted)
         return _checked(cls, table, _names(sensitive_features), reading, roles)
 
     @classmethod
@@ -206,12 +166,16 @@ class PredictionLog:
         path: str | Path,
         *,
         sensitive_features: Sequence[str] = (),
+        task: Task = "binary",
         positive: str | int | float | bool | None = None,
         threshold: float | None = None,
         score_max: float = 1.0,
         bins: Mapping[str, Sequence[float]] | None = None,
         missing: Missing = "group",
         weights: Literal["sampling", "frequency"] = "sampling",
+        labels: Sequence[str | int | float | bool] | None = None,
+        abstain: str | int | float | bool | None = None,
+        separator: str | None = None,
         attributes: str | Path | None = None,
         on: str | None = None,
         **roles: Unpack[RoleColumns],
@@ -228,9 +192,10 @@ class PredictionLog:
         table = open_file(Path(path))
         if attributes is not None:
             table = with_attributes(table, open_file(Path(attributes)), on)
+        given: dict[str, Any] = {"task": task, "positive": positive, "threshold": threshold, "score_max": score_max}
+        given |= {"missing": missing, "labels": labels, "abstain": abstain, "separator": separator}
         weighted = roles.get("sample_weight") is not None
-        raise_violations(_value_violations(threshold, score_max, bins, missing, weights))
-        reading = _reading(positive, threshold, score_max, bins, missing, weights if weighted else "none")
+        reading = reading_of(given, bins=bins, weights=weights, weighted=weighted)
         return _checked(cls, table, _names(sensitive_features), reading, roles)
 
 
@@ -245,52 +210,6 @@ def feature_column(place: int) -> str:
     return f"feature_{place}"
 
 
-def _reading(
-    positive: str | float | bool | None,  # noqa: FBT001 - a label
-    threshold: float | None,
-    score_max: float,
-    bins: Mapping[str, Sequence[float]] | None,
-    missing: Missing,
-    weights: Weights,
-) -> Reading:
-    return Reading(
-        positive=canonical(positive),
-        threshold=threshold,
-        score_max=score_max,
-        bins=MappingProxyType({name: tuple(float(edge) for edge in edges) for name, edges in (bins or {}).items()}),
-        missing=missing,
-        weights=weights,
-    )
-
-
-def _value_violations(
-    threshold: object,
-    score_max: object,
-    bins: Mapping[str, object] | None,
-    missing: str,
-    weights: str,
-) -> list[str]:
-    violations = []
-    if threshold is not None and not _is_number(threshold):
-        violations.append(f"threshold must be a number; got {threshold!r}")
-    if not _is_number(score_max):
-        violations.append(f"score_max must be a number; got {score_max!r}")
-    violations += [
-        f"bins of {name!r} must be numbers; got {edges!r}"
-        for name, edges in (bins or {}).items()
-        if isinstance(edges, str) or not isinstance(edges, Iterable) or not all(map(_is_number, edges))
-    ]
-    if missing not in get_args(Missing):
-        violations.append(f"missing must be 'group', 'raise' or 'drop'; got {missing!r}")
-    if weights not in {"sampling", "frequency"}:
-        violations.append(f"weights must be 'sampling' or 'frequency'; got {weights!r}")
-    return violations
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, SupportsFloat) and not isinstance(value, bool)
-
-
 def _checked(
     cls: type[PredictionLog], table: Table, sensitive: tuple[str, ...], reading: Reading, roles: RoleColumns
 ) -> PredictionLog:
@@ -299,7 +218,7 @@ def _checked(
         [
             *_role_violations(columns),
             *_column_violations(table, columns, sensitive),
-            *_option_violations(columns, sensitive, reading),
+            *option_violations(columns, sensitive, reading),
         ]
     )
     used = dict(columns.items()) | {feature_column(i): name for i, name in enumerate(sensitive)}
@@ -342,28 +261,4 @@ def _column_violations(table: Table, columns: Mapping[Role, str], sensitive: tup
         for name in dict.fromkeys(sensitive)
         if sensitive.count(name) > 1
     ]
-    return violations
-
-
-def _option_violations(columns: Mapping[Role, str], sensitive: tuple[str, ...], reading: Reading) -> list[str]:
-    violations = []
-    if "y_true" not in columns:
-        violations.append("y_true is not named; error rates need true labels: name the column that holds them")
-    if "y_pred" not in columns and ("y_score" not in columns or reading.threshold is None):
-        violations.append("no predictions: name y_pred, or y_score together with a threshold")
-    if "y_pred" in columns and reading.threshold is not None:
-        violations.append("y_pred and a threshold are both given; drop one: the threshold makes predictions of y_score")
-    if "y_pred" in columns and columns.get("y_true") == columns["y_pred"]:
-        violations.append(f"y_true and y_pred are the same column {columns['y_pred']!r}; name two")
-    if reading.threshold is not None and not 0 <= reading.threshold <= 1:
-        violations.append(f"threshold must lie in [0, 1] (score / score_max); got {reading.threshold}")
-    if not 0 < reading.score_max < float("inf"):
-        violations.append(f"score_max must be a positive number; got {reading.score_max}")
-    for name, edges in reading.bins.items():
-        if name not in sensitive:
-            violations.append(
-                f"bins are given for {name!r}, which is no sensitive feature; expected one of {sensitive}"
-            )
-        if not edges or list(edges) != sorted(set(edges)) or not all(map(isfinite, edges)):
-            violations.append(f"bins of {name!r} must be finite, increasing edges; got {list(edges)}")
     return violations

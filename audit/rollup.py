@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.label_sets import LabelSets, label_sets
 from audit.measurement import Slice, as_slice
 from audit.metrics.metric import Counts, ScoreCounts
 from audit.tally import SLICE, Codes, Tally, joint_codes, sorted_codes
@@ -38,8 +39,10 @@ class Pairs(NamedTuple):
 class Cells(NamedTuple):
     """A tally as arrays, one entry per cell.
 
-    `quadrant` is the position of the cell's count in `Counts`; `features` maps a feature to each cell's code and the
-    values that codes stand for. `exact_scores`: every score bin holds one distinct score.
+    `quadrant` is the position of the cell's count in `Counts`; -1 where the tally is not one of two decided labels, so
+    that nothing is read into it. `sets` holds the labels of a tally with several (`audit.label_sets`); `features` maps
+    a feature to each cell's code and the values that codes stand for. `exact_scores`: every score bin holds one
+    distinct score. `score` and `score2`: weighted sums of the rows' scores and of their squares.
 
     Examples
     --------
@@ -61,6 +64,9 @@ class Cells(NamedTuple):
     features: Mapping[str, tuple[Codes, list[str | None]]]
     weighted: bool
     pairs: Pairs | None
+    sets: LabelSets | None = None
+    score: Floats | None = None
+    score2: Floats | None = None
 
     @property
     def plain(self) -> bool:
@@ -113,6 +119,9 @@ def cells_of(tally: Tally) -> Cells:
         features={name: sorted_codes(table[SLICE + name]) for name in tally.features},
         weighted=tally.weights == "sampling",
         pairs=_pairs(tally.pairs),
+        sets=None if tally.task == "binary" else label_sets(tally),
+        score=_weighed(tally, "score") if scored else None,
+        score2=_weighed(tally, "score2") if scored else None,
     )
 
 
@@ -168,6 +177,8 @@ def without_scores(cells: Cells) -> Cells:
         n_bins=0,
         features={name: (code[first], values) for name, (code, values) in cells.features.items()},
         pairs=None if cells.pairs is None else _merged(cells.pairs, group, size),
+        score=None,
+        score2=None,
     )
 
 
@@ -188,14 +199,17 @@ def against_rest(cells: Cells, groups: Partition) -> tuple[Cells, Partition]:
     width = 6 * bins
     key = cells.quadrant * bins + (0 if cells.bins is None else cells.bins)
     place = groups.member * width + key
-    n, w, w2 = (
-        _halves(summed(place, amount, size * width).reshape(size, width)) for amount in (cells.n, cells.w, cells.w2)
-    )
+
+    def halves(amount: Codes | Floats) -> Floats:
+        return _halves(summed(place, amount, size * width).reshape(size, width))
+
     dense = cells._replace(
         quadrant=np.tile(np.arange(width) // bins, 2 * size),
-        n=n.astype(np.int64),
-        w=w,
-        w2=w2,
+        n=halves(cells.n).astype(np.int64),
+        w=halves(cells.w),
+        w2=halves(cells.w2),
+        score=None if cells.score is None else halves(cells.score),
+        score2=None if cells.score2 is None else halves(cells.score2),
         bins=None if cells.bins is None else np.tile(np.arange(width) % bins, 2 * size),
         features={},
         pairs=None if cells.pairs is None or cells.bins is not None else _rest_pairs(cells, groups),
@@ -215,6 +229,9 @@ def counts_of(cells: Cells, slices: Partition, amount: Codes | Floats) -> Counts
     >>> counts.tp.tolist(), counts.fn.tolist()
     ([3.0, 2.0], [1.0, 0.0])
     """
+    if len(cells.quadrant) and cells.quadrant.min() < 0:
+        msg = "these counts are not of two labels that every row has a decision on; see audit.views.view_of"
+        raise ValueError(msg)
     size = len(slices.groups)
     sums = np.bincount(slices.member * 6 + cells.quadrant, weights=amount, minlength=size * 6)
     return Counts(*sums.reshape(size, 6).T)
@@ -248,7 +265,15 @@ def scores_of(cells: Cells, slices: Partition) -> ScoreCounts:
     return ScoreCounts(*sides)
 
 
+def _weighed(tally: Tally, name: str) -> Floats:
+    """Return sums of scores as if each row of a cell had the cell's mean weight: scores are summed without weights."""
+    total, n, w = (tally.cells[column].to_numpy() for column in (name, "n", "w"))
+    return np.asarray(total * (w / np.maximum(n, 1)), dtype=np.float64)
+
+
 def _quadrant(tally: Tally) -> Codes:
+    if tally.positive is None or tally.deferral:
+        return np.full(tally.cells.num_rows, -1, dtype=np.int64)
     positive = pa.scalar(tally.positive)
     predicted = pc.equal(tally.cells["y_pred"], positive).to_numpy()
     true = pc.fill_null(pc.equal(tally.cells["y_true"], positive), fill_value=False).to_numpy()

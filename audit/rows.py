@@ -74,8 +74,8 @@ def undefined_reason(metric: Metric, value: float = math.nan, *, n: int = 0) -> 
     """
     if math.isfinite(value):
         return None
-    if n and metric.kind == "ranked":
-        return "scores share too few bins to rank by; pass score_max, so that they fill [0, 1]"
+    if n and metric.unclear is not None:
+        return metric.unclear
     if n and metric.kind == "rate":
         return "all weights are 0 in slice"
     return f"no {metric.needs} in slice"

@@ -88,9 +88,7 @@ def open_frame(data: Any, *, wanted: Collection[str] | None = None) -> Table:  #
         names = frame.collect_schema().names()
         frame.lazy().select(nw.len())  # a stopped session still knows its columns, and nothing else
     except engine_errors() as error:
-        msg = (
-            f"the table's engine does not answer ({short_reason(error)}); is its session still open?"
-        )
+        msg = f"the table's engine does not answer ({short_reason(error)}); is its session still open?"
         raise InputError([msg]) from error
     except TypeError as error:
         msg = (

@@ -13,8 +13,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from audit.codes import Codes, Floats, joint_codes, sorted_codes
 from audit.errors import EvidenceError
 from audit.measurement import canonical_json
+
+__all__ = [
+    "COUNTS",
+    "SCHEMA",
+    "SCORE_UNITS",
+    "SLICE",
+    "Codes",
+    "CountedTask",
+    "Floats",
+    "Tally",
+    "Weights",
+    "collapse",
+    "joint_codes",
+    "sorted_codes",
+]
 
 SCHEMA = "evenhanded/tally/1"
 SLICE = "slice."
@@ -22,8 +38,7 @@ SCORE_UNITS = 1e9
 COUNTS = ("n", "w", "w2", "score", "score2", "error", "error2", "abs_error")
 
 Weights = Literal["none", "sampling", "frequency"]
-Codes = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+CountedTask = Literal["binary", "multiclass", "multilabel"]
 
 _SCORES = ("score", "score2")
 _TIME = pa.timestamp("us", tz="UTC")
@@ -56,7 +71,7 @@ class Tally:
         weights), ``score``, ``score2`` (sums of the score and its square, each to nine decimals),
         ``error``, ``error2``, ``abs_error`` (regression); null where not collected.
     positive
-        The label that counts as positive.
+        The label that counts as positive; None where the task is not "binary".
     bins
         How many equal, left-closed score bins on [0, 1]; None where there is no score.
     weights
@@ -65,6 +80,13 @@ class Tally:
         Only with clusters: for cells i, j the sum over clusters of (weight in i) x (weight in j). It makes the
         cluster-robust variance of any roll-up exact without keeping a cluster's name. A cluster that is split over
         two tallies counts as two when they are added.
+    task
+        "binary"; "multiclass" (`y_true` and `y_pred` hold one of `labels`); "multilabel" (they hold a set of labels as
+        a sorted JSON list). See `audit.label_sets`.
+    labels
+        The labels of "multiclass" and "multilabel", sorted.
+    deferral
+        Whether rows may be left undecided: `y_pred` is null there. See `audit.deferral`.
 
     Examples
     --------
@@ -79,10 +101,13 @@ class Tally:
 
     features: tuple[str, ...]
     cells: pa.Table
-    positive: str
+    positive: str | None
     bins: int | None = None
     weights: Weights = "none"
     pairs: pa.Table | None = None
+    task: CountedTask = "binary"
+    labels: tuple[str, ...] = ()
+    deferral: bool = False
 
     @property
     def rows(self) -> int:
@@ -105,7 +130,15 @@ class Tally:
         `audit.expressions`). Parts that are added up have the digest of the whole, too; under sampling weights only
         if no last bit is lost in the addition.
         """
-        head = [SCHEMA, list(self.features), self.positive, self.bins, self.weights, self.clustered]
+        head = [
+            SCHEMA,
+            list(self.features),
+            self.positive,
+            self.bins,
+            self.weights,
+            self.clustered,
+            *self._more_facts(),
+        ]
         digest = hashlib.sha256(canonical_json(head).encode())
         for name in [*self.key_columns(), "n"]:
             column = self.cells[name]
@@ -126,11 +159,13 @@ class Tally:
         ValueError
             If the two were not counted in the same way.
         """
-        mine = (self.features, self.positive, self.bins, self.weights, self.clustered)
-        theirs = (other.features, other.positive, other.bins, other.weights, other.clustered)
-        if mine != theirs:
-            names = ("features", "positive", "bins", "weights", "clustered")
-            unlike = [f"{n}: {a!r} and {b!r}" for n, a, b in zip(names, mine, theirs, strict=True) if a != b]
+        names = ("features", "positive", "bins", "weights", "clustered", "task", "deferral")
+        unlike = [
+            f"{name}: {getattr(self, name)!r} and {getattr(other, name)!r}"
+            for name in names
+            if getattr(self, name) != getattr(other, name)
+        ]
+        if unlike:
             msg = f"tallies add up only if they were counted in the same way; they differ in {'; '.join(unlike)}"
             raise ValueError(msg)
         pairs = None
@@ -145,12 +180,23 @@ class Tally:
             bins=self.bins,
             weights=self.weights,
             pairs=pairs,
+            task=self.task,
+            labels=tuple(sorted({*self.labels, *other.labels})),
+            deferral=self.deferral,
         )
+
+    def _more_facts(self) -> list[dict[str, Any]]:
+        """Return what a binary tally without deferral need not say: its digest is that of earlier versions."""
+        if self.task == "binary" and not self.deferral:
+            return []
+        return [{"task": self.task, "labels": list(self.labels), "deferral": self.deferral}]
 
     def write(self, path: Path) -> None:
         """Write the tally as Parquet with its metadata; pairs of cells go into a second file beside it."""
         facts: dict[str, Any] = {"schema": SCHEMA, "features": list(self.features), "positive": self.positive}
         facts |= {"bins": self.bins, "weights": self.weights, "clustered": self.clustered}
+        for more in self._more_facts():
+            facts |= more
         table = self.cells.replace_schema_metadata({"evenhanded": canonical_json(facts)})
         pq.write_table(table, path, compression="zstd")
         if self.pairs is not None:
@@ -180,6 +226,9 @@ class Tally:
             bins=facts["bins"],
             weights=facts["weights"],
             pairs=pairs,
+            task=facts.get("task", "binary"),
+            labels=tuple(facts.get("labels", ())),
+            deferral=facts.get("deferral", False),
         )
 
 
@@ -187,10 +236,13 @@ def collapse(
     raw: pa.Table,
     *,
     features: Sequence[str],
-    positive: str,
+    positive: str | None,
     bins: int | None,
     weights: Weights,
     pairs: pa.Table | None = None,
+    task: CountedTask = "binary",
+    labels: tuple[str, ...] = (),
+    deferral: bool = False,
 ) -> Tally:
     """Return the tally of a table of cells in which keys may repeat, rows stand in any order and columns may lack.
 
@@ -198,7 +250,7 @@ def collapse(
     ----------
     raw
         Columns as `Tally.cells`; missing key and count columns are filled with null.
-    features, positive, bins, weights
+    features, positive, bins, weights, task, labels, deferral
         As in `Tally`.
     pairs
         Columns ``left``, ``right`` (row numbers of `raw`) and ``moment``.
@@ -223,51 +275,10 @@ def collapse(
         bins=bins,
         weights=weights,
         pairs=None if pairs is None else _moved_pairs(pairs, group, size),
+        task=task,
+        labels=labels,
+        deferral=deferral,
     )
-
-
-def sorted_codes(column: pa.ChunkedArray | pa.Array) -> tuple[Codes, list[str | None]]:
-    """Return each row's position in the sorted distinct values (null first), and those values.
-
-    Examples
-    --------
-    >>> codes, values = sorted_codes(pa.array(["b", None, "a", "b"]))
-    >>> codes.tolist(), values
-    ([2, 0, 1, 2], [None, 'a', 'b'])
-    """
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    encoded = array.dictionary_encode(null_encoding="encode")
-    values = encoded.dictionary.to_pylist()
-    order = sorted(
-        range(len(values)),
-        key=lambda place: (values[place] is not None, values[place] if values[place] is not None else 0),
-    )
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[order] = np.arange(len(values))
-    indices = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return rank[indices], [values[place] for place in order]
-
-
-def joint_codes(codes: Sequence[Codes], sizes: Sequence[int], rows: int) -> Codes:
-    """Return one code per row for the combination of several codes, compressed where the product grows too large.
-
-    The code is the place in a table of all combinations, the last code running fastest: ``first * s + second`` with two
-    codes, s the size of the second.
-
-    Examples
-    --------
-    >>> joint_codes([np.array([0, 1, 1]), np.array([2, 0, 2])], sizes=[2, 3], rows=3).tolist()
-    [2, 3, 5]
-    """
-    joint = np.zeros(rows, dtype=np.int64)
-    span = 1
-    for column, size in zip(codes, sizes, strict=True):
-        if span * size > 2**62:
-            distinct, joint = np.unique(joint, return_inverse=True)
-            span = len(distinct)
-        joint = joint * size + column
-        span *= size
-    return joint
 
 
 def _groups(columns: list[pa.Array]) -> tuple[Codes, Codes]:

@@ -1,10 +1,10 @@
-"""Coverage of the intervals, the common way beside ours: ``python benchmarks/coverage.py`` prints the table.
+"""Coverage of the intervals, the usual way beside ours: ``python benchmarks/coverage.py`` prints the tables.
 
-Every function below measures one setting and returns both figures, so that the table here and the tests show the same
-thing. One rate and the ratio of two are enumerated exactly; the rest is simulated from fixed seeds.
+``--write docs/statistics.md`` puts them into the document; ``--full`` repeats more often. Every function below
+measures one setting and returns both figures, so that the tables and the tests show the same thing. One rate and the
+ratio of two are enumerated exactly; the rest is simulated from fixed seeds. Other families: ``coverage_*`` beside this.
 """
 
-import time
 from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
@@ -19,6 +19,16 @@ from audit.intervals import FloatArray, Interval, quantile, rate, wilson
 from audit.ratio_intervals import koopman
 
 Z = quantile(0.95)
+
+
+class Row(NamedTuple):
+    """One line of a table: the setting, the usual way and its figure, our figure, and what else is to be said."""
+
+    setting: str
+    usual: str
+    wrong: float
+    right: float
+    note: str = ""
 
 
 class Comparison(NamedTuple):
@@ -202,49 +212,46 @@ def _standard_errors(rows: FloatArray, p: float, *, df: int | None) -> StandardE
     )
 
 
-def _rows() -> Iterator[tuple[str, str, float, str, float]]:
-    """Yield the table: setting, the common way and its figure, our way and its figure."""
+def rate_rows(*, full: bool) -> Iterator[Row]:
+    """Yield the exact coverage of one rate."""
     for n, p in ((30, 0.05), (100, 0.02), (1000, 0.05)):
-        yield f"one rate, n={n}, p={p}", "percentile bootstrap", *_paired("Wilson", one_rate(n, p))
+        yield Row(f"one rate, n={n}, p={p}, Wilson", "percentile bootstrap", *one_rate(n, p))
     for n in (55, 100):
         alone, ours = rate_grid(n, 0.01)
-        yield f"one rate, n={n}, p=.01", "Wilson alone", float(alone.min()), "rate", float(ours.min())
-    alone, ours = rate_grid(np.unique(np.geomspace(30, 3000, 120).astype(int)), np.arange(0.01, 0.501, 0.002))
-    yield "one rate, n 30-3000, p .01-.5, least", "Wilson alone", float(alone.min()), "rate", float(ours.min())
-    yield "one rate, n 30-3000, p .01-.5, mean", "Wilson alone", float(alone.mean()), "rate", float(ours.mean())
+        yield Row(f"one rate, n={n}, p=.01", "Wilson alone", float(alone.min()), float(ours.min()))
+    sizes = np.arange(30, 3001) if full else np.unique(np.geomspace(30, 3000, 120).astype(int))
+    alone, ours = rate_grid(sizes, np.arange(0.01, 0.501, 0.002))
+    yield Row("one rate, n 30-3000, p .01-.5, least", "Wilson alone", float(alone.min()), float(ours.min()))
+    yield Row("one rate, n 30-3000, p .01-.5, mean", "Wilson alone", float(alone.mean()), float(ours.mean()))
+
+
+def ratio_rows(*, full: bool) -> Iterator[Row]:
+    """Yield the exact coverage of the ratio of two rates."""
+    del full
     for (n1, n2), (p1, p2) in product(
         ((30, 30), (30, 3000), (3000, 30), (300, 300), (3000, 3000)), ((0.95, 0.95), (0.95, 0.9), (0.3, 0.2))
     ):
-        yield f"ratio, n={n1}/{n2}, p={p1}/{p2}", "log interval", *_paired("Koopman", ratio(n1, p1, n2, p2))
+        yield Row(f"ratio, n={n1}/{n2}, p={p1}/{p2}", "log interval", *ratio(n1, p1, n2, p2))
+
+
+def largest_rows(*, full: bool) -> Iterator[Row]:
+    """Yield the coverage of all pairs together and of the largest gap, over 2-12 equal and unequal groups."""
+    runs = 4000 if full else 1000
     for p in (0.05, 0.3, 0.5):
-        yield f"all pairs of 3 x 100 rows, p={p}", "unadjusted", *_paired("Bonferroni", all_pairs([p] * 3, 100))
+        yield Row(f"all pairs of 3 x 100 rows, p={p}", "unadjusted", *all_pairs([p] * 3, 100, runs=runs))
     for groups, n, p in product((2, 3, 6, 12), (100, 1000), (0.05, 0.3)):
-        measured = largest_gap([p] * groups, n, runs=1000)
-        yield f"largest gap, {groups} equal groups of {n}, p={p}", "percentile bootstrap", *_paired("rule", measured)
+        measured = largest_gap([p] * groups, n, runs=runs)
+        yield Row(f"largest gap, {groups} equal groups of {n}, p={p}", "percentile bootstrap", *measured)
     for p in ((0.2, 0.3), (0.2, 0.2, 0.3), (0.2, 0.22, 0.25, 0.28, 0.3, 0.3)):
-        measured = largest_gap(p, 300, runs=1000)
-        yield f"largest gap, n=300, p={p}", "percentile bootstrap", *_paired("rule", measured)
-    for limit in (0.1, 0.3):
-        measured = weekly_gates(limit)
-        yield f"26 weekly looks at the limit {limit}, ever PASS", "fixed 95 %", *_paired("spending", measured)
-    for name, errors in (("lognormal weights", weighted()), ("clusters of 24 rows", clustered())):
-        setting = f"{name}, SE (true {errors.true:.4f})"
-        yield setting, "independent rows", errors.wrong, "linearised", errors.right
-
-
-def _paired(right_way: str, measured: Comparison) -> tuple[float, str, float]:
-    """Return the last three columns of a row."""
-    return measured.wrong, right_way, measured.right
-
-
-def main() -> None:
-    """Print the table."""
-    started = time.perf_counter()
-    print(f"{'setting (nominal 95 %)':<54} {'common way':<22} {'':>6}   {'here':<12} {'':>6}")
-    for setting, wrong_way, wrong, right_way, right in _rows():
-        print(f"{setting:<54} {wrong_way:<22} {wrong:>6.4f}   {right_way:<12} {right:>6.4f}")
-    print(f"{time.perf_counter() - started:.1f} s")
+        measured = largest_gap(p, 300, runs=runs)
+        yield Row(f"largest gap, n=300, p={', '.join(map(str, p))}", "percentile bootstrap", *measured)
+    for sizes in ((2000, 60), (1000, 300, 100, 50), (2000, 1000, 500, 200, 100, 60, 40, 40)):
+        measured = largest_gap([0.2] * len(sizes), sizes, runs=runs)
+        text = ", ".join(f"{n:,}" for n in sizes)
+        yield Row(f"largest gap, equal rates .2, groups of {text}", "percentile bootstrap", *measured)
 
 
 if __name__ == "__main__":
+    from coverage_report import main
+
     main()

@@ -4,8 +4,8 @@ from math import inf
 from typing import NamedTuple
 
 from audit.gaps import NAMED, End
-from audit.metrics.catalog import METRICS
 from audit.pairs import Compare
+from audit.views import known_metric
 
 
 class Comparison(NamedTuple):
@@ -51,12 +51,12 @@ def comparison(metric: str, compare: Compare) -> Comparison | None:
     if metric in NAMED:
         rests_on, how = NAMED[metric]
         return Comparison(metric, how, rests_on)
-    if metric in METRICS:
+    if known_metric(metric) is not None:
         return Comparison(metric, compare, (metric,))
     base, _, ending = metric.rpartition("_")
-    if base in METRICS and ending == "difference":
+    if ending == "difference" and known_metric(base) is not None:
         return Comparison(base, "difference", (base,))
-    if base in METRICS and ending == "ratio":
+    if ending == "ratio" and known_metric(base) is not None:
         return Comparison(base, "ratio", (base,))
     return None
 
@@ -80,7 +80,8 @@ def value_range(compared: Comparison, *, end: End, signed: bool) -> tuple[float,
     >>> value_range(comparison("selection_rate", "ratio"), end="min", signed=False)
     (0.0, 1.0)
     """
-    low, high = METRICS[compared.rests_on[0]].range
+    facts = known_metric(compared.rests_on[0])
+    low, high = (-inf, inf) if facts is None else facts.range
     if compared.compare == "value":
         return low, high
     if compared.compare == "ratio":

@@ -115,7 +115,9 @@ def _counted_as(result: Result) -> Mapping[str, Any]:
     settings = {**result.provenance.defaulted, **result.provenance.given}
     facts = {name: settings[name] for name in _DECIDING if name in settings}
     if result.tally is not None:
+        facts["task"] = result.tally.task
         facts["positive label"] = result.tally.positive
+        facts["rows may be deferred"] = result.tally.deferral
         facts["weights"] = result.tally.weights
         facts["clustered"] = result.tally.clustered
     return facts

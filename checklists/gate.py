@@ -9,14 +9,16 @@ from typing import NamedTuple, get_args
 from audit.errors import EvidenceError, InputError
 from audit.measurement import canonical_json
 from audit.result import Result
-from audit.tally import Tally
+from checklists.answers import answer, in_its_words, refusal
 from checklists.comparisons import comparison
 from checklists.evidence import broken, made_otherwise
 from checklists.gate_result import GateError, GateResult, Judgement
 from checklists.judging import Case, Finding, judge_tally
+from checklists.paired import judge_paired, paired_results
 from checklists.policy import Policy, load_policy
 from checklists.requirement import Requirement, Stage
 from checklists.stored_rows import judge_rows, matching
+from checklists.unlabelled import judge_with_unlabelled
 from checklists.verdict import PRECEDENCE
 
 __all__ = ["GateError", "GateResult", "Judgement", "judge"]
@@ -119,35 +121,45 @@ def _finding(needed: Requirement, evidence: _Evidence) -> Finding:
 
 def _answering(needed: Requirement, results: tuple[Result, ...]) -> tuple[Result, ...]:
     """Return the results that can answer; the first where none can, so that it says what is missing."""
+    if paired := paired_results(needed, results):
+        return paired
     features = set(needed.groups) | set(needed.slice)
     able = [
         result
         for result in results
-        if ((tally := _tally(needed, result)) is not None and features <= set(tally.features))
-        or (tally is None and matching(needed, result))
+        if ((found := answer(needed, result, None)) is not None and features <= set(found.tally.features))
+        or (found is None and matching(needed, result))
     ]
     return tuple(able) or results[:1]
 
 
 def _judged(needed: Requirement, result: Result, evidence: _Evidence) -> Finding:
-    tally, compared = _tally(needed, result), comparison(needed.metric, needed.compare)
-    if tally is None or compared is None:
-        return judge_rows(needed, evidence.policy, result, today=evidence.today)
-    then = evidence.baseline
-    differing = made_otherwise(result, then) if then is not None and compared.compare == "baseline" else None
+    if paired_results(needed, [result]):
+        return judge_paired(needed, evidence.policy, result, today=evidence.today)
+    compared, then = comparison(needed.metric, needed.compare), evidence.baseline
+    differs = then is not None and compared is not None and compared.compare == "baseline"
+    found = answer(needed, result, None)
+    if found is None:
+        return _from_rows(needed, result, evidence)
+    differing = made_otherwise(result, then) if then is not None and differs else None
     if differing:
         return Finding("INVALID", reason=differing)
-    earlier = None if then is None else then.tally
-    return judge_tally(Case(needed, evidence.policy, compared, tally, earlier), today=evidence.today)
+    found = answer(needed, result, then if differs else None) or found
+    case = Case(needed, evidence.policy, found.compared, found.tally, found.baseline)
+    if not found.over_labels:
+        return in_its_words(judge_with_unlabelled(case, today=evidence.today), needed, found)
+    missing = found.tally.cells["y_true"].null_count
+    if missing and (needed.missing_labels or evidence.policy.missing_labels) == "bounds":
+        why = f"some rows have no true label, and {needed.metric} has no bounds for them"
+        return Finding("INSUFFICIENT", reason=f"{why}; missing_labels: ignore leaves them out")
+    return in_its_words(judge_tally(case, today=evidence.today), needed, found)
 
 
-def _tally(needed: Requirement, result: Result) -> Tally | None:
-    """Return the counts that a requirement can be rolled up from: one of the catalog, at no point, over no windows."""
-    tally = result.tally
-    if tally is None or needed.at or comparison(needed.metric, needed.compare) is None:
-        return None
-    windowed = tally.cells["window_start"].null_count < tally.cells.num_rows
-    return None if windowed else tally
+def _from_rows(needed: Requirement, result: Result, evidence: _Evidence) -> Finding:
+    why = None if result.tally is None or matching(needed, result) else refusal(needed, result.tally)
+    if why is not None:
+        return Finding("INVALID", reason=why)
+    return judge_rows(needed, evidence.policy, result, today=evidence.today)
 
 
 def _judgement(needed: Requirement, found: Finding) -> Judgement:

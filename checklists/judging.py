@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple, TypedDict
 
+from audit.bounded_gaps import bounded_extreme
 from audit.gaps import End, comparisons, extreme, group_label, group_values
 from audit.largest import MAX_COMPARED
 from audit.measurement import Measurement
@@ -14,7 +15,7 @@ from checklists.comparisons import Comparison
 from checklists.groups import Excuses, Whom, excuses, whom
 from checklists.needed import Needed, rows_needed, rows_needed_between
 from checklists.policy import Policy
-from checklists.requirement import Requirement
+from checklists.requirement import MissingLabels, Requirement
 from checklists.verdict import Verdict
 
 _LISTED = 8
@@ -68,6 +69,7 @@ class Case(NamedTuple):
     compared: Comparison
     tally: Tally
     baseline: Tally | None
+    missing_labels: MissingLabels = "ignore"
 
     @property
     def level(self) -> float:
@@ -282,8 +284,9 @@ def _rows(case: Case, concerned: Whom, groups: tuple[GroupValues, ...]) -> tuple
     if not others or (case.compared.is_gap and concerned.reference is None and len(others) < 2):
         return ()
     asked = _asked(case, concerned, others)
+    largest = bounded_extreme if case.missing_labels == "bounds" else extreme
     return tuple(
-        (end, extreme(case.tally, case.compared.metric, end=end, level=case.level, **asked))
+        (end, largest(case.tally, case.compared.metric, end=end, level=case.level, **asked))
         for end in ends(case.requirement)
     )
 

@@ -10,6 +10,7 @@ from audit.errors import InputError
 from audit.gaps import group_values
 from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
+from audit.paired_models import models_of
 from audit.result import Result
 from audit.tally import Tally
 from checklists.needed import POWER
@@ -117,8 +118,17 @@ def plan(result: Result, *, level: float = 0.95, min_n: int = 30, metrics: Seque
     if tally is None:
         msg = "planning needs the tally of the audit; pass a saved run (its folder), not its result.json alone"
         raise InputError([msg])
-    names = metrics or [name for name, facts in METRICS.items() if facts.kind != "ranked" or tally.bins is not None]
-    rows = [_plan_row(tally, feature, name, level, min_n) for feature in tally.features for name in names]
+    if tally.task != "binary" or tally.deferral:
+        kind = "with deferral" if tally.task == "binary" else tally.task
+        raise InputError([f"planning reads audits of two labels without deferral; this one is {kind}"])
+    names = metrics or [
+        name
+        for name, facts in METRICS.items()
+        if facts.kind != "distance" and (not facts.needs_scores or tally.bins is not None)
+    ]
+    compared = models_of(result)  # whose columns of predictions are features of the tally, and no groups of people
+    features = tally.features if compared is None else compared.features
+    rows = [_plan_row(tally, feature, name, level, min_n) for feature in features for name in names]
     return Plan(level=level, min_n=min_n, rows=tuple(rows))
 
 

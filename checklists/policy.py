@@ -16,7 +16,16 @@ from audit.errors import InputError
 from audit.measurement import canonical_json
 from checklists.policy_errors import Keys, sentences
 from checklists.policy_yaml import read_yaml
-from checklists.requirement import FORBID_UNKNOWN, Count, GroupValue, Level, Requirement, Text, refuse
+from checklists.requirement import (
+    FORBID_UNKNOWN,
+    Count,
+    GroupValue,
+    Level,
+    MissingLabels,
+    Requirement,
+    Text,
+    refuse,
+)
 
 SCHEMA = "evenhanded/policy/1"
 
@@ -100,6 +109,9 @@ class Policy:
         Fewer rows than this in a denominator: INSUFFICIENT.
     min_cell
         Fewer rows than this: hidden in anything published.
+    missing_labels
+        "bounds": a verdict must hold whatever the labels of unlabelled rows are (`checklists.unlabelled`); "ignore":
+        it speaks of the labelled rows, and says so.
     expect
         The groups of each feature that must be there.
     requirements
@@ -127,6 +139,7 @@ class Policy:
     level: Level = 0.95
     min_n: Count = 30
     min_cell: Count = 10
+    missing_labels: MissingLabels = "bounds"
     expect: Mapping[str, Annotated[tuple[GroupValue, ...], Field(min_length=1)]] = field(default_factory=dict)
     requirements: Annotated[tuple[Requirement, ...], Field(min_length=1)]
     not_auditable: tuple[NotAuditable, ...] = ()

@@ -14,6 +14,7 @@ from audit.values import canonical
 from checklists.comparisons import Comparison, comparison, value_range
 
 WindowChoice = Literal["latest", "each"]
+MissingLabels = Literal["bounds", "ignore"]
 Stage = Literal["ready", "shadow", "supervised", "expand", "general"]
 
 
@@ -54,12 +55,13 @@ class Requirement:
         One slice in place of `groups`; both empty = everyone.
     compare
         "value" (the worst group), "difference" or "ratio" (the largest over all pairs of groups, or of each group
-        against `against`), "baseline" (the largest increase over the same group of an earlier result).
+        against `against`), "baseline" (the largest increase over the same group of an earlier result; in
+        pairs where a result compares both models on the same rows, as `audit.comparison.run_compare` does).
     against
         The reference group as {feature: value}; needs "difference" or "ratio".
     min, max
         The limits, as fractions; both = equivalence. A value equal to a limit holds.
-    level, min_n
+    level, min_n, missing_labels
         As in `Policy`, for this requirement only.
     window
         "latest" or "each": which windows of a monitored result must hold.
@@ -88,6 +90,7 @@ class Requirement:
     max: Limit | None = Field(default=None, validate_default=True, kw_only=True)
     level: Level | None = None
     min_n: Count | None = None
+    missing_labels: MissingLabels | None = None
     window: WindowChoice = "latest"
     stages: tuple[Stage, ...] = ()
 

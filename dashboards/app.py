@@ -15,6 +15,14 @@ def main() -> None:
     pages = [
         st.Page(_VIEWS / "overview.py", title="Overview", url_path="overview", default=True),
         st.Page(_VIEWS / "subgroups.py", title="Subgroups", url_path="subgroups"),
+        st.Page(_VIEWS / "confusion.py", title="Confusion", url_path="confusion"),
+        st.Page(_VIEWS / "data.py", title="Data", url_path="data"),
+        st.Page(_VIEWS / "compare.py", title="Compare models", url_path="compare"),
+        st.Page(_VIEWS / "errors.py", title="Errors", url_path="errors"),
+        st.Page(_VIEWS / "calibration.py", title="Calibration", url_path="calibration"),
+        st.Page(_VIEWS / "thresholds.py", title="Thresholds", url_path="thresholds"),
+        st.Page(_VIEWS / "robustness.py", title="Robustness", url_path="robustness"),
+        st.Page(_VIEWS / "sources.py", title="Sources of bias", url_path="sources"),
     ]
     page = st.navigation(pages)
     choose_run()

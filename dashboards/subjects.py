@@ -37,10 +37,10 @@ def comparison_text(row: Measurement) -> str:
             return slice_label(tuple(sorted(against["slice"].items())))
         case "groups":
             return f"groups of {features_label(tuple(against['features']))}"
-        case "rest":
-            return "the rest"
-        case "reference":
-            return "the baseline run"
+        case "rest" | "reference":
+            return "the rest" if against["kind"] == "rest" else "the baseline run"
+        case "model" if "model_version" in against:
+            return f"model {safe_label(str(against['model_version']), target='text')}"
     return f"another {against['kind']}"
 
 

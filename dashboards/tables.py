@@ -1,9 +1,9 @@
 """From results to what people read: values, intervals and rows as text, small groups hidden."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.measurement import Measurement, Slice
+from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.labels import reading_order, safe_label
 from dashboards.subjects import subject_text
@@ -210,72 +210,31 @@ def is_small(row: Measurement, *, min_cell: int) -> bool:
     return row.n < min_cell
 
 
-def hidden_text(min_cell: int, *, small: bool = True) -> str:
-    """Return what stands in place of a number that is not published.
-
-    Parameters
-    ----------
-    min_cell
-        The smallest n that may be published.
-    small
-        Whether the group itself is small; else it is hidden so that a small one cannot be found by subtraction.
+def hidden_text(min_cell: int) -> str:
+    """Return what stands in place of a number that rests on too few rows.
 
     Examples
     --------
-    >>> hidden_text(10), hidden_text(10, small=False)
-    ('hidden (n < 10)', 'hidden (protects a group with n < 10)')
+    >>> hidden_text(10)
+    'hidden (n < 10)'
     """
-    return f"hidden (n < {min_cell})" if small else f"hidden (protects a group with n < {min_cell})"
+    return f"hidden (n < {min_cell})"
 
 
-def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice]:
-    """Return the groups of one table whose rows must be hidden together, so that none can be found by subtraction.
+def withheld_text(min_cell: int) -> str:
+    """Return what stands in place of the numbers of a group that is small, or that protects a small one.
 
-    A group is hidden where one of its numbers rests on fewer than `min_cell` rows. Along every feature, the hidden
-    groups that differ in that feature alone are then joined by the smallest shown ones until they are at least two and
-    hold at least `min_cell` rows together: their sum can be had from the margins, none of them alone. This stops
-    subtraction within a table and from its margins; it does not protect against what is published elsewhere.
-
-    Parameters
-    ----------
-    rows
-        All rows that the table would show: plain values of every group, of one combination of features.
-    min_cell
-        The smallest n that may be published; 0 hides nothing.
+    One text for both: who could tell them apart would know more of the small one (`audit.suppression.suppressed`).
 
     Examples
     --------
-    >>> rows = [Measurement(metric="count", slice=(("race", name),), value=n, n=n, method="count")
-    ...         for name, n in (("A", 500), ("B", 40), ("C", 3))]
-    >>> sorted(value for ((_, value),) in suppressed(rows, min_cell=10))
-    ['B', 'C']
+    >>> withheld_text(10)
+    'hidden (n < 10, or protects such a group)'
     """
-    smallest: dict[Slice, int] = {}
-    size: dict[Slice, int] = {}
-    for row in rows:
-        smallest[row.slice] = min(row.n, smallest.get(row.slice, row.n))
-        size[row.slice] = max(row.n, size.get(row.slice, 0))
-    hidden = {group for group, n in smallest.items() if n < min_cell}
-    lines = _lines(size)
-    while more := [group for line in lines for group in _complement(line, hidden, size, min_cell)]:
-        hidden.update(more)
-    return frozenset(hidden)
-
-
-def _lines(size: dict[Slice, int]) -> list[list[Slice]]:
-    lines: dict[tuple[int, Slice], list[Slice]] = {}
-    for group in size:
-        for place in range(len(group)):
-            lines.setdefault((place, group[:place] + group[place + 1 :]), []).append(group)
-    return [sorted(line, key=lambda group: (size[group], str(group))) for line in lines.values()]
-
-
-def _complement(line: list[Slice], hidden: set[Slice], size: dict[Slice, int], min_cell: int) -> list[Slice]:
-    kept_back = [group for group in line if group in hidden]
-    if not kept_back or (len(kept_back) > 1 and sum(size[group] for group in kept_back) >= min_cell):
-        return []
-    return [group for group in line if group not in hidden][:1]
+    return f"hidden (n < {min_cell}, or protects such a group)"
 
 
 def _is_signed(row: Measurement) -> bool:
+    if row.metric.endswith(("_difference_group_max", "_difference_group_min")):
+        return True
     return row.metric.endswith("_difference") and row.against is not None and row.against["kind"] in _SIGNED_KINDS

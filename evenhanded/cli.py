@@ -13,8 +13,15 @@ FIRST = {
     "dashboard": "Look at saved runs in the browser.",
 }
 MORE = {
+    "compare": "A candidate and a baseline on the same rows: who gets worse, with paired intervals.",
+    "calibration": "Say whether the scores of a saved run keep their promise, by group.",
+    "slices": "Find the combinations of features with most errors, and confirm them on other rows.",
+    "lint": "Leaks between train and test: copies, clusters, time, features that tell the label.",
+    "sealed": "A test for a model that others make: labels kept back, opened once, on record.",
     "train": "Train a model on a table and write its predictions.",
+    "sources": "Where a gap comes from: evidence for and against six sources of bias.",
     "doctor": "Say what is installed and what to mend.",
+    "thresholds": "What acting from each score on is worth by group, and which threshold is chosen.",
 }
 
 

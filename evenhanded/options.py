@@ -61,6 +61,25 @@ class Pair(click.ParamType[tuple[str, str]]):
         return feature, text
 
 
+def edges(feature: str, text: str) -> list[float]:
+    """Return the edges of ``--bin feature=25,45``.
+
+    Raises
+    ------
+    InputError
+        If one is no number.
+
+    Examples
+    --------
+    >>> edges("age", "25,45")
+    [25.0, 45.0]
+    """
+    try:
+        return [float(edge) for edge in text.split(",")]
+    except ValueError as error:
+        raise InputError([f"--bin {feature}={text}: expected numbers, as in {feature}=25,45"]) from error
+
+
 def from_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Read options from a YAML file, by their names on the command line; what stands there wins.
 

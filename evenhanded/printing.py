@@ -18,6 +18,7 @@ from dashboards.tables import interval_text, limit_text, value_text
 from dashboards.words import metric_title
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "accuracy")
+OF_LABELS = ("accuracy", "balanced_accuracy", "hamming_loss", "macro_f1")
 MAX_GROUPS = 30
 FEW = 30
 _FILE_WIDTH = 120
@@ -66,10 +67,11 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     slices = [pairs for metric, pairs in plain if metric == "count" and len(pairs) <= 1]
     features = list(dict.fromkeys(name for pairs in slices for name, _ in pairs))
     slices.sort(key=lambda pairs: (features.index(pairs[0][0]) if pairs else -1, reading_order(pairs)))
-    table = _table(["group", "rows", *(metric_title(metric) for metric in HEADLINES)])
+    headlines = _headlines(result)
+    table = _table(["group", "rows", *(metric_title(metric) for metric in headlines)])
     feature = ""
     for pairs in slices[:MAX_GROUPS]:
-        cells = [_cell(plain.get((metric, pairs))) for metric in HEADLINES]
+        cells = [_cell(plain.get((metric, pairs))) for metric in headlines]
         label = "everyone" if not pairs else f"  {safe_label(pairs[0][1], target='terminal', limit=28)}"
         if pairs and pairs[0][0] != feature:
             feature = pairs[0][0]
@@ -81,6 +83,8 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     auc = plain.get(("roc_auc", ()))
     if auc is not None:
         screen.print(f"{metric_title('roc_auc')} of everyone: {_cell(auc)}")
+    if ("deferral_rate", ()) in plain:
+        screen.print("Deferred rows never count as right; decided_<metric> in the JSON leaves them out.")
     screen.print(f"Percent [interval at {_level(result)}]; (n = ...) marks what rests on fewer than {FEW} rows.")
 
 
@@ -96,11 +100,11 @@ def print_gaps(result: Result, *, out: Console | None = None) -> None:
     Accuracy     sex      10.0 points  [0.0, 20.0]  40  between F and M
     """
     screen = out or console()
-    wanted = {f"{metric}_difference" for metric in HEADLINES}
+    wanted = {f"{metric}_difference" for metric in _headlines(result)}
     rows = [
         row
         for row in result.measurements
-        if row.metric in wanted and row.against is not None and _is_main_gap(row.against)
+        if row.metric in wanted and row.against is not None and not row.at and _is_main_gap(row.against)
     ]
     table = _table(["largest gap", "feature", "value", "interval", "n", "between"])
     for row in rows:
@@ -221,6 +225,16 @@ def _excuse(entry: NotAuditable) -> str:
         safe_label(text, target="terminal") for text in (", ".join(parts), entry.reason, entry.owner)
     )
     return f"not auditable: {whom} ({reason}); {owner} answers for it until {entry.expires}"
+
+
+def _headlines(result: Result) -> tuple[str, ...]:
+    """Return the metrics that the tables show: of two labels or over several; the deferral rate where there is any."""
+    plain = {row.metric for row in result.measurements if row.against is None and not row.at and not row.slice}
+    over_labels = plain & {"macro_f1", "cohen_kappa", "hamming_loss"}
+    shown = tuple(name for name in OF_LABELS if name in plain) if over_labels else HEADLINES
+    if plain and not plain & {"count", *shown}:
+        shown = tuple(sorted(plain))[:4]
+    return (*(("deferral_rate",) if "deferral_rate" in plain else ()), *shown)
 
 
 def _is_main_gap(against: object) -> bool:

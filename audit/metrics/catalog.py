@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from audit.metrics import confusion, ranking
+from audit.metrics import calibration, confusion, ranking
 from audit.metrics.metric import Metric, MetricFunction
 
 _POWERS = "Powers 2011, Evaluation: from precision, recall and F-measure to ROC, arXiv:2010.16061"
@@ -15,7 +15,18 @@ _MATTHEWS = "Matthews 1975, doi:10.1016/0005-2795(75)90109-9"
 _BRODERSEN = "Brodersen et al. 2010, The balanced accuracy and its posterior distribution, doi:10.1109/ICPR.2010.764"
 _DELONG = "DeLong, DeLong & Clarke-Pearson 1988, doi:10.2307/2531595"
 
+_BUCKLEY = "Buckley & Voorhees 2000, Evaluating evaluation measure stability, doi:10.1145/345508.345543"
+_BRIER = "Brier 1950, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1-3"
+_STEYERBERG = "Steyerberg et al. 2010, Assessing the performance of prediction models, doi:10.1097/EDE.0b013e3181c30fb2"
+_COX = "Cox 1958, Two further applications of a model for binary regression, doi:10.1093/biomet/45.3-4.562"
+_CALSTER = "Van Calster et al. 2016, A calibration hierarchy for risk models, doi:10.1016/j.jclinepi.2015.12.005"
+_NAEINI = "Naeini, Cooper & Hauskrecht 2015, Obtaining well calibrated probabilities, doi:10.1609/aaai.v29i1.9602"
+
 _UNIT = (0.0, 1.0)
+_ANY = (float("-inf"), float("inf"))
+_TIED = "scores share too few bins to rank by; pass score_max, so that they fill [0, 1]"
+_WEIGHTLESS = "all weights are 0 in slice"
+_PARTED = "no overlap of the scores of positives and negatives in slice: no finite slope fits best"
 
 
 def _row(
@@ -24,8 +35,12 @@ def _row(
     better: Literal["higher", "lower", "neither"],
     source: str,
     limits: tuple[float, float] = _UNIT,
+    unclear: str | None = None,
 ) -> Metric:
-    return Metric(name=function.__name__, function=function, needs=needs, range=limits, better=better, source=source)
+    name = function.__name__
+    return Metric(
+        name=name, function=function, needs=needs, range=limits, better=better, source=source, unclear=unclear
+    )
 
 
 _ROWS = (
@@ -57,7 +72,14 @@ _ROWS = (
         _DEEKS,
         (0.0, float("inf")),
     ),
-    _row(ranking.roc_auc, "positive or no negative labels", "higher", _DELONG),
+    _row(ranking.roc_auc, "positive or no negative labels", "higher", _DELONG, unclear=_TIED),
+    _row(ranking.average_precision, "positive labels", "higher", _BUCKLEY, unclear=_TIED),
+    _row(calibration.brier_score, "labels", "lower", _BRIER, unclear=_WEIGHTLESS),
+    _row(calibration.calibration_in_the_large, "labels", "neither", _STEYERBERG, (-1.0, 1.0), _WEIGHTLESS),
+    _row(calibration.calibration_intercept, "positive or no negative labels", "neither", _CALSTER, _ANY, _WEIGHTLESS),
+    _row(calibration.calibration_slope, "positive or no negative labels", "neither", _COX, _ANY, _PARTED),
+    _row(calibration.expected_calibration_error, "labels", "lower", _NAEINI, unclear=_WEIGHTLESS),
+    _row(calibration.maximum_calibration_error, "labels", "lower", _NAEINI, unclear=_WEIGHTLESS),
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ROWS})

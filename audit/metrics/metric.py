@@ -102,8 +102,96 @@ class Ranked(NamedTuple):
     below: Array
 
 
-Kind = Literal["rate", "smooth", "ranked"]
-MetricFunction = Callable[[Counts], Fraction] | Callable[[Counts], Smooth] | Callable[[ScoreCounts], Ranked]
+class ScoreMoments(NamedTuple):
+    """Labelled rows by true label, slice and score bin, with the scores that they have there.
+
+    Each field has the shape (2, n_slices, n_bins); on the first axis, 0 are the negatives and 1 the positives. `weight`
+    is the sum of their weights, `mean` and `variance` those of their scores within the bin (0 where there is no row).
+
+    Examples
+    --------
+    One slice, two bins: a negative at 0.2, and positives at 0.6 and 0.8.
+
+    >>> import numpy as np
+    >>> weight, mean = np.array([[[1.0, 0.0]], [[0.0, 2.0]]]), np.array([[[0.2, 0.0]], [[0.0, 0.7]]])
+    >>> scores = ScoreMoments(weight, mean, variance=np.array([[[0.0, 0.0]], [[0.0, 0.01]]]))
+    >>> ((scores.weight * scores.mean).sum(axis=(0, 2)) / scores.weight.sum(axis=(0, 2))).round(4).tolist()
+    [0.5333]
+    """
+
+    weight: Array
+    mean: Array
+    variance: Array
+
+
+class Scored(NamedTuple):
+    """A statistic of labelled scores with what each row contributes to its error.
+
+    `value` has the shape (n_slices,) and is NaN where undefined. `influence`, shape (2, n_slices, n_bins), is the
+    first-order change of the value per unit of weight of a negative (first) or positive (second) row in that bin;
+    `within`, of the same shape, the standard deviation of that change among the rows of one bin. `slack`, shape
+    (n_slices,): by how much other orders of the scores within their bins could change the value. `rests_on`: whose
+    rows count as its n, "both" being the rarer label.
+
+    Examples
+    --------
+    The mean score 0.5 of the scores 0.2 and 0.8: each row's weight moves it by (score - 0.5) / 2.
+
+    >>> import numpy as np
+    >>> influence = np.array([[[-0.15, 0.0]], [[0.0, 0.15]]])
+    >>> Scored(np.array([0.5]), influence).rests_on, float((influence**2).sum())
+    ('labels', 0.045)
+    """
+
+    value: Array
+    influence: Array
+    within: Array | None = None
+    slack: Array | None = None
+    rests_on: Literal["labels", "positives", "both"] = "labels"
+
+
+class BinErrors(NamedTuple):
+    """How far off the scores are in each group of score bins of each slice.
+
+    Both fields have the shape (n_slices, n_groups): `error` is the absolute difference of the observed rate of
+    positives and the mean score, NaN where there is no labelled row; `share` the share of the slice's labelled rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> errors = BinErrors(error=np.array([[0.1, 0.3]]), share=np.array([[0.75, 0.25]]))
+    >>> float((errors.error * errors.share).sum().round(3))
+    0.15
+    """
+
+    error: Array
+    share: Array
+
+
+class Distance(NamedTuple):
+    """A distance of at least 0 that grows with each of the errors that it is made of; NaN where undefined.
+
+    `n_of`: whether it rests on all labelled rows or on those of the emptiest group of bins that holds any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Distance(np.array([0.15])).n_of
+    'all'
+    """
+
+    value: Array
+    n_of: Literal["all", "emptiest"] = "all"
+
+
+Kind = Literal["rate", "smooth", "ranked", "scored", "distance"]
+MetricFunction = (
+    Callable[[Counts], Fraction]
+    | Callable[[Counts], Smooth]
+    | Callable[[ScoreCounts], Ranked]
+    | Callable[[ScoreMoments], Scored]
+    | Callable[[BinErrors], Distance]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +203,7 @@ class Metric:
     name
         The field's own name, in full.
     function
-        From counts to a `Fraction`, a `Smooth` value, or a `Ranked` statistic of scores.
+        From counts to a `Fraction`, a `Smooth` value, a `Ranked` or `Scored` statistic of scores, or a `Distance`.
     needs
         What a slice must hold for the metric to be defined, as in "no <needs> in slice".
     range
@@ -124,6 +212,8 @@ class Metric:
         Which direction is better for the people concerned; "neither" for facts such as a selection rate.
     source
         Where the formula stands.
+    unclear
+        Why it is undefined in a slice that holds what it needs, where that can be.
 
     Examples
     --------
@@ -141,18 +231,31 @@ class Metric:
     range: tuple[float, float]
     better: Literal["higher", "lower", "neither"]
     source: str
+    unclear: str | None = None
 
     @property
     def kind(self) -> Kind:
-        """What the function returns: "rate" (a `Fraction`), "smooth" or "ranked"."""
+        """What the function returns: "rate" (a `Fraction`), "smooth", "ranked", "scored" or "distance"."""
         return _kind(self.function)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether the tally must hold scores."""
+        return self.kind in {"ranked", "scored", "distance"}
 
 
 @cache
 def _kind(function: MetricFunction) -> Kind:
     returned = get_type_hints(function).get("return")
-    kinds: dict[object, Kind] = {Fraction: "rate", Smooth: "smooth", Ranked: "ranked"}
+    kinds: dict[object, Kind] = {
+        Fraction: "rate",
+        Smooth: "smooth",
+        Ranked: "ranked",
+        Scored: "scored",
+        Distance: "distance",
+    }
     if returned not in kinds:
-        msg = f"{function!r} must be annotated to return Fraction, Smooth or Ranked; it says {returned!r}"
+        expected = ", ".join(str(kind.__name__) for kind in kinds if isinstance(kind, type))
+        msg = f"{function!r} must be annotated to return one of {expected}; it says {returned!r}"
         raise TypeError(msg)
     return kinds[returned]

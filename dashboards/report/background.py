@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from audit.measurement import canonical_json
+from audit.measurement import Slice, canonical_json
 from audit.result import Result
 from dashboards.labels import safe_label
 from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_table
@@ -18,8 +18,35 @@ _METHODS: Mapping[str, str] = MappingProxyType(
         "agresti_caffo": "Agresti-Caffo intervals for differences of rates",
         "koopman": "Koopman score intervals for ratios of rates",
         "square_and_add": "intervals of differences made from the intervals of both sides",
+        "exact_square_and_add": "intervals of differences made from the exact intervals of both sides",
         "delong": "DeLong intervals for ROC AUC",
-        "delta": "delta-method intervals for smooth functions of counts",
+        "delta": "delta-method intervals for smooth functions of counts and of scores",
+        "paired_score": "Tango's score intervals for differences of two models' rates on the same rows",
+        "paired_square_and_add": "intervals of differences of two models on the same rows, made from the intervals of "
+        "both and their correlation",
+        "simultaneous_bins": "bounds of calibration errors from intervals of ten ranges of scores that hold at once",
+        "agresti_coull": "intervals of mean payoffs with pseudo-counts for outcomes that were rarely or never seen",
+        "kernel_smoother": "thresholds chosen on a smoothed curve, with the set of thresholds not shown to be worse",
+        "kakwani": "intervals of concentration indices from their linearised variance",
+        "student_t": "t intervals of means, on the log scale for losses that are never negative",
+        "paired_t": "paired t intervals of mean differences on the same rows",
+        "bca": "bias-corrected and accelerated bootstrap intervals for metrics that a person brought",
+        "tango": "Tango's score intervals for changes on the same rows or within pairs",
+        "linearised queries": "linearised intervals that take whole queries for independent",
+        "frechet bounds": "bounds for an attribute that is recorded with stated errors",
+        "disjoint_pairs": "exact intervals of an AUC of 0 or 1 from pairs that share no row",
+        "linearised": "t intervals from the influence of each row or cluster",
+        "paired_delong": "DeLong intervals for differences of AUCs on the same rows",
+        "mean_t": "t intervals of means",
+        "order_statistics": "distribution-free intervals of quantiles",
+        "shapley": "t intervals of Shapley values over the background rows",
+        "rate_interval": "Wilson or exact intervals for cumulative shares",
+        "manski bounds": "worst-case bounds over what the missing labels or groups might be (Manski)",
+        "mantel_haenszel": "Mantel-Haenszel differences of rates with strata held fixed, Klingenberg's interval",
+        "least_squares": "linear regressions of the decision with sandwich variances",
+        "student": "Student's intervals of means over rows",
+        "inverse power curve": "learning curves extrapolated as inverse powers of the number of rows",
+        "reweighted groups": "errors of the benchmark weighted as groups are in deployment",
     }
 )
 
@@ -38,8 +65,8 @@ def interval_methods(result: Result) -> tuple[str, ...]:
     return tuple(_METHODS.get(name) or safe_label(name.replace("_", " "), target="text") for name in sorted(found))
 
 
-def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
-    r"""Return a section as text, its measurements as a table.
+def extra_section(section: Section, *, min_cell: int, hidden: frozenset[Slice] = frozenset()) -> ExtraSection:
+    r"""Return a section as text, its measurements as a table without the numbers of `hidden` groups.
 
     Examples
     --------
@@ -47,7 +74,8 @@ def extra_section(section: Section, *, min_cell: int) -> ExtraSection:
     >>> shown.paragraphs, shown.table is None
     (('One paragraph.', 'Another.'), True)
     """
-    table = numbers_table(section.title, section.measurements, min_cell) if section.measurements else None
+    rows = section.measurements
+    table = numbers_table(section.title, rows, min_cell, hidden=hidden) if rows else None
     paragraphs = tuple(
         safe_label(part, target="text", limit=4000) for part in section.text.split("\n\n") if part.strip()
     )

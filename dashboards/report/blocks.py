@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.measurement import Measurement, Slice
+from audit.measurement import Measurement, Slice, as_slice
 from dashboards.labels import group_label, safe_label
-from dashboards.tables import DisplayRow, display_row, hidden_text
+from dashboards.tables import DisplayRow, display_row, withheld_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,17 +114,16 @@ def matrix(
     >>> rows = [Measurement(metric="count", slice=group, value=n, n=n, method="count")
     ...         for group, n in ((women, 90), (men, 3))]
     >>> [(row.head, row.cells) for row in matrix(rows, [women, men], ["count"], frozenset({men}), 10)]
-    [('F', ('90',)), ('M', ('hidden (n < 10)',))]
+    [('F', ('90',)), ('M', ('hidden (n < 10, or protects such a group)',))]
     """
     by_key = {(row.slice, row.metric): row for row in rows}
-    small = {row.slice for row in rows if row.n < min_cell}
     body = []
     for group in groups:
         cells: list[DisplayRow | str] = []
         for metric in metrics:
             row = by_key.get((group, metric))
             if group in hidden:
-                cells.append(hidden_text(min_cell, small=group in small))
+                cells.append(withheld_text(min_cell))
             elif row is None:
                 cells.append("not measured")
             else:
@@ -133,8 +132,23 @@ def matrix(
     return tuple(body)
 
 
-def numbers_table(caption: str, rows: Iterable[Measurement], min_cell: int) -> Table:
-    """Return one row per measurement: what, value, interval, n, note.
+def other_slice(row: Measurement) -> Slice | None:
+    """Return the group that a row is compared with: what is shown beside a hidden one gives that one away.
+
+    Examples
+    --------
+    >>> against = {"kind": "slice", "slice": {"sex": "F"}}
+    >>> other_slice(Measurement(metric="accuracy_difference", against=against, value=0.1, n=9, method="x"))
+    (('sex', 'F'),)
+    """
+    other = (row.against or {}).get("slice")
+    return None if other is None else as_slice(other)
+
+
+def numbers_table(
+    caption: str, rows: Iterable[Measurement], min_cell: int, *, hidden: frozenset[Slice] = frozenset()
+) -> Table:
+    """Return one row per measurement: what, value, interval, n, note; no numbers of `hidden` groups.
 
     Examples
     --------
@@ -145,7 +159,9 @@ def numbers_table(caption: str, rows: Iterable[Measurement], min_cell: int) -> T
     body = []
     for row in rows:
         shown = display_row(row, min_cell=min_cell)
-        body.append(TableRow(head=shown.name, cells=(shown.value, shown.interval, shown.n, shown.note)))
+        cells = (shown.value, shown.interval, shown.n, shown.note)
+        away = row.slice in hidden or other_slice(row) in hidden
+        body.append(TableRow(head=shown.name, cells=(withheld_text(min_cell), "", "", "") if away else cells))
     return Table(
         caption=safe_label(caption, target="text", limit=160),
         head=("What", "Value", "Interval", "n", "Note"),

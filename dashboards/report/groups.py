@@ -6,14 +6,15 @@ from itertools import count
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
+from audit.suppression import suppressed
 from dashboards.labels import MISSING, features_label, group_label
-from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table
+from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table, other_slice
 from dashboards.report.svg import Forest, forest_svg
 from dashboards.subjects import comparison_text
-from dashboards.tables import is_plain, plain_rows, suppressed, value_text
+from dashboards.tables import is_plain, plain_rows, value_text
 from dashboards.words import base_metric, direction_sentence, metric_sentence, metric_title
 
-HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "precision", "accuracy")
+HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "precision", "accuracy", "deferral_rate")
 """What a stakeholder's page shows of a classifier; every other number stands in the JSON."""
 
 LONGEST_TABLE = 60
@@ -63,20 +64,27 @@ def positive_label(result: Result) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def hidden_groups(result: Result, features: Sequence[str], *, min_cell: int) -> frozenset[Slice]:
-    """Return the groups of a combination of features whose numbers the report does not show.
+def hidden_groups(result: Result, features: Sequence[str] | None = None, *, min_cell: int) -> frozenset[Slice]:
+    """Return the groups of a combination of features (None = of all) whose numbers the report does not show.
+
+    All tables of the report are looked at together: a group that is safe in one may give a small one away in another.
 
     Examples
     --------
-    B is hidden too: C could be found by subtraction otherwise (`dashboards.tables.suppressed`).
+    B is hidden too: C could be found by subtraction otherwise (`audit.suppression.suppressed`).
 
     >>> rows = [Measurement(metric="count", slice=(("race", name),), value=n, n=n, method="count")
     ...         for name, n in (("A", 500), ("B", 40), ("C", 3))]
     >>> sorted(value for ((_, value),) in hidden_groups(Result(measurements=rows), ["race"], min_cell=10))
     ['B', 'C']
     """
-    rows = plain_rows(result, features=features, metrics=("count", *headline_metrics(result)))
-    return suppressed(rows, min_cell=min_cell)
+    metrics = {"count", *headline_metrics(result)}
+    rows = (row for row in result.measurements if row.metric in metrics and is_plain(row))
+    hidden = suppressed(rows, min_cell=min_cell)
+    if features is None:
+        return hidden
+    names = tuple(sorted(features))
+    return frozenset(group for group in hidden if tuple(name for name, _ in group) == names)
 
 
 def group_sections(result: Result, *, min_cell: int) -> tuple[GroupSection, ...]:
@@ -114,7 +122,7 @@ def intersection_sections(result: Result, *, min_cell: int) -> tuple[GroupSectio
         if len(features) > 1:
             metrics = headline_metrics(result)
             rows = plain_rows(result, features=features, metrics=("count", *metrics))
-            hidden = suppressed(rows, min_cell=min_cell)
+            hidden = hidden_groups(result, features, min_cell=min_cell)
             table = _values_table(rows, features, metrics, hidden, min_cell)
             sections.append(GroupSection(title=_capital(features_label(features)), pictures=(), tables=(table,)))
     return tuple(sections)
@@ -137,7 +145,8 @@ def gap_table(result: Result, *, min_cell: int) -> Table | None:
     True
     """
     wanted = {*(f"{name}_difference" for name in headline_metrics(result)), "selection_rate_ratio"}
-    rows = [row for row in result.measurements if _kind(row) == "groups" and not row.slice and row.metric in wanted]
+    rows = [row for row in result.measurements if _kind(row) == "groups" and not (row.slice or row.at)]
+    rows = [row for row in rows if row.metric in wanted]
     rows.sort(key=lambda row: len((row.against or {})["features"]))
     if not rows:
         return None
@@ -175,7 +184,7 @@ def _in_order(group: Slice, features: Sequence[str]) -> list[str | None]:
 def _feature_section(result: Result, feature: str, min_cell: int, identifiers: Sequence[str]) -> GroupSection:
     metrics = headline_metrics(result)
     rows = plain_rows(result, features=(feature,), metrics=("count", *metrics))
-    hidden = suppressed(rows, min_cell=min_cell)
+    hidden = hidden_groups(result, (feature,), min_cell=min_cell)
     everyone = {row.metric: row for row in plain_rows(result, features=(), metrics=metrics)}
     pictures = []
     for identifier, metric in zip(identifiers, metrics, strict=True):
@@ -234,7 +243,7 @@ def _comparisons(result: Result, feature: str, hidden: frozenset[Slice], min_cel
     for row in result.measurements:
         if [name for name, _ in row.slice] == [feature] and _kind(row) in {"rest", "slice", "reference"} and not row.at:
             name, comparison = base_metric(row.metric)
-            if comparison == "difference" and name in metrics:
+            if comparison == "difference" and name in metrics and other_slice(row) not in hidden:
                 found.setdefault(comparison_text(row), []).append(row)
     tables = []
     for other, rows in found.items():

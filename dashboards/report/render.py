@@ -11,7 +11,7 @@ from audit.store import write_text
 from dashboards.judgements import judged_gate, read_gate
 from dashboards.labels import safe_label
 from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table
-from dashboards.report.groups import gap_table, group_sections, intersection_sections
+from dashboards.report.groups import gap_table, group_sections, hidden_groups, intersection_sections
 from dashboards.report.parts import part_sections
 from dashboards.report.section import Section
 from dashboards.report.summary import summarise
@@ -82,6 +82,7 @@ def render_report(
     """
     smallest = _min_cell(gate, min_cell)
     judged = None if gate is None else judged_gate(_record(gate), min_cell=smallest)
+    hidden = hidden_groups(result, min_cell=smallest)
     return _PAGES.get_template("report.html").render(
         title=safe_label(title, target="text", limit=160),
         summary=summarise(result, judged, min_cell=smallest),
@@ -91,7 +92,9 @@ def render_report(
         gaps=gap_table(result, min_cell=smallest),
         intersections=intersection_sections(result, min_cell=smallest),
         alarms=alarm_table(result),
-        sections=[extra_section(section, min_cell=smallest) for section in (*part_sections(result), *sections)],
+        sections=[
+            extra_section(section, min_cell=smallest, hidden=hidden) for section in (*part_sections(result), *sections)
+        ],
         methods=interval_methods(result),
         levels=sorted({row.level for row in result.measurements if row.level is not None}),
         min_cell=smallest,

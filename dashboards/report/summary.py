@@ -6,6 +6,7 @@ from pathlib import PurePath
 from audit.measurement import Measurement
 from audit.result import Result
 from checklists.verdict import Verdict
+from dashboards import changes
 from dashboards.judgements import JudgedGate, JudgedRow, verdict_counts
 from dashboards.labels import features_label, group_label, safe_label, slice_label
 from dashboards.report.groups import combinations_of, headline_metrics, hidden_groups, positive_label
@@ -84,17 +85,19 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
     unknown = _unknown(result, min_cell)
     if gate is None:
         leading = largest_gaps(result, min_cell=min_cell)
+        compared = changes.summary(result, min_cell=min_cell, hidden=changes.hidden_slices(result, min_cell=min_cell))
         return Summary(
             verdict=None,
             rows=_rows_sentence(result),
             asked="No policy was judged: nothing on this page says whether these numbers are acceptable.",
-            found="The largest differences between a group and all others, by metric:"
+            found="By attribute, the difference between a group and all others that is largest for sure (by the near "
+            "end of its interval):"
             if leading
-            else "No groups were compared.",
+            else next(iter(compared), "No groups were compared."),
             decides="Whoever may decide on the use of this model has to say which limits must hold, in a policy.",
             failing=(),
             judged=(),
-            leading=leading,
+            leading=leading or compared[1:],
             unknown=unknown,
             needed=(),
         )
@@ -114,17 +117,18 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
 
 
 def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
-    """Return the largest differences between one group and the rest, the largest first; at most one per metric.
+    """Return for each single feature the difference between a group and the rest that is largest for sure.
 
-    Only groups that the report may show take part.
+    Largest for sure: by the end of the interval that is nearer to 0, so that few rows with a wide interval do not lead;
+    where every interval reaches 0 that is said. Only groups that the report may show take part.
 
     Examples
     --------
     >>> rows = [Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.6, n=90, method="count"),
     ...         Measurement(metric="accuracy_difference", slice=(("sex", "F"),), against={"kind": "rest"}, value=-0.1,
-    ...                     low=-0.2, high=0.0, n=90, level=0.95, method="agresti_caffo")]
+    ...                     low=-0.2, high=-0.01, n=90, level=0.95, method="agresti_caffo")]
     >>> largest_gaps(Result(measurements=rows), min_cell=10)
-    ('Accuracy: sex = F lies 10.0 points below the rest [−20.0, 0.0], n = 90.',)
+    ('Accuracy: sex = F lies 10.0 points below the rest [−20.0, −1.0], n = 90.',)
     """
     singles = [features for features in combinations_of(result) if len(features) == 1]
     metrics = headline_metrics(result)
@@ -138,13 +142,21 @@ def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
         and base_metric(row.metric)[1] == "difference"
         and base_metric(row.metric)[0] in metrics
         and row.slice not in hidden
+        and not row.at
         and not is_small(row, min_cell=min_cell)
     ]
-    from_rest.sort(key=lambda row: (-abs(row.value or 0.0), row.key()))
+    from_rest.sort(key=lambda row: (-_for_sure(row), -abs(row.value or 0.0), row.key()))
     found: dict[str, Measurement] = {}
     for row in from_rest:
-        found.setdefault(row.metric, row)
-    return tuple(_gap_sentence(row) for row in list(found.values())[:_LEADING])
+        found.setdefault(row.slice[0][0], row)
+    return tuple(map(_gap_sentence, list(found.values())[:_LEADING]))
+
+
+def _for_sure(row: Measurement) -> float:
+    """Return how far a difference lies from 0 at least; 0 where its interval reaches 0 or is none."""
+    if row.low is None or row.high is None:
+        return 0.0
+    return max(row.low, -row.high, 0.0)
 
 
 def _gap_sentence(row: Measurement) -> str:
@@ -153,7 +165,8 @@ def _gap_sentence(row: Measurement) -> str:
     name = metric_title(base_metric(row.metric)[0])
     interval = interval_text(row)
     where = f"{name}: {slice_label(row.slice)} lies {size} {side} the rest"
-    return f"{where}{' ' + interval if interval else ''}, n = {row.n:,}."
+    unsure = "" if _for_sure(row) > 0 else "; no difference of this attribute is shown for sure"
+    return f"{where}{' ' + interval if interval else ''}, n = {row.n:,}{unsure}."
 
 
 def _asked(gate: JudgedGate) -> str:
@@ -218,9 +231,10 @@ def _feature_unknown(result: Result, feature: str, min_cell: int) -> list[str]:
     rows = plain_rows(result, features=(feature,), metrics=("count", *headline_metrics(result)))
     name = features_label((feature,))
     texts = []
+    hidden = hidden_groups(result, (feature,), min_cell=min_cell)
     for row in rows:
         if row.metric == "count" and row.slice[0][1] is None:
-            number = f"fewer than {min_cell}" if row.n < min_cell else f"{row.n:,}"
+            number = "some (hidden)" if row.slice in hidden else f"{row.n:,}"
             texts.append(f"{name} is missing in {number} rows; they are a group of their own, outside the largest gap.")
     few = sorted({group_label(row.slice) for row in rows if row.n < FEW_ROWS})
     if few:

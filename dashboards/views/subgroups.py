@@ -139,7 +139,9 @@ def _measured(  # the key of the cache: texts and numbers, never a table
     return tuple(
         row
         for row in rows
-        if row.metric == f"{metric}_difference" and row.against == {"kind": "slice", "slice": {feature: reference}}
+        if row.metric == f"{metric}_difference"
+        and not row.at
+        and row.against == {"kind": "slice", "slice": {feature: reference}}
     )
 
 

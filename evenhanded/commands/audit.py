@@ -1,26 +1,25 @@
 """``evenhanded audit``: from a table of predictions to rates by group, a verdict, a page, in one command."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from audit.errors import InputError, raise_violations
+from audit.errors import InputError
 from audit.predictions import PredictionLog, RoleColumns
 from audit.result import Result
-from audit.run import run_audit
-from audit.store import save_run, write_text
-from checklists.formats.junit import junit
 from checklists.gate import judge
 from checklists.gate_result import GateResult
-from evenhanded.options import Names, Pair, config_option
+from evenhanded.audited import audited
+from evenhanded.options import Names, Pair, config_option, edges
+from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, print_gaps, print_gate, print_groups, progress
 from evenhanded.runs import open_run
 
 _PATH = click.Path(path_type=Path)
 _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
-          "timestamp": "timestamp", "model_version": "model_version", "prediction_id": "prediction_id"}  # fmt: skip
+          "timestamp": "timestamp", "model_version": "model_version", "prediction_id": "prediction_id",
+          "human": "human_decision", "final": "action"}  # fmt: skip
 
 
 _HELP = """Error rates of every group in DATA (CSV or Parquet), with intervals.
@@ -36,15 +35,28 @@ Without a policy the exit code is 0. Example:
 @click.command("audit", help=_HELP)
 @click.argument("data", type=_PATH)
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
+@click.option("--y-true", metavar="COLUMN", help="True labels (true numbers, relevance).")
 @click.option("--y-pred", metavar="COLUMN", help="Predicted labels.")
 @click.option("--y-score", metavar="COLUMN", help="Predicted probability of the positive label.")
 @click.option("--sensitive", required=True, type=Names(), help="Columns whose groups are compared.")
+@click.option(
+    "--task",
+    type=click.Choice(["binary", "multiclass", "multilabel", "regression", "ranking"]),
+    default="binary",
+    show_default=True,
+    help="What labels and predictions are.",
+)
 @click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
 @click.option("--threshold", type=float, help="Predict positive where the score reaches it; instead of --y-pred.")
 @click.option(
     "--score-max", type=float, default=1.0, show_default=True, help="The score that means 1 (10 for deciles)."
 )
+@click.option("--labels", type=Names(), help="Every label that may occur (multiclass, multilabel).")
+@click.option("--separator", metavar="TEXT", help='Between the labels of one row (multilabel); "|" by default.')
+@click.option("--abstain", metavar="LABEL", help="The prediction that means: left to a person. Never counts as right.")
+@click.option("--k", type=int, metavar="N", help="Places beyond N are not seen (ranking; --cluster names the query).")
+@click.option("--human", metavar="COLUMN", help="What a person decided, beside the model.")
+@click.option("--final", metavar="COLUMN", help="The final decision: overrides of the model, helpful and harmful.")
 @click.option("--weight", metavar="COLUMN", help="Weight of each row.")
 @click.option(
     "--weights",
@@ -71,9 +83,14 @@ Without a policy the exit code is 0. Example:
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
 @click.option("--metrics", type=Names(), help="Only these metrics.")
 @click.option("--all-pairs", is_flag=True, help="Also compare every pair of groups of a feature.")
+@click.option(
+    "--intersections", type=int, metavar="N", help="Cross at most N features (all of up to four, pairs of more)."
+)
 @click.option("--baseline", type=_PATH, metavar="RUN", help="Saved run to compare with.")
 @click.option("--policy", type=_PATH, help="Policy to judge the result by; the exit code says how.")
 @click.option("--stage", help="Judge only the requirements of this stage.")
+@click.option("--control", type=Names(), help="Gaps also with these columns held fixed (by strata, by regression).")
+@click.option("--bounds", is_flag=True, help="Also the worst cases that missing labels and groups allow.")
 @click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
 @click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML.")
 @click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
@@ -81,42 +98,39 @@ Without a policy the exit code is 0. Example:
 @click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Audit the file, judge it where a policy is named, and write what was asked for."""
-    _check_outputs(options)
+    check_outputs(options)
     if options["junit_file"] and not options["policy"]:
         raise InputError(["--junit writes verdicts; name a --policy"])
     runs = options["out"] or Path("runs")
     baseline = None if options["baseline"] is None else open_run(str(options["baseline"]), runs)
     with progress(f"counting {options['data']}"):
-        result = run_audit(
-            log_of(options),
-            level=options["level"],
-            reference=dict(options["reference"]) or None,
-            metrics=options["metrics"],
-            all_pairs=options["all_pairs"],
-            baseline=baseline,
-        )
+        result = audited(lambda sensitive: log_of(options, sensitive), options, baseline)
     gate = (
         None
         if options["policy"] is None
         else judge(result, options["policy"], stage=options["stage"], baseline=baseline)
     )
-    saved = _save(result, gate, options)
-    _write(result, gate, options)
+    saved = write_outputs(result, options, title="Audit of predictions", gate=gate)
     _print(result, gate)
-    _say_where(saved, options)
+    say_where(saved, options)
     return 0 if gate is None else gate.exit_code
 
 
-def log_of(options: dict[str, Any]) -> PredictionLog:
-    """Return the log that the options describe."""
+def log_of(options: dict[str, Any], sensitive: tuple[str, ...]) -> PredictionLog:
+    """Return the log that the options describe, with these sensitive features."""
+    unused = {*(options["control"] or ())} - set(sensitive)  # cut only where it is read
     roles: RoleColumns = {role: options[name] for name, role in _ROLES.items() if options[name]}  # type: ignore[assignment]
     return PredictionLog.from_file(
         options["data"],
-        sensitive_features=options["sensitive"],
+        sensitive_features=sensitive,
+        task=options["task"],
+        labels=options["labels"],
+        separator=options["separator"],
+        abstain=options["abstain"],
         positive=options["positive"],
         threshold=options["threshold"],
         score_max=options["score_max"],
-        bins={feature: _edges(feature, text) for feature, text in options["bins"]},
+        bins={feature: edges(feature, text) for feature, text in options["bins"] if feature not in unused},
         missing=options["missing"],
         weights=options["weights"],
         attributes=options["attributes"],
@@ -125,64 +139,9 @@ def log_of(options: dict[str, Any]) -> PredictionLog:
     )
 
 
-def report_of(result: Result, gate: GateResult | None, title: str | None) -> str:
-    """Return the HTML report of a result."""
-    from dashboards.report.render import render_report
-
-    return render_report(result, gate=gate, title=title or "Audit of predictions")
-
-
-def _edges(feature: str, text: str) -> list[float]:
-    try:
-        return [float(edge) for edge in text.split(",")]
-    except ValueError as error:
-        raise InputError([f"--bin {feature}={text}: expected numbers, as in {feature}=25,45"]) from error
-
-
-def _write(result: Result, gate: GateResult | None, options: dict[str, Any]) -> None:
-    if options["json_file"]:
-        write_text(options["json_file"], result.to_json())
-    if options["junit_file"] and gate is not None:
-        write_text(options["junit_file"], junit(gate))
-    if options["html_file"]:
-        write_text(options["html_file"], report_of(result, gate, options["title"]))
-
-
 def _print(result: Result, gate: GateResult | None) -> None:
     screen = console()
     print_groups(result, out=screen)
     print_gaps(result, out=screen)
     if gate is not None:
         print_gate(gate, out=screen)
-
-
-def _check_outputs(options: dict[str, Any]) -> None:
-    """Refuse targets that cannot be written before anything is: a command that ends with 2 leaves nothing behind."""
-    files = [options[name] for name in ("json_file", "junit_file", "html_file") if options[name]]
-    violations = [f"{path} is a folder; name a file" for path in files if path.is_dir()]
-    for path in [*(path.absolute().parent for path in files), *([options["out"].absolute()] if options["out"] else [])]:
-        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            violations.append(f"{path} cannot be written: {nearest} is no folder that may be written to; name another")
-        elif nearest != path and path != (options["out"] or path.parent).absolute():
-            violations.append(f"folder {path} does not exist; make it, or name another")
-    raise_violations(list(dict.fromkeys(violations)))
-
-
-def _save(result: Result, gate: GateResult | None, options: dict[str, Any]) -> Path | None:
-    if options["out"] is None:
-        return None
-    documents = {"report.html": report_of(result, gate, options["title"])}
-    if gate is not None:
-        documents["gate.json"] = gate.to_json()
-    return save_run(result, options["out"], documents=documents)
-
-
-def _say_where(saved: Path | None, options: dict[str, Any]) -> None:
-    screen = console()
-    for name in ("json_file", "junit_file", "html_file"):
-        if options[name]:
-            screen.print(f"written: {options[name]}")
-    screen.print(
-        f"saved: {saved}" if saved else "not saved as a run: --out runs keeps it for gate, report and dashboard"
-    )

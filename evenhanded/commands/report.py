@@ -7,7 +7,7 @@ import click
 
 from audit.store import read_document, write_text
 from checklists.gate import judge
-from evenhanded.commands.audit import report_of
+from evenhanded.outputs import report_of
 from evenhanded.printing import console
 from evenhanded.runs import find_run, open_run
 
@@ -30,6 +30,6 @@ def command(run: str, html_file: Path, policy: Path | None, stage: str | None, t
         gate = json.loads(judge(result, policy, stage=stage).to_json())
     elif saved is not None:
         gate = json.loads(saved)
-    write_text(html_file, report_of(result, gate, title))
+    write_text(html_file, report_of(result, gate, title or "Audit of predictions"))
     console().print(f"written: {html_file}")
     return 0

@@ -125,7 +125,7 @@ def test_numbers_with_many_values_are_to_be_cut():
 
 def test_too_many_groups_of_text():
     frame = pd.DataFrame({"y": [0, 1] * 501, "p": 1, "zip": [f"z{place}" for place in range(1002)]})
-    with pytest.raises(InputError, match="'zip' has 1002 groups, more than 1000; merge groups or leave it out"):
+    with pytest.raises(InputError, match="'zip' has 1002 groups, more than 1000; merge groups that belong together"):
         count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["zip"]))
 
 

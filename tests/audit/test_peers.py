@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fairlearn.metrics import MetricFrame, false_negative_rate, false_positive_rate, true_positive_rate
 from scipy.stats import chi2_contingency
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from audit.gaps import extreme
 from audit.predictions import PredictionLog
@@ -40,6 +40,35 @@ def test_a_group_without_positives_has_no_true_positive_rate_where_fairlearn_say
         row = ours.find(metric, {"g": "b"})
         assert (row.value, row.n, row.reason) == (None, 0, "no positive labels in slice")
         assert largest(ours, f"{metric}_difference").value is None
+
+
+def test_a_group_without_positives_has_no_average_precision_where_scikit_learn_says_0():
+    frame = pd.DataFrame({"y": [1, 0, 1, 0, 0, 0], "p": 1, "s": [0.8, 0.4, 0.3, 0.2, 0.6, 0.9], "g": list("aaaabb")})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = average_precision_score(frame["y"][4:], frame["s"][4:])
+    assert theirs == 0
+    ours = audited(frame, y_score="s")
+    row = ours.find("average_precision", {"g": "b"})
+    assert (row.value, row.n, row.reason) == (None, 0, "no positive labels in slice")
+    assert largest(ours, "average_precision_difference").value is None
+
+
+def test_gaps_of_score_metrics_are_fairlearns_where_every_group_is_sound():
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"y": random.integers(0, 2, 600), "p": 1, "s": random.integers(1, 100, 600) / 100})
+    frame["g"] = random.choice([*"abc"], 600)
+    theirs = MetricFrame(
+        metrics={"brier_score": brier_score_loss, "average_precision": average_precision_score},
+        y_true=frame["y"],
+        y_pred=frame["s"],
+        sensitive_features=frame["g"],
+    )
+    ours = audited(frame, y_score="s")
+    for metric in ("brier_score", "average_precision"):
+        for group in "abc":
+            assert ours.find(metric, {"g": group}).value == pytest.approx(theirs.by_group.loc[group, metric], abs=1e-12)
+        assert largest(ours, f"{metric}_difference").value == pytest.approx(theirs.difference()[metric], abs=1e-12)
 
 
 def test_an_undefined_group_is_named_where_fairlearn_drops_it_from_the_difference():

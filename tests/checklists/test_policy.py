@@ -94,7 +94,7 @@ requirements:
 not_auditable:
   - {slice: {}, reason: "", expires: soon}
 """
-    keys = "schema, profile, level, min_n, min_cell, expect, requirements, not_auditable"
+    keys = "schema, profile, level, min_n, min_cell, missing_labels, expect, requirements, not_auditable"
     assert faults(tmp_path, text) == (
         "policy.yaml:1: schema: expected 'evenhanded/policy/1'; got 'evenhanded/policy/2'",
         "policy.yaml:2: levl: unknown key; did you mean 'level'?",

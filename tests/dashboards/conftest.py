@@ -86,3 +86,27 @@ def runs(tmp_path: Path, result: Result, gate: GateResult, monkeypatch: pytest.M
     judged = save_run(result, folder, documents={"gate.json": gate.to_json(), "report.html": "<p>stored</p>"})
     plain = save_run(make_result(["A", "B"], rows=400, seed=2), folder)
     return {"judged": judged, "plain": plain}
+
+
+def make_scored(groups: Sequence[str], *, sizes: Sequence[int], seed: int = 4) -> Result:
+    """Return an audit with scores: the first group's come true more often than they say, the others keep their word."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat(np.array([*groups], dtype=object), sizes)
+    score = rng.beta(1.3, 1.8, len(names))
+    truth = np.clip(score + np.where(names == groups[0], 0.18, 0.0), 0, 1)
+    frame = pd.DataFrame({"label": rng.random(len(names)) < truth, "score": score, "race": names})
+    frame["sex"] = np.where(rng.random(len(names)) < 0.4, "Female", "Male")
+    features = ["race", "sex"]
+    return run_audit(
+        PredictionLog.from_frame(frame, y_true="label", y_score="score", threshold=0.5, sensitive_features=features)
+    )
+
+
+@pytest.fixture(scope="session")
+def scored_log() -> Callable[..., Result]:
+    return make_scored
+
+
+@pytest.fixture(scope="session")
+def scored() -> Result:
+    return make_scored(["Blue", "Green", "Red"], sizes=[1200, 1500, 900])

@@ -18,7 +18,7 @@ def test_units_fit_the_range(metric):
     low, high = METRICS[metric].range
     if unit_of(metric) == "share":
         assert (low, high) == (0.0, 1.0)
-    if high == float("inf"):
+    if (low, high) == (0.0, float("inf")):
         assert unit_of(metric) == "ratio"
 
 

@@ -1,0 +1,86 @@
+"""The figure of concentration: shares of harms and benefits against shares of people, from the first group on."""
+
+from collections.abc import Iterable
+
+import plotly.graph_objects as go
+
+from audit.measurement import Measurement
+from dashboards.labels import safe_label
+from dashboards.tables import cell_text
+from dashboards.theme import EMPHASIS, POINT
+
+KINDS = {"harm": ("harms", EMPHASIS, "solid", "diamond"), "benefit": ("benefits", POINT, "dash", "circle")}
+"""Curve, its name, colour, dash and mark."""
+
+
+def points_of(rows: Iterable[Measurement], name: str, feature: str) -> list[Measurement]:
+    """Return the points of a curve in order: cumulative shares of the first 1, 2, ... groups.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="harm_cumulative_share", at=(("feature", "i"), ("k", 1)), value=0.4, n=9, method="x")
+    >>> points_of([row], "harm", "i") == [row], points_of([row], "benefit", "i")
+    (True, [])
+    """
+    found = [row for row in rows if row.metric == f"{name}_cumulative_share" and dict(row.at).get("feature") == feature]
+    return sorted(found, key=lambda row: dict(row.at)["k"])
+
+
+def ordered_features(rows: Iterable[Measurement]) -> tuple[str, ...]:
+    """Return the features that concentration was measured over.
+
+    Examples
+    --------
+    >>> ordered_features([Measurement(metric="harm_concentration_index", at=(("feature", "i"),), value=0.4, n=9,
+    ...                               method="x")])
+    ('i',)
+    """
+    return tuple(
+        dict.fromkeys(str(dict(row.at)["feature"]) for row in rows if row.metric == "harm_concentration_index")
+    )
+
+
+def concentration_figure(rows: Iterable[Measurement], feature: str, *, title: str) -> go.Figure:
+    """Return the concentration curves of harms and benefits; on the dashed diagonal both are spread as people are.
+
+    The traces hold the numbers of the measurements unchanged, from (0, 0) on; a curve above the diagonal falls on the
+    first groups of the order.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric=f"{name}_cumulative_share", at=(("feature", "i"), ("k", 1)), value=value, n=9,
+    ...                     method="x") for name, value in (("people", 1.0), ("harm", 1.0))]
+    >>> figure = concentration_figure(rows, "i", title="By income")
+    >>> figure.data[0].x, figure.data[0].y, figure.data[0].name
+    ((0.0, 1.0), (0.0, 1.0), 'harms')
+    """
+    every = list(rows)
+    people = [0.0, *(row.value for row in points_of(every, "people", feature))]
+    figure = go.Figure()
+    for name, (label, colour, dash, symbol) in KINDS.items():
+        points = points_of(every, name, feature)
+        if points and all(row.value is not None for row in points):
+            figure.add_trace(
+                go.Scatter(
+                    x=people,
+                    y=[0.0, *(row.value for row in points)],
+                    mode="lines+markers",
+                    name=label,
+                    line={"color": colour, "dash": dash, "width": 2},
+                    marker={"symbol": symbol, "size": 8},
+                    text=["", *(cell_text(row) for row in points)],
+                    hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+                )
+            )
+    line = {"color": "#767676", "width": 1.5, "dash": "dash"}
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=line)
+    axis = {"range": [-0.02, 1.02], "tickformat": ".0%"}
+    figure.update_layout(
+        title={"text": safe_label(title, target="plotly", limit=120)},
+        xaxis={"title": {"text": "share of people, from the first group"}, **axis},
+        yaxis={"title": {"text": "share of harms, of benefits"}, **axis},
+        height=420,
+        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        showlegend=True,
+    )
+    return figure

@@ -1,0 +1,156 @@
+"""``evenhanded slices``: combinations of features with the worst rate, found on one half, confirmed on the other."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audit.predictions import PredictionLog, RoleColumns
+from audit.result import Result
+from audit.slices import METRIC, MIN_SUPPORT, QUANTILES, run_slices
+from evenhanded.options import Names, Pair, config_option, edges
+from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.printing import console, progress
+
+if TYPE_CHECKING:
+    from dashboards.slice_findings import Finding
+
+_PATH = click.Path(path_type=Path)
+_ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
+          "model_version": "model_version"}  # fmt: skip
+_SUSPECTS = 10
+
+_HELP = """Slices of DATA (CSV or Parquet) with the worst rate: found on one half, confirmed on the other.
+
+Every combination of the values of the features is searched on a random half of the rows. The most striking ones are
+measured again on the other half, with intervals that hold together. The exit code is 0 whatever is found. Example:
+
+\b
+  evenhanded slices scored.csv --y-true outcome --y-pred flagged \\
+      --features sex,race,age --metric false_positive_rate
+"""
+
+
+@click.command("slices", help=_HELP)
+@click.argument("data", type=_PATH)
+@config_option
+@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
+@click.option("--y-pred", metavar="COLUMN", help="Predicted labels.")
+@click.option("--y-score", metavar="COLUMN", help="Predicted probability; with --threshold instead of --y-pred.")
+@click.option("--features", required=True, type=Names(), help="Columns whose values are combined.")
+@click.option("--metric", default=METRIC, show_default=True, help="The rate that slices are searched by.")
+@click.option("--min-support", type=float, default=MIN_SUPPORT, show_default=True, help="Smallest share of the rows.")
+@click.option("--max-depth", type=int, default=3, show_default=True, help="Most features of one slice.")
+@click.option("--all-depths", is_flag=True, help="Combine any number of features.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split; choose one before looking.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Level that the intervals hold together.")
+@click.option("--limit", type=int, default=20, show_default=True, help="Most slices that go to confirmation.")
+@click.option("--epsilon", type=float, default=0.01, show_default=True, help="Rates this close say the same.")
+@click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
+@click.option(
+    "--quantiles",
+    type=int,
+    default=QUANTILES,
+    show_default=True,
+    help="Ranges of a number with more than ten values and no --bin.",
+)
+@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
+@click.option("--threshold", type=float, help="Predict positive where the score reaches it; instead of --y-pred.")
+@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
+@click.option("--weight", metavar="COLUMN", help="Weight of each row.")
+@click.option(
+    "--weights",
+    type=click.Choice(["sampling", "frequency"]),
+    default="sampling",
+    show_default=True,
+    help="What the weight means: rows stand for so many people, or were repeated.",
+)
+@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or day: split and counted together.")
+@click.option("--model-version", metavar="COLUMN", help="Which model made it.")
+@click.option(
+    "--missing",
+    type=click.Choice(["group", "raise", "drop"]),
+    default="group",
+    show_default=True,
+    help="What to do with a missing value of a feature.",
+)
+@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
+@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
+@click.option("--title", help="Title of the report.")
+@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+def command(**options: Any) -> int:  # noqa: ANN401 - the options above
+    """Search the file, say what was confirmed, and write what was asked for."""
+    check_outputs(options)
+    with progress(f"searching {options['data']}"):
+        result = run_slices(
+            log_of(options),
+            metric=options["metric"],
+            min_support=options["min_support"],
+            max_depth=None if options["all_depths"] else options["max_depth"],
+            seed=options["seed"],
+            level=options["level"],
+            limit=options["limit"],
+            epsilon=options["epsilon"],
+            quantiles=options["quantiles"],
+        )
+    saved = write_outputs(result, options, title="Search for slices that differ from the rest")
+    print_slices(result)
+    say_where(saved, options)
+    return 0
+
+
+def log_of(options: dict[str, Any]) -> PredictionLog:
+    """Return the log that the options describe."""
+    roles: RoleColumns = {role: options[name] for name, role in _ROLES.items() if options[name]}  # type: ignore[assignment]
+    return PredictionLog.from_file(
+        options["data"],
+        sensitive_features=options["features"],
+        positive=options["positive"],
+        threshold=options["threshold"],
+        score_max=options["score_max"],
+        bins={feature: edges(feature, text) for feature, text in options["bins"]},
+        missing=options["missing"],
+        weights=options["weights"],
+        **roles,
+    )
+
+
+def print_slices(result: Result) -> None:
+    """Print the confirmed slices in words, then what only looked suspicious, then what was searched.
+
+    Examples
+    --------
+    >>> from audit.measurement import Measurement
+    >>> print_slices(Result(measurements=[Measurement(metric="slices_searched", value=3, n=40, method="count")]))
+    No slice was confirmed.
+    3 slices were searched on one half of the rows (40 rows); none of them stood out enough to be confirmed.
+    """
+    from dashboards.slice_findings import cut_sentence, findings, grouped, searched_sentence, slice_sentence
+
+    screen = console()
+    found = findings(result)
+    confirmed = [each for each in found if each.confirmed]
+    suspects = [each for each in found if not each.confirmed]
+    screen.print(f"Confirmed ({len(confirmed)} of {len(found)}):" if confirmed else "No slice was confirmed.")
+    for first, *others in grouped(confirmed):
+        screen.print(f"- {slice_sentence(first, target='terminal')}{_inside(first)}")
+        for other in others:
+            screen.print(f"    mostly the same rows: {slice_sentence(other, target='terminal')}{_inside(other)}")
+    if suspects:
+        screen.print("Looked suspicious on the half that was searched, not confirmed on the other:")
+    for each in suspects[:_SUSPECTS]:
+        screen.print(f"- {slice_sentence(each, target='terminal')}")
+    if len(suspects) > _SUSPECTS:
+        screen.print(f"... and {len(suspects) - _SUSPECTS} more; all of them stand in the JSON and the report")
+    for sentence in (searched_sentence(result), cut_sentence(result)):
+        if sentence:
+            screen.print(sentence)
+    if suspects:
+        screen.print("Not confirmed does not mean equal: fewer than all rows were there to show it.")
+
+
+def _inside(found: "Finding") -> str:
+    """Return how many slices within a slice are folded under it."""
+    folded = int(found.scores.get("folded", 0))
+    number = "1 slice inside it is" if folded == 1 else f"{folded} slices inside it are"
+    return f"; {number} not told apart from it" if folded else ""

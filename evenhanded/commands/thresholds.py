@@ -1,0 +1,236 @@
+"""``evenhanded thresholds``: what acting from each score on is worth, by group, and which threshold is chosen."""
+
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audit.concentration import OUTCOMES, Outcome, concentration_rows
+from audit.counting import count
+from audit.errors import raise_violations
+from audit.measurement import Measurement
+from audit.predictions import PredictionLog, RoleColumns
+from audit.provenance import file_digests
+from audit.representation import read_reference, representation
+from audit.result import Result
+from audit.tally import Tally
+from audit.threshold_run import run_thresholds
+from audit.utility import Payoff
+from evenhanded.options import Names, Pair, config_option, edges
+from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.printing import console, print_rows, progress
+
+_PATH = click.Path(path_type=Path)
+_ROLES = {"y_true": "y_true", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
+          "model_version": "model_version"}  # fmt: skip
+_SHORT: dict[str, Outcome] = dict(zip(("tp", "fp", "fn", "tn"), OUTCOMES, strict=True))
+
+_HELP = """What acting from each score on is worth in DATA (CSV or Parquet), by group, with stated payoffs.
+
+Acting or not on a true or a false signal has four outcomes: tp, fp, fn, tn. Say what each is worth. A threshold is
+chosen on a smoothed curve, with all that are not shown to be worse; thresholds by group are shown with their price and
+never applied. The exit code is 0 whatever is found. Example:
+
+\b
+  evenhanded thresholds scored.csv --y-true outcome --y-score score \\
+      --sensitive sex,race --costs tp=5,fp=-1,fn=-5,tn=0 --split
+"""
+
+
+class Amounts(click.ParamType[dict[str, float]]):
+    """Numbers by outcome: ``tp=5,fp=-1``.
+
+    Raises
+    ------
+    click.BadParameter
+        By `convert`, if a part is no ``outcome=number``, or an outcome is named twice.
+
+    Examples
+    --------
+    >>> Amounts().convert("tp=5, fp=-1", None, None)
+    {'tp': 5.0, 'fp': -1.0}
+    """
+
+    name = "tp=5,fp=-1,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, float]:  # noqa: ANN401
+        """Return the numbers by outcome."""
+        if isinstance(value, dict):
+            return value
+        found: dict[str, float] = {}
+        for part in str(value).split(","):
+            name, _, text = (piece.strip() for piece in part.partition("="))
+            number = _number(text)
+            if number is None or name not in _SHORT or name in found:
+                self.fail(f"expected tp=5,fp=-1,fn=-5,tn=0, each once; got {part.strip()!r}", param, ctx)
+            found[name] = number
+        return found
+
+
+@click.command("thresholds", help=_HELP)
+@click.argument("data", type=_PATH)
+@config_option
+@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
+@click.option("--y-score", required=True, metavar="COLUMN", help="Predicted probability of the positive label.")
+@click.option("--sensitive", required=True, type=Names(), help="Columns whose groups are compared.")
+@click.option("--costs", required=True, type=Amounts(), help="What each outcome is worth; costs are negative.")
+@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="The threshold in use.")
+@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
+@click.option("--split", is_flag=True, help="Choose on a random half of the rows, measure on the other.")
+@click.option("--held-out", type=_PATH, metavar="FILE", help="Choose on DATA, measure on this file.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split.")
+@click.option(
+    "--order",
+    type=Pair(),
+    multiple=True,
+    metavar="FEATURE=low,high",
+    help="Groups from the least to the most powerful: who bears the harms, who has the benefits.",
+)
+@click.option("--harms", type=Amounts(), default="fp=1,fn=1", show_default=True, help="How much harm an outcome is.")
+@click.option("--benefits", type=Amounts(), default="tp=1", show_default=True, help="How much benefit an outcome is.")
+@click.option(
+    "--population",
+    type=Pair(),
+    multiple=True,
+    metavar="FEATURE=FILE",
+    help="Reference population of a feature, a CSV of group and share or count.",
+)
+@click.option("--weight", metavar="COLUMN", help="Weight of each row.")
+@click.option(
+    "--weights",
+    type=click.Choice(["sampling", "frequency"]),
+    default="sampling",
+    show_default=True,
+    help="What the weight means: rows stand for so many people, or were repeated.",
+)
+@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or day: intervals allow for it.")
+@click.option("--model-version", metavar="COLUMN", help="Which model made it.")
+@click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
+@click.option(
+    "--missing",
+    type=click.Choice(["group", "raise", "drop"]),
+    default="group",
+    show_default=True,
+    help="What to do with a missing sensitive value.",
+)
+@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
+@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
+@click.option("--title", help="Title of the report.")
+@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+def command(**options: Any) -> int:  # noqa: ANN401 - the options above
+    """Measure the thresholds, say what was chosen, and write what was asked for."""
+    check_outputs(options)
+    payoff = Payoff.from_mapping(options["costs"])
+    with progress(f"counting {options['data']}"):
+        result = _measured(payoff, options)
+    saved = write_outputs(result, options, title="Thresholds and what they are worth")
+    print_thresholds(result)
+    say_where(saved, options)
+    return 0
+
+
+def log_of(path: Path, options: dict[str, Any]) -> PredictionLog:
+    """Return the log of a file that the options describe."""
+    roles: RoleColumns = {role: options[name] for name, role in _ROLES.items() if options[name]}  # type: ignore[assignment]
+    return PredictionLog.from_file(
+        path,
+        sensitive_features=options["sensitive"],
+        positive=options["positive"],
+        threshold=options["threshold"],
+        score_max=options["score_max"],
+        bins={feature: edges(feature, text) for feature, text in options["bins"]},
+        missing=options["missing"],
+        weights=options["weights"],
+        **roles,
+    )
+
+
+def print_thresholds(result: Result) -> None:
+    """Print the chosen threshold and the price of thresholds by group, in words; then a table of both.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="best_threshold", value=0.42, low=0.3, high=0.55, n=900, level=0.95,
+    ...                   method="kernel_smoother")
+    >>> print_thresholds(Result(measurements=[row]))
+    everyone: 0.42 pays most on the smoothed curve; nothing from 0.3 to 0.55 is shown to be worse (n = 900).
+    """
+    from dashboards.labels import safe_label
+    from dashboards.tables import display_row
+    from dashboards.threshold_rows import LAW, best_rows, best_sentence, gain_sentence
+
+    screen = console()
+    best = best_rows(result.measurements)
+    if () in best:
+        screen.print(safe_label(best_sentence(best[()]), target="terminal", limit=400))
+    priced = [row for row in result.measurements if row.metric == "group_threshold_gain"]
+    for row in priced:
+        if not row.slice:
+            screen.print(safe_label(gain_sentence(row), target="terminal", limit=400))
+    other = [row for row in result.measurements if row.metric.endswith("_concentration_index")]
+    other += [row for row in result.measurements if row.metric == "representation_ratio"]
+    rows = [display_row(row) for row in [*(each for key, each in best.items() if key), *priced, *other]]
+    if rows:
+        head = ["what", "value", "interval", "n"]
+        body = [[safe_label(row.name, target="terminal", limit=90), row.value, row.interval, row.n] for row in rows]
+        print_rows("Thresholds and their price", head, body, out=screen)
+    if priced:
+        screen.print(LAW)
+
+
+def _measured(payoff: Payoff, options: dict[str, Any]) -> Result:
+    log = log_of(options["data"], options)
+    held_out = None if options["held_out"] is None else log_of(options["held_out"], options)
+    orders, populations = dict(options["order"]), dict(options["population"])
+    raise_violations(
+        [f"{flag} names {name!r}, which is not among --sensitive {','.join(log.sensitive_features)}"
+         for flag, given in (("--order", orders), ("--population", populations))
+         for name in given if name not in log.sensitive_features]
+    )  # fmt: skip
+    references = {name: read_reference(Path(path)) for name, path in populations.items()}
+    result = run_thresholds(
+        log, payoff, held_out=held_out, split=options["split"], random_state=options["seed"], level=options["level"]
+    )
+    if not orders and not references:
+        return result
+    tally = count(log)
+    rows = [row for name, text in orders.items() for row in _concentrated(tally, name, text, options)]
+    rows += [row for name, shares in references.items()
+             for row in representation(tally, name, shares, level=options["level"])]  # fmt: skip
+    return _with(result, rows, orders, populations, options)
+
+
+def _concentrated(tally: Tally, feature: str, order: str, options: dict[str, Any]) -> tuple[Measurement, ...]:
+    harms, benefits = ({_SHORT[name]: value for name, value in options[side].items()} for side in ("harms", "benefits"))
+    names = [name.strip() for name in order.split(",")]
+    return concentration_rows(tally, feature, names, harms=harms, benefits=benefits, level=options["level"])
+
+
+def _with(
+    result: Result,
+    rows: list[Measurement],
+    orders: dict[str, str],
+    populations: dict[str, str],
+    options: dict[str, Any],
+) -> Result:
+    """Return the result with more rows, and with what they were made from."""
+    given = dict(result.provenance.given)
+    if orders:
+        given |= {"order": {name: [one.strip() for one in text.split(",")] for name, text in orders.items()}}
+        given |= {"harms": options["harms"], "benefits": options["benefits"]}
+    files = [options["data"], *([options["held_out"]] if options["held_out"] else []), *map(Path, populations.values())]
+    given |= {"population": populations} if populations else {}
+    provenance = replace(result.provenance, given=given, data=file_digests(files))
+    return replace(result, measurements=(*result.measurements, *rows), provenance=provenance)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
