@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from audit import intervals
-from audit.intervals import Interval
+from audit.inference import intervals
+from audit.inference.intervals import Interval
 from audit.label_sets import LabelSets, linearised
 from audit.metrics.confusion import prevalence
 from audit.metrics.metric import Counts, Fraction, Metric, Ranked, Scored, Smooth

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.estimates import Estimates, estimate, interval, method
-from audit.intervals import Interval
+from audit.inference.intervals import Interval
 from audit.measurement import Measurement
 from audit.metrics.metric import Metric
 from audit.pairs import Compare, Compared, Gaps, Places, gap_interval, gap_method, gaps, in_stack, stacked

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audit.gaps import NAMED, equalized_odds, extreme_rows, value_rows
-from audit.intervals import Interval
+from audit.inference.intervals import Interval
 from audit.measurement import Against, Measurement
 from audit.metrics.metric import Metric
 from audit.pairs import (

@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from audit import intervals
-from audit.distance_bounds import difference_bounds
 from audit.estimates import Estimates, covariance, design, estimate, interval, joined_estimates
-from audit.gap_intervals import agresti_caffo, square_and_add
-from audit.intervals import Interval
+from audit.inference import intervals
+from audit.inference.distance_bounds import difference_bounds
+from audit.inference.gap_intervals import agresti_caffo, square_and_add
+from audit.inference.intervals import Interval
+from audit.inference.ratio_intervals import koopman
 from audit.metrics.metric import Metric
-from audit.ratio_intervals import koopman
 from audit.rollup import Cells, Floats, Partition, against_rest
 
 Compare = Literal["value", "difference", "ratio", "baseline"]

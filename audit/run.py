@@ -5,13 +5,13 @@ from typing import Any
 
 from audit.counting import BINS, counted
 from audit.errors import raise_violations
-from audit.exposure import run_ranking
 from audit.predictions import PredictionLog
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.reading import SEPARATOR
-from audit.regression import run_regression
 from audit.result import Result
 from audit.tally_rows import LEVEL, MAX_PAIRED, depth_of, depth_violations, measure
+from audit.tasks.exposure import run_ranking
+from audit.tasks.regression import run_regression
 
 __all__ = ["LEVEL", "MAX_PAIRED", "log_settings", "measure", "run_audit"]
 
@@ -57,7 +57,7 @@ def run_audit(
         Of several labels: accuracy and metrics over all labels (`audit.metrics.multiclass`), the confusion matrix of
         "multiclass", and every metric of each label against the rest, ``at`` that class; simultaneous over the pairs of
         groups, not over the labels: each label is a question of its own. Of more than twenty labels, labels against the
-        rest are written out without intersections. With deferral: see `audit.deferral`.
+        rest are written out without intersections. With deferral: see `audit.tasks.deferral`.
 
     Raises
     ------

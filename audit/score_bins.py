@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from audit import intervals
-from audit.distance_bounds import distance_bounds, term_bounds
-from audit.intervals import Interval
+from audit.inference import intervals
+from audit.inference.distance_bounds import distance_bounds, term_bounds
+from audit.inference.intervals import Interval
 from audit.metrics.metric import BinErrors, Distance, Metric, ScoreMoments
 from audit.rollup import FN, TN, TP, UP, Cells, Floats, Partition, summed
 

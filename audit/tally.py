@@ -86,7 +86,7 @@ class Tally:
     labels
         The labels of "multiclass" and "multilabel", sorted.
     deferral
-        Whether rows may be left undecided: `y_pred` is null there. See `audit.deferral`.
+        Whether rows may be left undecided: `y_pred` is null there. See `audit.tasks.deferral`.
 
     Examples
     --------

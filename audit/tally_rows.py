@@ -9,10 +9,10 @@ from audit.measurement import Measurement
 from audit.measuring import Asked, default_depth, metric_rows
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
-from audit.multiclass import CONFUSION, WHOLE_UP_TO, confusion_rows, with_labels_named
 from audit.result import Result
 from audit.rollup import Partition, cells_of, partition
 from audit.tally import Tally
+from audit.tasks.multiclass import CONFUSION, WHOLE_UP_TO, confusion_rows, with_labels_named
 from audit.views import Look, looks_of, metric_names
 
 LEVEL = 0.95

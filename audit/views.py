@@ -9,7 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from audit.deferral import (
+from audit.label_sets import one_label, right_or_wrong
+from audit.measurement import At
+from audit.metrics.catalog import METRICS
+from audit.metrics.metric import Metric
+from audit.metrics.multiclass import SET_METRICS
+from audit.tally import Tally
+from audit.tasks.deferral import (
     DECIDED,
     DEFERRAL_METRICS,
     DEFERRAL_RATE,
@@ -23,12 +29,6 @@ from audit.deferral import (
     not_selected,
     renamed,
 )
-from audit.label_sets import one_label, right_or_wrong
-from audit.measurement import At
-from audit.metrics.catalog import METRICS
-from audit.metrics.metric import Metric
-from audit.metrics.multiclass import SET_METRICS
-from audit.tally import Tally
 
 _WITH_DEFERRED = frozenset({"balanced_accuracy", "macro_precision", "macro_f1"})
 """Metrics over several labels in which a deferred row is one without any predicted label."""
@@ -91,7 +91,7 @@ def view_of(tally: Tally, metric: str, *, at: At = ()) -> View:
         The counts.
     metric
         Its name: of the catalog, of several labels (`audit.metrics.multiclass`), or one of those that deferral adds
-        (`audit.deferral`).
+        (`audit.tasks.deferral`).
     at
         ``(("class", label),)`` for one label against the rest.
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy.special import bdtr, bdtrc
 from scipy.stats import binom
 
-from audit.gap_intervals import agresti_caffo
-from audit.intervals import FloatArray, Interval, quantile, rate, wilson
-from audit.ratio_intervals import koopman
+from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.intervals import FloatArray, Interval, quantile, rate, wilson
+from audit.inference.ratio_intervals import koopman
 
 Z = quantile(0.95)
 

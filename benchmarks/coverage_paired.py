@@ -11,14 +11,14 @@ from coverage import Row, Z
 from scipy.special import gammaln
 
 from audit.estimates import interval
-from audit.gap_intervals import agresti_caffo, square_and_add
-from audit.intervals import FloatArray, Interval, quantile
+from audit.inference.gap_intervals import agresti_caffo, square_and_add
+from audit.inference.intervals import FloatArray, Interval, quantile
+from audit.inference.paired_intervals import paired_rates, tango
 from audit.metrics.catalog import METRICS
-from audit.paired import Change, change, change_interval, growth_interval
-from audit.paired_intervals import paired_rates, tango
-from audit.paired_log import count_together
-from audit.paired_models import joint_cells
-from audit.paired_tables import Asked
+from audit.paired.paired import Change, change, change_interval, growth_interval
+from audit.paired.paired_log import count_together
+from audit.paired.paired_models import joint_cells
+from audit.paired.paired_tables import Asked
 from audit.rollup import partition
 
 PairedInterval = Callable[..., Interval]

@@ -10,11 +10,11 @@ from scipy.special import ndtr
 
 from audit.counting import count
 from audit.estimates import estimate, interval
-from audit.intervals import Interval, quantile
+from audit.inference.intervals import Interval, quantile
 from audit.metrics.catalog import METRICS
 from audit.predictions import PredictionLog
 from audit.rollup import cells_of, partition
-from audit.slices import is_confirmed, run_slices
+from audit.search.slices import is_confirmed, run_slices
 
 
 def slice_rows(*, full: bool) -> Iterator[Row]:

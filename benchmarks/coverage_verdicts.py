@@ -9,11 +9,11 @@ from coverage import Row, Z, clustered, weekly_gates, weighted
 from scipy.special import ndtr
 from scipy.stats import binom, norm
 
-from audit.gap_intervals import agresti_caffo
-from audit.intervals import FloatArray, Interval, quantile
-from audit.multiplicity import benjamini_hochberg
-from audit.paired_intervals import paired_rates
-from audit.sample_size import detectable_gap, rows_for_change, rows_for_gap
+from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.intervals import FloatArray, Interval, quantile
+from audit.inference.multiplicity import benjamini_hochberg
+from audit.inference.paired_intervals import paired_rates
+from audit.inference.sample_size import detectable_gap, rows_for_change, rows_for_gap
 
 
 def gap_verdicts(rates: npt.ArrayLike, sizes: npt.ArrayLike, limit: float, runs: int) -> tuple[float, float, float]:

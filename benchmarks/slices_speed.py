@@ -28,8 +28,8 @@ from audit.counting import count
 from audit.metrics.catalog import METRICS
 from audit.predictions import PredictionLog
 from audit.rollup import cells_of
-from audit.slice_search import Explored, explored
-from audit.slices import run_slices
+from audit.search.slice_search import Explored, explored
+from audit.search.slices import run_slices
 
 SIZES = (2, 2, 3, 3, 4, 4, 5, 6)
 NAMES = tuple(f"feature_{place}" for place in range(len(SIZES)))

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple, TypedDict
 
-from audit.bounded_gaps import bounded_extreme
 from audit.gaps import End, comparisons, extreme, group_label, group_values
 from audit.largest import MAX_COMPARED
 from audit.measurement import Measurement
 from audit.pairs import Compare
 from audit.rollup import GroupValues
 from audit.tally import Tally
+from audit.unknowns.bounded_gaps import bounded_extreme
 from checklists.comparisons import Comparison
 from checklists.groups import Excuses, Whom, excuses, whom
 from checklists.needed import Needed, rows_needed, rows_needed_between

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from audit.gaps import End, group_label
 from audit.measurement import Measurement
-from audit.paired import Change
-from audit.paired_gaps import bounded_changes, chosen_places, paired_changes, paired_extreme
-from audit.paired_models import Models, models_of
+from audit.paired.paired import Change
+from audit.paired.paired_gaps import bounded_changes, chosen_places, paired_changes, paired_extreme
+from audit.paired.paired_models import Models, models_of
 from audit.result import Result
 from audit.rollup import GroupValues
 from audit.rows import Row
@@ -29,7 +29,7 @@ class PairedCase(NamedTuple):
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from audit.comparison import run_compare
+    >>> from audit.paired.comparison import run_compare
     >>> frame = pa.table({"y": [1] * 60, "new": [1] * 60, "old": [1, 0] * 30})
     >>> result = run_compare(frame, y_true="y", candidate="new", baseline="old")
     >>> asked = Requirement(id="recall", metric="true_positive_rate", compare="baseline", min=-0.02)
@@ -81,7 +81,7 @@ def judge_paired(requirement: Requirement, policy: Policy, result: Result, *, to
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from audit.comparison import run_compare
+    >>> from audit.paired.comparison import run_compare
     >>> frame = pa.table({"y": [1] * 200, "new": [1] * 200, "old": [1, 0] * 100})
     >>> result = run_compare(frame, y_true="y", candidate="new", baseline="old")
     >>> asked = Requirement(id="recall", metric="true_positive_rate", compare="baseline", min=-0.02)
@@ -113,7 +113,7 @@ def paired_case(requirement: Requirement, policy: Policy, result: Result, models
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from audit.comparison import run_compare
+    >>> from audit.paired.comparison import run_compare
     >>> frame = pa.table({"y": [1] * 60, "new": [1] * 60, "old": [1, 0] * 30, "sex": list("FM") * 30})
     >>> result = run_compare(frame, y_true="y", candidate="new", baseline="old", sensitive_features=["sex"])
     >>> asked = Requirement(id="recall", metric="true_positive_rate", compare="baseline", groups=("sex",), min=-0.02)

@@ -10,7 +10,7 @@ from audit.errors import InputError
 from audit.gaps import group_values
 from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
-from audit.paired_models import models_of
+from audit.paired.paired_models import models_of
 from audit.result import Result
 from audit.tally import Tally
 from checklists.needed import POWER

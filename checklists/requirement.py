@@ -56,7 +56,7 @@ class Requirement:
     compare
         "value" (the worst group), "difference" or "ratio" (the largest over all pairs of groups, or of each group
         against `against`), "baseline" (the largest increase over the same group of an earlier result; in
-        pairs where a result compares both models on the same rows, as `audit.comparison.run_compare` does).
+        pairs where a result compares both models on the same rows, as `audit.paired.comparison.run_compare` does).
     against
         The reference group as {feature: value}; needs "difference" or "ratio".
     min, max

@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from audit.bounded_gaps import WORST
 from audit.largest import group_label
-from audit.outcome_coverage import has_bounds, unlabelled_rows
-from audit.relabelled import partly_labelled
 from audit.rollup import Cells, Partition, cells_of, partition
 from audit.tally import Codes, Tally
+from audit.unknowns.bounded_gaps import WORST
+from audit.unknowns.outcome_coverage import has_bounds, unlabelled_rows
+from audit.unknowns.relabelled import partly_labelled
 from checklists.groups import whom
 from checklists.judging import Case, Finding, judge_tally
 from checklists.wording import interval
@@ -45,8 +45,9 @@ def judge_with_unlabelled(case: Case, *, today: date) -> Finding:
     """Return the verdict of `checklists.judging.judge_tally`, or INSUFFICIENT where the missing labels could turn it.
 
     With ``missing_labels: bounds`` (the default) PASS and FAIL must hold for every assignment of labels to unlabelled
-    rows that the requirement depends on (Manski's bounds, `audit.bounded_gaps`); the measurement of such a verdict has
-    the interval that allows for them. With ``missing_labels: ignore`` the labelled rows decide, and the reason says so.
+    rows that the requirement depends on (Manski's bounds, `audit.unknowns.bounded_gaps`); the measurement of such a
+    verdict has the interval that allows for them. With ``missing_labels: ignore`` the labelled rows decide, and the
+    reason says so.
 
     Raises
     ------

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from audit.measurement import Measurement, Slice
-from audit.paired_models import models_of
-from audit.paired_rows import Outcome, outcome_of
+from audit.paired.paired_models import models_of
+from audit.paired.paired_rows import Outcome, outcome_of
+from audit.publishing.suppression import suppressed
 from audit.result import Result
-from audit.suppression import suppressed
 from dashboards.labels import safe_label, slice_label
 from dashboards.tables import interval_text, value_text
 from dashboards.words import metric_title
@@ -106,7 +106,7 @@ def changes(
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from audit.comparison import run_compare
+    >>> from audit.paired.comparison import run_compare
     >>> frame = pa.table({"y": [1] * 100, "new": [0] * 60 + [1] * 40, "old": [1] * 100, "sex": list("FM") * 50})
     >>> result = run_compare(frame, y_true="y", candidate="new", baseline="old", sensitive_features=["sex"])
     >>> [(shown.metric, shown.outcome) for shown in changes(result, metrics=["accuracy"])][:1]

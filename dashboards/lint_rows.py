@@ -3,10 +3,10 @@
 import shlex
 from collections.abc import Sequence
 
-from audit.findings import Finding, findings
-from audit.leak_checks import CHECKS
 from audit.measurement import Measurement
 from audit.result import Result
+from audit.splits.findings import Finding, findings
+from audit.splits.leak_checks import CHECKS
 
 LABELS = "label_errors.csv"
 """Under this name a saved lint keeps the labels that are worth a second look."""
@@ -67,7 +67,7 @@ def finding_sentence(found: Finding) -> str:
 
     Examples
     --------
-    >>> from audit.findings import finding
+    >>> from audit.splits.findings import finding
     >>> row = Measurement(metric="cluster_overlap_rate", value=0.5, low=0.4, high=0.6, n=90, level=0.95, method="x")
     >>> finding_sentence(finding(row)).split(".")[-2]
     ' To do: Split by the cluster: all rows of one cluster on one side'

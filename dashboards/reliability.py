@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from audit.calibration import OBSERVED, PROMISED
 from audit.measurement import Measurement, Slice
 from audit.result import Result
+from audit.scores.calibration import OBSERVED, PROMISED
 from dashboards.labels import reading_order
 from dashboards.tables import interval_text, number_text, value_text
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from audit.measurement import Measurement, Slice, as_slice
 from audit.result import Result
-from audit.slices import SEARCHED, is_candidate, is_confirmed
+from audit.search.slices import SEARCHED, is_candidate, is_confirmed
 from dashboards.labels import Target, features_label, slice_label
 from dashboards.tables import interval_text, number_text
 from dashboards.words import base_metric, metric_title, unit_of

@@ -224,7 +224,8 @@ def hidden_text(min_cell: int) -> str:
 def withheld_text(min_cell: int) -> str:
     """Return what stands in place of the numbers of a group that is small, or that protects a small one.
 
-    One text for both: who could tell them apart would know more of the small one (`audit.suppression.suppressed`).
+    One text for both: who could tell them apart would know more of the small one
+    (`audit.publishing.suppression.suppressed`).
 
     Examples
     --------

@@ -16,56 +16,56 @@ from typing import TYPE_CHECKING
 from evenhanded import neighbours
 
 if TYPE_CHECKING:
-    from audit.adjusted import adjusted_gap_rows
-    from audit.attribute_bounds import attribute_bound_rows, attribute_coverage_rows
-    from audit.baseline_rows import baseline_rows
-    from audit.baseline_task import BaselineTask
-    from audit.before_after import LabelledRows
-    from audit.bias_sources import bias_sources
-    from audit.bounds import label_bound_rows
-    from audit.calibration import reliability, with_reliability
-    from audit.comparison import run_compare
-    from audit.concentration import concentration, concentration_rows
-    from audit.contributions import contributions
-    from audit.custom_metrics import MetricColumns, run_custom_metric
-    from audit.deciders import run_deciders
+    from audit.alternatives.baseline_rows import baseline_rows
+    from audit.alternatives.baseline_task import BaselineTask
+    from audit.causes.adjusted import adjusted_gap_rows
+    from audit.causes.bias_sources import bias_sources
+    from audit.causes.learning_curves import curve_rows, learning_curve
+    from audit.causes.samples import Sample
+    from audit.causes.worlds import planted_world
     from audit.errors import EvidenceError, InputError
-    from audit.exposure import run_ranking
-    from audit.findings import findings
-    from audit.flips import counterfactual_flips
-    from audit.impact_ratios import disagreements, impact_ratios
-    from audit.importance import permutation_importance
-    from audit.label_errors import label_errors
-    from audit.leakage import lint_splits
-    from audit.learning_curves import curve_rows, learning_curve
-    from audit.matched_pairs import matched_pair_flips
     from audit.measurement import Measurement
-    from audit.misrecorded import misrecorded_rows
-    from audit.mitigation import constrained_mixture, group_thresholds, reweighed
-    from audit.out_of_bag import out_of_bag_rows
-    from audit.outcome_coverage import outcome_coverage_rows
-    from audit.partial_dependence import partial_dependence
-    from audit.prediction_sets import run_prediction_sets
+    from audit.paired.comparison import run_compare
+    from audit.paired.several_models import run_models
     from audit.predictions import PredictionLog
     from audit.provenance import Provenance
-    from audit.regression import run_regression
-    from audit.representation import representation
+    from audit.publishing.impact_ratios import disagreements, impact_ratios
+    from audit.publishing.representation import representation
+    from audit.publishing.suppression import suppressed
     from audit.result import Alarm, Result
-    from audit.robustness import Subjects, run_robustness
     from audit.run import run_audit
-    from audit.samples import Sample
-    from audit.seal_record import SealedColumns
-    from audit.sealed import seal
-    from audit.sealed_opening import open_sealed
-    from audit.several_models import run_models
-    from audit.slices import run_slices
-    from audit.split_table import read_splits
+    from audit.scores.calibration import reliability, with_reliability
+    from audit.scores.concentration import concentration, concentration_rows
+    from audit.scores.threshold_run import run_thresholds
+    from audit.scores.utility import Payoff
+    from audit.sealing.seal_record import SealedColumns
+    from audit.sealing.sealed import seal
+    from audit.sealing.sealed_opening import open_sealed
+    from audit.search.slices import run_slices
+    from audit.splits.contributions import contributions
+    from audit.splits.findings import findings
+    from audit.splits.importance import permutation_importance
+    from audit.splits.label_errors import label_errors
+    from audit.splits.leakage import lint_splits
+    from audit.splits.out_of_bag import out_of_bag_rows
+    from audit.splits.partial_dependence import partial_dependence
+    from audit.splits.split_table import read_splits
     from audit.store import list_runs, load_run, save_run
-    from audit.suppression import suppressed
+    from audit.stress.before_after import LabelledRows
+    from audit.stress.flips import counterfactual_flips
+    from audit.stress.matched_pairs import matched_pair_flips
+    from audit.stress.mitigation import constrained_mixture, group_thresholds, reweighed
+    from audit.stress.prediction_sets import run_prediction_sets
+    from audit.stress.robustness import Subjects, run_robustness
     from audit.tally import Tally
-    from audit.threshold_run import run_thresholds
-    from audit.utility import Payoff
-    from audit.worlds import planted_world
+    from audit.tasks.custom_metrics import MetricColumns, run_custom_metric
+    from audit.tasks.deciders import run_deciders
+    from audit.tasks.exposure import run_ranking
+    from audit.tasks.regression import run_regression
+    from audit.unknowns.attribute_bounds import attribute_bound_rows, attribute_coverage_rows
+    from audit.unknowns.bounds import label_bound_rows
+    from audit.unknowns.misrecorded import misrecorded_rows
+    from audit.unknowns.outcome_coverage import outcome_coverage_rows
     from checklists.gate import GateError, GateResult, Judgement, judge
     from checklists.planning import plan
     from checklists.policy import Policy, load_policy
@@ -79,56 +79,56 @@ if TYPE_CHECKING:
     from trainer.table import Table
 
 _HOMES = {
-    "audit.adjusted": ("adjusted_gap_rows",),
-    "audit.attribute_bounds": ("attribute_bound_rows", "attribute_coverage_rows"),
-    "audit.baseline_rows": ("baseline_rows",),
-    "audit.baseline_task": ("BaselineTask",),
-    "audit.before_after": ("LabelledRows",),
-    "audit.bias_sources": ("bias_sources",),
-    "audit.bounds": ("label_bound_rows",),
-    "audit.calibration": ("reliability", "with_reliability"),
-    "audit.comparison": ("run_compare",),
-    "audit.concentration": ("concentration", "concentration_rows"),
-    "audit.contributions": ("contributions",),
-    "audit.custom_metrics": ("MetricColumns", "run_custom_metric"),
-    "audit.deciders": ("run_deciders",),
+    "audit.causes.adjusted": ("adjusted_gap_rows",),
+    "audit.unknowns.attribute_bounds": ("attribute_bound_rows", "attribute_coverage_rows"),
+    "audit.alternatives.baseline_rows": ("baseline_rows",),
+    "audit.alternatives.baseline_task": ("BaselineTask",),
+    "audit.stress.before_after": ("LabelledRows",),
+    "audit.causes.bias_sources": ("bias_sources",),
+    "audit.unknowns.bounds": ("label_bound_rows",),
+    "audit.scores.calibration": ("reliability", "with_reliability"),
+    "audit.paired.comparison": ("run_compare",),
+    "audit.scores.concentration": ("concentration", "concentration_rows"),
+    "audit.splits.contributions": ("contributions",),
+    "audit.tasks.custom_metrics": ("MetricColumns", "run_custom_metric"),
+    "audit.tasks.deciders": ("run_deciders",),
     "audit.errors": ("EvidenceError", "InputError"),
-    "audit.exposure": ("run_ranking",),
-    "audit.findings": ("findings",),
-    "audit.flips": ("counterfactual_flips",),
-    "audit.impact_ratios": ("disagreements", "impact_ratios"),
-    "audit.importance": ("permutation_importance",),
-    "audit.label_errors": ("label_errors",),
-    "audit.leakage": ("lint_splits",),
-    "audit.learning_curves": ("curve_rows", "learning_curve"),
-    "audit.matched_pairs": ("matched_pair_flips",),
+    "audit.tasks.exposure": ("run_ranking",),
+    "audit.splits.findings": ("findings",),
+    "audit.stress.flips": ("counterfactual_flips",),
+    "audit.publishing.impact_ratios": ("disagreements", "impact_ratios"),
+    "audit.splits.importance": ("permutation_importance",),
+    "audit.splits.label_errors": ("label_errors",),
+    "audit.splits.leakage": ("lint_splits",),
+    "audit.causes.learning_curves": ("curve_rows", "learning_curve"),
+    "audit.stress.matched_pairs": ("matched_pair_flips",),
     "audit.measurement": ("Measurement",),
-    "audit.misrecorded": ("misrecorded_rows",),
-    "audit.mitigation": ("constrained_mixture", "group_thresholds", "reweighed"),
-    "audit.out_of_bag": ("out_of_bag_rows",),
-    "audit.outcome_coverage": ("outcome_coverage_rows",),
-    "audit.partial_dependence": ("partial_dependence",),
-    "audit.prediction_sets": ("run_prediction_sets",),
+    "audit.unknowns.misrecorded": ("misrecorded_rows",),
+    "audit.stress.mitigation": ("constrained_mixture", "group_thresholds", "reweighed"),
+    "audit.splits.out_of_bag": ("out_of_bag_rows",),
+    "audit.unknowns.outcome_coverage": ("outcome_coverage_rows",),
+    "audit.splits.partial_dependence": ("partial_dependence",),
+    "audit.stress.prediction_sets": ("run_prediction_sets",),
     "audit.predictions": ("PredictionLog",),
     "audit.provenance": ("Provenance",),
-    "audit.regression": ("run_regression",),
-    "audit.representation": ("representation",),
+    "audit.tasks.regression": ("run_regression",),
+    "audit.publishing.representation": ("representation",),
     "audit.result": ("Alarm", "Result"),
-    "audit.robustness": ("Subjects", "run_robustness"),
+    "audit.stress.robustness": ("Subjects", "run_robustness"),
     "audit.run": ("run_audit",),
-    "audit.samples": ("Sample",),
-    "audit.seal_record": ("SealedColumns",),
-    "audit.sealed": ("seal",),
-    "audit.sealed_opening": ("open_sealed",),
-    "audit.several_models": ("run_models",),
-    "audit.slices": ("run_slices",),
-    "audit.split_table": ("read_splits",),
+    "audit.causes.samples": ("Sample",),
+    "audit.sealing.seal_record": ("SealedColumns",),
+    "audit.sealing.sealed": ("seal",),
+    "audit.sealing.sealed_opening": ("open_sealed",),
+    "audit.paired.several_models": ("run_models",),
+    "audit.search.slices": ("run_slices",),
+    "audit.splits.split_table": ("read_splits",),
     "audit.store": ("list_runs", "load_run", "save_run"),
-    "audit.suppression": ("suppressed",),
+    "audit.publishing.suppression": ("suppressed",),
     "audit.tally": ("Tally",),
-    "audit.threshold_run": ("run_thresholds",),
-    "audit.utility": ("Payoff",),
-    "audit.worlds": ("planted_world",),
+    "audit.scores.threshold_run": ("run_thresholds",),
+    "audit.scores.utility": ("Payoff",),
+    "audit.causes.worlds": ("planted_world",),
     "checklists.gate": ("GateError", "GateResult", "Judgement", "judge"),
     "checklists.planning": ("plan",),
     "checklists.policy": ("Policy", "load_policy"),

@@ -69,20 +69,20 @@ def _forced(given: Mapping[str, Any]) -> dict[str, Any]:
 def _ranking(log: PredictionLog, options: Mapping[str, Any]) -> Result:
     if log.reading.task != "ranking":
         raise InputError([f"--k means nothing for the task {log.reading.task!r}; leave it out"])
-    from audit.exposure import run_ranking
+    from audit.tasks.exposure import run_ranking
 
     return run_ranking(log, k=options["k"], level=options["level"])
 
 
 def _log_loss(log: PredictionLog, result: Result, asked: Mapping[str, Any]) -> list[Measurement]:
-    from audit.log_loss import log_loss_rows
+    from audit.tasks.log_loss import log_loss_rows
 
     known = {row.key() for row in result.measurements}
     return [row for row in log_loss_rows(log, **asked) if row.key() not in known]
 
 
 def _deciders(log: PredictionLog, asked: Mapping[str, Any], given: dict[str, Any]) -> tuple[Measurement, ...]:
-    from audit.deciders import run_deciders
+    from audit.tasks.deciders import run_deciders
 
     beside = run_deciders(log, **asked)
     given.update(beside.provenance.given)
@@ -90,7 +90,7 @@ def _deciders(log: PredictionLog, asked: Mapping[str, Any], given: dict[str, Any
 
 
 def _adjusted(log: PredictionLog, control: tuple[str, ...], asked: Mapping[str, Any]) -> tuple[Measurement, ...]:
-    from audit.adjusted import adjusted_gap_rows
+    from audit.causes.adjusted import adjusted_gap_rows
 
     return adjusted_gap_rows(log, control=control, **asked)
 
@@ -98,9 +98,9 @@ def _adjusted(log: PredictionLog, control: tuple[str, ...], asked: Mapping[str, 
 def _bounds(result: Result, level: float) -> tuple[Measurement, ...]:
     if result.tally is None or result.tally.task != "binary" or result.tally.deferral:
         raise InputError(["--bounds speaks of labels and groups that are missing in a binary audit; leave it out"])
-    from audit.attribute_bounds import attribute_bound_rows, attribute_coverage_rows
-    from audit.bounds import label_bound_rows
-    from audit.outcome_coverage import outcome_coverage_rows
+    from audit.unknowns.attribute_bounds import attribute_bound_rows, attribute_coverage_rows
+    from audit.unknowns.bounds import label_bound_rows
+    from audit.unknowns.outcome_coverage import outcome_coverage_rows
 
     parts = (outcome_coverage_rows, label_bound_rows, attribute_coverage_rows, attribute_bound_rows)
     return tuple(row for part in parts for row in part(result.tally, level=level))

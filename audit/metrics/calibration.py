@@ -126,8 +126,8 @@ def expected_calibration_error(errors: BinErrors) -> Distance:
 
     ECE = sum over ten equal-width, left-closed bins of share(b) |observed(b) - score(b)|; undefined without labels. The
     estimate is above 0 for a perfectly calibrated model, the more so the fewer rows there are: only the interval, from
-    simultaneous intervals of the bins (`audit.distance_bounds`), tells what is shown. It holds for the scores at hand
-    and errs on the safe side: of miscalibrated models it covers in nearly all samples.
+    simultaneous intervals of the bins (`audit.inference.distance_bounds`), tells what is shown. It holds for the scores
+    at hand and errs on the safe side: of miscalibrated models it covers in nearly all samples.
 
     Sources: Naeini, Cooper & Hauskrecht 2015, Obtaining well calibrated probabilities using Bayesian binning,
     doi:10.1609/aaai.v29i1.9602; Guo et al. 2017, On calibration of modern neural networks, arXiv:1706.04599, eq. 3.

@@ -6,7 +6,8 @@ groups by different things, and 0 would be invented.
 
 Intervals are delta-method t intervals on the logit or Fisher's z scale, with the effective rows of the rarest label
 less one as degrees of freedom. Simulated coverage at level .95 over three populations of three and four labels and 40
-to 2,000 rows (tests/audit/test_multiclass.py): at least .93; the normal interval falls to .79 with two rows of a label.
+to 2,000 rows (tests/audit/tasks/test_multiclass.py): at least .93; the normal interval falls to .79 with two rows of a
+label.
 """
 
 from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
-from audit.paired_rows import Outcome
+from audit.paired.paired_rows import Outcome
 from dashboards.changes import OUTCOMES, Shown
 from dashboards.labels import group_label, safe_label
 from dashboards.tables import cell_text, value_text

@@ -5,38 +5,10 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
-from audit.result import Result
-from dashboards.labels import group_label, safe_label
+from dashboards.labels import group_label
+from dashboards.learning_curves import size_of
 from dashboards.tables import cell_text
 from dashboards.theme import EMPHASIS, POINT
-
-CURVE, GAIN = "learning_curve_", "expected_"
-
-
-def curve_points(result: Result) -> tuple[Measurement, ...]:
-    """Return the points of the learning curve that a result holds, by the number of rows.
-
-    Examples
-    --------
-    >>> rows = [Measurement(metric="learning_curve_error_rate", at=(("k", k),), value=0.3, n=9, method="x")
-    ...         for k in (40, 10)]
-    >>> [dict(row.at)["k"] for row in curve_points(Result(measurements=rows))]
-    [10, 40]
-    """
-    found = [row for row in result.measurements if row.metric.startswith(CURVE)]
-    return tuple(sorted(found, key=_size))
-
-
-def expected_gain(result: Result) -> Measurement | None:
-    """Return what more rows are expected to bring; None where no curve was drawn.
-
-    Examples
-    --------
-    >>> expected_gain(Result(measurements=[])) is None
-    True
-    """
-    found = (row for row in result.measurements if row.metric.startswith(GAIN) and row.metric.endswith("_reduction"))
-    return next(found, None)
 
 
 def learning_curve_figure(points: Sequence[Measurement], gain: Measurement | None) -> go.Figure:
@@ -63,7 +35,7 @@ def learning_curve_figure(points: Sequence[Measurement], gain: Measurement | Non
     figure = go.Figure(data=[_measured(points)])
     if gain is not None and gain.value is not None:
         figure.add_trace(_expected(points[-1], gain))
-    sizes = [_size(row) for row in points] + ([] if gain is None else [_size(points[-1]) + int(dict(gain.at)["k"])])
+    sizes = [size_of(row) for row in points] + ([] if gain is None else [size_of(points[-1]) + int(dict(gain.at)["k"])])
     group = group_label(points[0].slice, target="plotly", limit=40)
     figure.update_layout(
         title={"text": f"Held-out error of {group} as rows of it are added"},
@@ -82,24 +54,10 @@ def learning_curve_figure(points: Sequence[Measurement], gain: Measurement | Non
     return figure
 
 
-def curve_text(points: Sequence[Measurement], gain: Measurement | None) -> str:
-    """Return what the figure says, for those who do not see it.
-
-    Examples
-    --------
-    >>> row = Measurement(metric="learning_curve_error_rate", at=(("k", 10),), value=0.4, n=90, method="x")
-    >>> curve_text([row], None)
-    'Held-out error with 10 rows: 40.0 %, n = 90.'
-    """
-    parts = [f"{_size(row):,} rows: {cell_text(row)}" for row in points]
-    more = "" if gain is None else f" {safe_label(gain.reason, target='text', limit=240)}."
-    return f"Held-out error with {'; '.join(parts)}.{more}"
-
-
 def _measured(points: Sequence[Measurement]) -> go.Scatter:
     values = [row.value for row in points]
     return go.Scatter(
-        x=[_size(row) for row in points],
+        x=[size_of(row) for row in points],
         y=values,
         error_y={
             "type": "data",
@@ -118,7 +76,7 @@ def _measured(points: Sequence[Measurement]) -> go.Scatter:
 def _expected(last: Measurement, gain: Measurement) -> go.Scatter:
     now, value = last.value or 0.0, gain.value or 0.0
     return go.Scatter(
-        x=[_size(last) + int(dict(gain.at)["k"])],
+        x=[size_of(last) + int(dict(gain.at)["k"])],
         y=[now - value],
         error_y={
             "type": "data",
@@ -130,10 +88,6 @@ def _expected(last: Measurement, gain: Measurement) -> go.Scatter:
         marker={"size": 12, "symbol": "diamond-open", "color": EMPHASIS},
         hovertemplate="expected: %{y:.1%}<extra></extra>",
     )
-
-
-def _size(row: Measurement) -> int:
-    return int(dict(row.at)["k"])
 
 
 def _length(low: float | None, high: float | None) -> float:

@@ -7,9 +7,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from audit.calibration import reliability
 from audit.measurement import Slice
 from audit.result import Result
+from audit.scores.calibration import reliability
 from dashboards.labels import features_label, group_label
 from dashboards.reliability import ORDER, Bin, calibration_sentence, curves, has_calibration, level_of, worst_first
 from dashboards.report.blocks import Picture

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from audit.paired_rows import Outcome
+from audit.paired.paired_rows import Outcome
 from audit.result import Result
 from dashboards.changes import LISTED, OUTCOMES, Shown, candidates, changes, helped_and_harmed, hidden_slices, summary
 from dashboards.labels import slice_label

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import count
 
 from audit.measurement import Measurement, Slice
+from audit.publishing.suppression import suppressed
 from audit.result import Result
-from audit.suppression import suppressed
 from dashboards.labels import MISSING, features_label, group_label
 from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table, other_slice
 from dashboards.report.svg import Forest, forest_svg
@@ -71,7 +71,7 @@ def hidden_groups(result: Result, features: Sequence[str] | None = None, *, min_
 
     Examples
     --------
-    B is hidden too: C could be found by subtraction otherwise (`audit.suppression.suppressed`).
+    B is hidden too: C could be found by subtraction otherwise (`audit.publishing.suppression.suppressed`).
 
     >>> rows = [Measurement(metric="count", slice=(("race", name),), value=n, n=n, method="count")
     ...         for name, n in (("A", 500), ("B", 40), ("C", 3))]

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from audit.measurement import Measurement
 from audit.result import Result
-from dashboards.figures.sources import curve_points, curve_text, expected_gain
 from dashboards.labels import group_label, safe_label
+from dashboards.learning_curves import curve_points, curve_text, expected_gain
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn
 from dashboards.report.section import Section

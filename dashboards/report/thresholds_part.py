@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.figures.concentration import KINDS, ordered_features, points_of
+from dashboards.concentration import KINDS, ordered_features, points_of
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn

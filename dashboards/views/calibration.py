@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from audit.calibration import reliability
 from audit.measurement import Measurement, Slice
 from audit.result import Result
+from audit.scores.calibration import reliability
 from dashboards.commands import audit_command
 from dashboards.export import csv_text
 from dashboards.figures.reliability import MOST, alternative_text, reliability_figure

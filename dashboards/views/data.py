@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit.findings import Finding
 from audit.measurement import Measurement
 from audit.result import Result
+from audit.splits.findings import Finding
 from audit.store import read_document
 from dashboards.export import csv_text
 from dashboards.figures.importance import LONGEST, feature_of, importance_bars, importance_text

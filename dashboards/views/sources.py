@@ -5,8 +5,9 @@ import streamlit as st
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.export import csv_text
-from dashboards.figures.sources import curve_points, curve_text, expected_gain, learning_curve_figure
+from dashboards.figures.sources import learning_curve_figure
 from dashboards.labels import group_label, safe_label
+from dashboards.learning_curves import curve_points, curve_text, expected_gain
 from dashboards.source_words import MEANINGS, evidence_of, source_verdicts, sources_command, verdict_words
 from dashboards.tables import display_row
 from dashboards.views.chosen import chosen_entry, listed_runs, opened

@@ -8,13 +8,14 @@ import streamlit as st
 from audit.errors import InputError
 from audit.measurement import Measurement, Slice
 from audit.result import Result
+from audit.scores.threshold_choice import choose_thresholds
+from audit.scores.threshold_prices import choice_rows, chosen_for, price_rows
+from audit.scores.thresholds import HEADLINES, sweep_rows
+from audit.scores.utility import OUTCOMES, Payoff, utility_rows
 from audit.tally import Tally
-from audit.threshold_choice import choose_thresholds
-from audit.threshold_prices import choice_rows, chosen_for, price_rows
-from audit.thresholds import HEADLINES, sweep_rows
-from audit.utility import OUTCOMES, Payoff, utility_rows
+from dashboards.concentration import ordered_features
 from dashboards.export import csv_text
-from dashboards.figures.concentration import concentration_figure, ordered_features
+from dashboards.figures.concentration import concentration_figure
 from dashboards.figures.thresholds import MOST, alternative_text, threshold_figure
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.groups import combinations_of

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from audit.calibration import with_reliability
 from audit.errors import raise_violations
 from audit.measurement import Slice
 from audit.result import Result
+from audit.scores.calibration import with_reliability
 from audit.store import write_text
 from dashboards.export import csv_text
 from dashboards.labels import slice_label

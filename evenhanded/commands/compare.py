@@ -6,9 +6,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from audit.comparison import run_compare
 from audit.errors import InputError
 from audit.measurement import Measurement
+from audit.paired.comparison import run_compare
 from audit.result import Result
 from checklists.gate import judge
 from dashboards.changes import HEADLINES, OUTCOMES, Shown, baseline, candidates, changes, helped_and_harmed

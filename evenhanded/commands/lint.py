@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from audit.data_evidence import DataEvidence, data_evidence
 from audit.errors import raise_violations
-from audit.findings import Finding, findings
-from audit.label_errors import suspects_csv
-from audit.leakage import lint_splits
 from audit.result import Result
-from audit.split_table import SplitTable, read_splits
+from audit.splits.data_evidence import DataEvidence, data_evidence
+from audit.splits.findings import Finding, findings
+from audit.splits.label_errors import suspects_csv
+from audit.splits.leakage import lint_splits
+from audit.splits.split_table import SplitTable, read_splits
 from audit.store import write_text
 from dashboards.labels import safe_label
 from dashboards.lint_rows import LABELS

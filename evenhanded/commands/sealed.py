@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from audit.errors import InputError
-from audit.seal_files import FOR_VENDOR, KEPT_POLICY
-from audit.seal_record import SealedColumns
-from audit.sealed import SealStatus, seal, status
-from audit.sealed_opening import open_sealed
+from audit.sealing.seal_files import FOR_VENDOR, KEPT_POLICY
+from audit.sealing.seal_record import SealedColumns
+from audit.sealing.sealed import SealStatus, seal, status
+from audit.sealing.sealed_opening import open_sealed
 from audit.store import save_run
 from checklists.gate import judge
 from checklists.policy import load_policy

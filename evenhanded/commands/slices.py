@@ -7,7 +7,7 @@ import click
 
 from audit.predictions import PredictionLog, RoleColumns
 from audit.result import Result
-from audit.slices import METRIC, MIN_SUPPORT, QUANTILES, run_slices
+from audit.search.slices import METRIC, MIN_SUPPORT, QUANTILES, run_slices
 from evenhanded.options import Names, Pair, config_option, edges
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, progress

@@ -67,9 +67,9 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
 
 def sources_of(options: dict[str, Any]) -> Result:
     """Return the evidence that the options ask for."""
-    from audit.bias_sources import bias_sources
-    from audit.fits import FITS
-    from audit.sample_tables import SampleColumns, development_sample, other_sample, population_shares
+    from audit.causes.bias_sources import bias_sources
+    from audit.causes.fits import FITS
+    from audit.causes.sample_tables import SampleColumns, development_sample, other_sample, population_shares
 
     columns = SampleColumns(
         y_true=options["y_true"],
@@ -128,7 +128,7 @@ def print_sources(result: Result) -> None:
     historical  not supported  90
     - historical: true outcomes differ by +0.1 points
     """
-    from audit.bias_sources import VERDICT, verdict_of
+    from audit.causes.bias_sources import VERDICT, verdict_of
     from dashboards.tables import display_row
 
     screen = console()

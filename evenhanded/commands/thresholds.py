@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
-from audit.concentration import OUTCOMES, Outcome, concentration_rows
 from audit.counting import count
 from audit.errors import raise_violations
 from audit.measurement import Measurement
 from audit.predictions import PredictionLog, RoleColumns
 from audit.provenance import file_digests
-from audit.representation import read_reference, representation
+from audit.publishing.representation import read_reference, representation
 from audit.result import Result
+from audit.scores.concentration import OUTCOMES, Outcome, concentration_rows
+from audit.scores.threshold_run import run_thresholds
+from audit.scores.utility import Payoff
 from audit.tally import Tally
-from audit.threshold_run import run_thresholds
-from audit.utility import Payoff
 from evenhanded.options import Names, Pair, config_option, edges
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, print_rows, progress

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audit.baselines import BASELINES, Baseline, Matrix, Scores
+from audit.alternatives.baselines import BASELINES, Baseline, Matrix, Scores
 from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE
 from trainer.columns import Columns
 from trainer.learner import Learner

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from audit.baselines import BASELINES
+from audit.alternatives.baselines import BASELINES
 from audit.measurement import At, Measurement
 from audit.predictions import PredictionLog
 from audit.result import Result

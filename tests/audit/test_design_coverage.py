@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from audit.counting import count
-from audit.gap_intervals import agresti_caffo
-from audit.intervals import quantile, rate
+from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.intervals import quantile, rate
 from audit.metrics import METRICS
 from audit.pairs import compared, gap_interval, gaps
 from audit.predictions import PredictionLog

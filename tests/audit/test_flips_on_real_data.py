@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from audit import perturbations
-from audit.before_after import LabelledRows
-from audit.flips import counterfactual_flips
-from audit.mitigation import reweighed
-from audit.robustness import Subjects, run_robustness
+from audit.stress import perturbations
+from audit.stress.before_after import LabelledRows
+from audit.stress.flips import counterfactual_flips
+from audit.stress.mitigation import reweighed
+from audit.stress.robustness import Subjects, run_robustness
 
 NAMES = [
     "age", "workclass", "fnlwgt", "education", "education_num", "marital", "occupation", "relationship", "race", "sex",

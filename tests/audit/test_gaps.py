@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 
 from audit.counting import count
-from audit.gap_intervals import agresti_caffo
 from audit.gaps import NAMED, comparisons, extreme, group_values, slice_value
-from audit.intervals import quantile, rate
+from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.intervals import quantile, rate
+from audit.inference.ratio_intervals import koopman
 from audit.predictions import PredictionLog
-from audit.ratio_intervals import koopman
 from audit.run import run_audit
 
 # group: positives flagged, positives, negatives flagged, negatives

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audit.intervals import quantile
+from audit.inference.intervals import quantile
 from audit.predictions import PredictionLog
 from audit.run import run_audit
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.gap_intervals import agresti_caffo
 from audit.gaps import Bounded, End, comparisons, extreme
-from audit.intervals import quantile, rate
+from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.intervals import quantile, rate
 from audit.measurement import Measurement
 from checklists.needed import Needed, rows_needed, rows_needed_between
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audit.comparison import run_compare
-from audit.paired_log import count_together
-from audit.paired_models import SETTING
-from audit.paired_tables import Asked
+from audit.paired.comparison import run_compare
+from audit.paired.paired_log import count_together
+from audit.paired.paired_models import SETTING
+from audit.paired.paired_tables import Asked
 from audit.predictions import PredictionLog
 from audit.provenance import Provenance
 from audit.result import Result

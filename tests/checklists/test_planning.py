@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from audit.errors import InputError
-from audit.gap_intervals import agresti_caffo
-from audit.intervals import quantile
+from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.intervals import quantile
 from audit.result import Result
 from checklists.planning import decidable_gap, plan
 

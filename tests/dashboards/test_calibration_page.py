@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.calibration import reliability
+from audit.scores.calibration import reliability
 from audit.store import save_run
 
 APP = Path(dashboards.__file__).with_name("app.py")

@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.comparison import run_compare
 from audit.measurement import Measurement
+from audit.paired.comparison import run_compare
 from audit.result import Result
 from audit.store import save_run
 from dashboards.changes import Shown, changes, helped_and_harmed, hidden_slices, summary

@@ -8,13 +8,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.data_evidence import data_evidence
-from audit.label_errors import suspects_csv
-from audit.leakage import lint_splits
 from audit.measurement import Measurement
 from audit.provenance import Provenance
 from audit.result import Result
-from audit.split_table import read_splits
+from audit.splits.data_evidence import data_evidence
+from audit.splits.label_errors import suspects_csv
+from audit.splits.leakage import lint_splits
+from audit.splits.split_table import read_splits
 from audit.store import save_run
 from dashboards.figures.importance import importance_bars
 from dashboards.lint_rows import LABELS, head_sentence, importance_rows, lint_command, read_findings

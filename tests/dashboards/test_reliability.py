@@ -1,8 +1,8 @@
 import pytest
 
-from audit.calibration import reliability
 from audit.measurement import Measurement
 from audit.result import Result
+from audit.scores.calibration import reliability
 from dashboards.reliability import Bin, calibration_sentence, curves, has_calibration, level_of, worst_first
 
 

@@ -6,11 +6,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.flips import counterfactual_flips
-from audit.prediction_sets import run_prediction_sets
 from audit.result import Result
-from audit.robustness import Subjects, run_robustness
 from audit.store import save_run
+from audit.stress.flips import counterfactual_flips
+from audit.stress.prediction_sets import run_prediction_sets
+from audit.stress.robustness import Subjects, run_robustness
 from dashboards.robustness import Check, check_features, check_rows, checks, gap_sentence, largest_gap, lead_sentence
 
 APP = Path(dashboards.__file__).with_name("app.py")

@@ -15,7 +15,7 @@ from audit.measurement import Measurement
 from audit.predictions import PredictionLog
 from audit.result import Result
 from audit.run import run_audit
-from audit.slices import run_slices
+from audit.search.slices import run_slices
 from audit.store import save_run
 from dashboards.figures.slices import LONGEST, items_bars, slices_forest, slices_text
 from dashboards.report.render import render_report

@@ -6,18 +6,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.adjusted import adjusted_gap_rows
-from audit.attribute_bounds import attribute_bound_rows, attribute_coverage_rows
-from audit.bias_sources import bias_sources
-from audit.bounds import label_bound_rows
+from audit.causes.adjusted import adjusted_gap_rows
+from audit.causes.bias_sources import bias_sources
+from audit.causes.fits import logistic_fit
+from audit.causes.worlds import planted_world
 from audit.counting import count
-from audit.fits import logistic_fit
-from audit.outcome_coverage import outcome_coverage_rows
 from audit.predictions import PredictionLog
 from audit.result import Result
 from audit.store import save_run
-from audit.worlds import planted_world
-from dashboards.figures.sources import curve_points, expected_gain, learning_curve_figure
+from audit.unknowns.attribute_bounds import attribute_bound_rows, attribute_coverage_rows
+from audit.unknowns.bounds import label_bound_rows
+from audit.unknowns.outcome_coverage import outcome_coverage_rows
+from dashboards.figures.sources import learning_curve_figure
+from dashboards.learning_curves import curve_points, expected_gain
 from dashboards.report.render import render_report
 from dashboards.words import metric_title, unit_of
 

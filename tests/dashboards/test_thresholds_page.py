@@ -10,13 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.concentration import concentration_rows
 from audit.predictions import PredictionLog
 from audit.result import Result
 from audit.run import run_audit
+from audit.scores.concentration import concentration_rows
+from audit.scores.threshold_run import run_thresholds
+from audit.scores.utility import Payoff
 from audit.store import save_run
-from audit.threshold_run import run_thresholds
-from audit.utility import Payoff
 
 APP = Path(dashboards.__file__).with_name("app.py")
 

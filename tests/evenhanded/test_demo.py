@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from statsmodels.datasets import randhie
 
-from audit.baselines import BASELINES
+from audit.alternatives.baselines import BASELINES
 from audit.predictions import PredictionLog
 from audit.run import run_audit
 from audit.store import list_runs, load_run

@@ -70,7 +70,7 @@ def test_without_strict_the_exit_code_is_0_and_one_file_may_hold_both_parts(part
         (("train.csv", "test.csv", "--y-true", "y", "--limit", "a=b"), "expected a number"),
         (("train.csv", "test.csv", "--y-true", "y", "--limit", "speed=1"), "unknown check 'speed'"),
         (("train.csv", "test.csv", "--y-true", "y", "--json", "."), "is a folder"),
-        (("train.csv", "test.csv", "--y-true", "y", "--out", "train.csv"), "is a file"),
+        (("train.csv", "test.csv", "--y-true", "y", "--out", "train.csv"), "is no folder"),
     ],
 )
 def test_wrong_use_is_2_and_writes_nothing(parts, arguments, says):

@@ -79,7 +79,7 @@ def test_names_and_pairs_in_their_other_spellings(tmp_path):
         ("# only words\n\n", "is empty; expected options"),
         ("- a\n", "must hold options as `name: value`; got list"),
         ("just words", "must hold options as `name: value`; got str"),
-        (START + "levle: 0.9\n", "unknown option 'levle'; expected one of all-pairs, attributes, "),
+        (START + "levle: 0.9\n", "unknown option 'levle'; expected one of "),
         (START + "json_file: x\n", "unknown option 'json_file'"),
         (START + "config: x\n", "unknown option 'config'"),
         (START + "y_true: z\n", "option 'y_true' is given twice, with - and with _"),

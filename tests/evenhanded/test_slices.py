@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import evenhanded
-from audit.slices import run_slices
+from audit.search.slices import run_slices
 from evenhanded.commands.slices import print_slices
 
 BASIC = ("--y-true", "label", "--y-pred", "flagged", "--features", "sex,age,zone")

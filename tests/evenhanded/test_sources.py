@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audit.causes.worlds import hiring_world, planted_world
 from audit.result import Result
-from audit.worlds import hiring_world, planted_world
 
 ROLES = ("--y-true", "rating", "--sensitive", "sex")
 

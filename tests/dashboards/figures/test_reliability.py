@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audit.calibration import reliability
+from audit.scores.calibration import reliability
 from dashboards.figures.reliability import MOST, alternative_text, reliability_figure
 from dashboards.reliability import curves
 

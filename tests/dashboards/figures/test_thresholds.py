@@ -3,7 +3,8 @@
 import pytest
 
 from audit.measurement import Measurement
-from dashboards.figures.concentration import concentration_figure, ordered_features
+from dashboards.concentration import ordered_features
+from dashboards.figures.concentration import concentration_figure
 from dashboards.figures.thresholds import MOST, alternative_text, threshold_figure
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.deciders import run_deciders
 from audit.predictions import PredictionLog
 from audit.run import run_audit
+from audit.tasks.deciders import run_deciders
 from dashboards.report import deciders_part, multiclass_part
 from dashboards.report.render import render_report
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.before_after import Decisions, LabelledRows, before_and_after
-from audit.exposure import run_ranking
-from audit.flips import counterfactual_flips
 from audit.predictions import PredictionLog
-from audit.regression import run_regression
 from audit.result import Result
+from audit.stress.before_after import Decisions, LabelledRows, before_and_after
+from audit.stress.flips import counterfactual_flips
+from audit.tasks.exposure import run_ranking
+from audit.tasks.regression import run_regression
 from dashboards.report import flips_part, mitigation_part, ranking_part, regression_part
 from dashboards.report.render import render_report
 

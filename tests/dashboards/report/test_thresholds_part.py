@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.concentration import concentration_rows
 from audit.counting import count
-from audit.impact_ratios import impact_ratios
 from audit.predictions import PredictionLog
-from audit.representation import representation
+from audit.publishing.impact_ratios import impact_ratios
+from audit.publishing.representation import representation
 from audit.result import Result
 from audit.run import run_audit
-from audit.threshold_run import run_thresholds
-from audit.utility import Payoff
+from audit.scores.concentration import concentration_rows
+from audit.scores.threshold_run import run_thresholds
+from audit.scores.utility import Payoff
 from dashboards.report import representation_part, thresholds_part
 from dashboards.report.render import render_report
 from dashboards.report.section import Section

@@ -1,0 +1,1 @@
+"""Simple alternatives that a model has to beat."""

@@ -1,0 +1,1 @@
+"""Where a gap comes from: features held fixed, and evidence for and against each source of bias."""

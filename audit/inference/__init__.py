@@ -1,0 +1,1 @@
+"""Pure statistics: intervals, simultaneous bounds, multiplicity, looks, sample sizes; arrays in, numbers out."""

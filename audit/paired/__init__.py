@@ -1,0 +1,1 @@
+"""Models on the same rows: what changes for whom."""

@@ -1,0 +1,1 @@
+"""What may be published, and whom the data represent."""

@@ -1,0 +1,1 @@
+"""Scores: calibration, thresholds, what acting on them is worth, and to whom."""

@@ -1,0 +1,1 @@
+"""A test for any model, opened once and on record."""

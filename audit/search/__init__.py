@@ -1,0 +1,1 @@
+"""Subgroup search: found on one half of the rows, confirmed on the other."""

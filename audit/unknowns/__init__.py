@@ -1,0 +1,1 @@
+"""What missing labels, and missing or wrong attributes, leave open."""
