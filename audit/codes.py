@@ -20,6 +20,8 @@ def sorted_codes(column: pa.ChunkedArray | pa.Array) -> tuple[Codes, list[str | 
     ([2, 0, 1, 2], [None, 'a', 'b'])
     """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if len(array) and array.null_count == len(array):
+        return np.zeros(len(array), dtype=np.int64), [None]
     encoded = array.dictionary_encode(null_encoding="encode")
     values = encoded.dictionary.to_pylist()
     order = sorted(

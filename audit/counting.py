@@ -278,10 +278,11 @@ def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> l
     violations = []
     for name in log.sensitive_features:
         column = raw[SLICE + name]
-        groups = pc.count_distinct(spelled[SLICE + name]).as_py()
+        distinct = spelled[SLICE + name].unique().drop_null()
+        groups = len(distinct)
         kind = column.type
         numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-        if (numeric or _all_numbers(spelled[SLICE + name])) and groups > MAX_NUMERIC_GROUPS:
+        if (numeric or _all_numbers(distinct)) and groups > MAX_NUMERIC_GROUPS:
             violations.append(
                 f"sensitive feature {name!r} holds {groups} different numbers, more than {MAX_NUMERIC_GROUPS}; cut it "
                 f"into ranges: bins={{{name!r}: [25, 45]}} or --bin {name}=25,45"
@@ -291,8 +292,8 @@ def _group_violations(log: PredictionLog, raw: pa.Table, spelled: pa.Table) -> l
                 f"sensitive feature {name!r} has {groups} groups, more than {MAX_GROUPS}; merge groups that belong "
                 f"together (ranges, regions; 'other' would hide people) or leave it out"
             )
-        missing = _int_sum(pc.filter(spelled["n"], pc.is_null(spelled[SLICE + name])))
-        if log.reading.missing == "raise" and missing:
+        if log.reading.missing == "raise" and spelled[SLICE + name].null_count:
+            missing = _int_sum(pc.filter(spelled["n"], pc.is_null(spelled[SLICE + name])))
             violations.append(f"sensitive feature {name!r} is missing in {missing} rows; complete it or drop them")
     return violations
 
@@ -351,9 +352,8 @@ def _absent(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.or_(absent, pc.fill_null(pc.equal(column, ""), fill_value=False)) if text else absent
 
 
-def _all_numbers(column: pa.ChunkedArray) -> bool:
-    present = column.drop_null()
-    return bool(len(present)) and bool(pc.all(pc.match_substring_regex(present, NUMBER)).as_py())
+def _all_numbers(distinct: pa.Array) -> bool:
+    return bool(len(distinct)) and bool(pc.all(pc.match_substring_regex(distinct, NUMBER)).as_py())
 
 
 def _int_sum(column: Any) -> int:  # noqa: ANN401 - any Arrow array

@@ -108,7 +108,7 @@ class Measurement:
         for number in (self.value, self.low, self.high, self.level):
             if number is None:
                 continue
-            if isinstance(number, bool) or not isinstance(number, (int, float)):
+            if type(number) is not float and (isinstance(number, bool) or not isinstance(number, (int, float))):
                 return f"expected a number or None for value, low, high and level; got {number!r}"
             if not isfinite(number):
                 return f"numbers must be finite or None; got {number}"
@@ -130,9 +130,9 @@ class Measurement:
         return None
 
     def _fault_of_key(self) -> str | None:
-        if not (_is_sorted(self.slice) and _is_sorted(self.at)):
+        if (len(self.slice) > 1 or len(self.at) > 1) and not (_is_sorted(self.slice) and _is_sorted(self.at)):
             return "slice and at must be sorted by key, each key once"
-        if unknown := [key for key, _ in self.at if key not in AT_KEYS]:
+        if self.at and (unknown := [key for key, _ in self.at if key not in AT_KEYS]):
             return f"unknown keys in at: {unknown}; expected some of {sorted(AT_KEYS)}"
         if self.against is not None and self.against.get("kind") not in AGAINST_KINDS:
             return f"unknown kind of comparison {self.against.get('kind')!r}; expected one of {sorted(AGAINST_KINDS)}"

@@ -30,6 +30,9 @@ from audit.tally import Tally
 
 ALL_UP_TO = 4
 """Of more features than this, intersections of two are taken unless more are asked for."""
+IN_BRIEF = frozenset({"scored", "distance"})
+"""Kinds of metrics that are written for intersections only if they are named: a gate rolls them up by itself, and a
+reader has seven numbers less for each of what may be hundreds of groups."""
 _NAMED_PARTS = frozenset(part for parts, _ in NAMED.values() for part in parts)
 _ODDS = NAMED["equalized_odds_difference"][0]
 
@@ -37,7 +40,8 @@ _ODDS = NAMED["equalized_odds_difference"][0]
 class Asked(NamedTuple):
     """How rows are to be made: level of the intervals, reference groups, all pairs, how many features are crossed.
 
-    `earlier` is the digest of the earlier run that is compared with.
+    `earlier` is the digest of the earlier run that is compared with. `by_name`: the metrics were named; else metrics of
+    calibration are written for everyone and for single features only (`IN_BRIEF`).
 
     Examples
     --------
@@ -50,6 +54,7 @@ class Asked(NamedTuple):
     all_pairs: bool = False
     depth: int = 2
     earlier: str | None = None
+    by_name: bool = False
 
 
 def default_depth(features: int) -> int:
@@ -110,16 +115,17 @@ def metric_rows(
     coarse = without_scores(cells)
     rows: list[Measurement] = []
     for features in crossed(tally.features, asked.depth):
+        chosen = [metric for metric in metrics if asked.by_name or len(features) < 2 or metric.kind not in IN_BRIEF]
         slices, scored = partition(coarse, features), (cells, partition(cells, features))
-        scored = by_label(*scored) if any(metric.needs_scores for metric in metrics) else scored
+        scored = by_label(*scored) if any(metric.needs_scores for metric in chosen) else scored
         rows += _counts(coarse, slices) if counts else []
         bases = {
             metric.name: compared(metric, *scored) if metric.needs_scores else compared(metric, coarse, slices)
-            for metric in metrics
+            for metric in chosen
         }
         rows += value_rows(list(bases.values()), level=asked.level)
         rows += extreme_rows(_with_gaps(bases, features), level=asked.level) if features else []
-        if len(features) == 1:
+        if len(features) == 1 and bases:
             reference = (asked.reference or {}).get(features[0])
             rows += _comparisons(list(bases.values()), asked.level, reference, asked.all_pairs)
         if features and bases.keys() >= set(_ODDS):
@@ -144,14 +150,15 @@ def _counts(cells: Cells, slices: Partition) -> list[Measurement]:
 
 def _comparisons(bases: Sequence[Compared], level: float, reference: str | None, all_pairs: bool) -> list[Measurement]:  # noqa: FBT001
     rows: list[Measurement] = []
+    slices = bases[0].slices
+    named = np.array([i for i, group in enumerate(slices.groups) if None not in group], dtype=np.int64)
+    groups = len(named)
+    if len(slices.groups) < 2 or not groups:
+        return []
+    halves = {base.metric.name: half for base, half in zip(bases, compared_with_rest(bases), strict=True)}
     for family in families(bases):
-        slices = family[0].slices
-        named = np.array([i for i, group in enumerate(slices.groups) if None not in group], dtype=np.int64)
-        groups = len(named)
-        if len(slices.groups) < 2 or not groups:
-            return []
-        halves = compared_with_rest(family)
-        rows += _pair_rows(halves, named * 2, named * 2 + 1, [{"kind": "rest"}] * groups, level, groups)
+        rest = [halves[base.metric.name] for base in family]
+        rows += _pair_rows(rest, named * 2, named * 2 + 1, [{"kind": "rest"}] * groups, level, groups)
         pairs = groups * (groups - 1) // 2
         place = None if reference is None else slices.groups.index((reference,))
         if place is not None:

@@ -52,7 +52,8 @@ def run_audit(
         Plain values of every observed slice (everyone, each group, every intersection); for each feature every group
         against the rest and against the reference, simultaneous over the pairs of that feature and metric, and the
         largest gap; for each intersection the largest gap of what has a name (demographic parity, equal opportunity,
-        equalized odds). The tally is attached: `audit.gaps.extreme` rolls up any other gap.
+        equalized odds). Metrics of calibration stand for everyone and single features; for intersections, too, where
+        they are named in `metrics`. The tally is attached: `audit.gaps.extreme` rolls up any other gap.
 
         Of several labels: accuracy and metrics over all labels (`audit.metrics.multiclass`), the confusion matrix of
         "multiclass", and every metric of each label against the rest, ``at`` that class; simultaneous over the pairs of

@@ -55,7 +55,8 @@ def measure(
     raise_violations(depth_violations(intersections, len(tally.features)))
     raise_violations(_too_many_pairs(singles) if all_pairs else [])
     then = None if baseline is None else baseline.tally
-    asked = Asked(level, reference, all_pairs, depth, None if then is None else then.digest())
+    earlier = None if then is None else then.digest()
+    asked = Asked(level, reference, all_pairs, depth, earlier, by_name=metrics is not None)
     rows: list[Measurement] = []
     for look in looks_of(tally):
         chosen = [facts for facts in look.metrics if metrics is None or facts.name in metrics]
