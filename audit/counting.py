@@ -64,8 +64,8 @@ def count(log: PredictionLog, *, bins: int = BINS) -> Tally:
     log
         The predictions.
     bins
-        Number of equal, left-closed score bins on [0, 1] (the last one closed); 250 or 500 make every threshold of
-        two decimals an edge. Ignored without scores.
+        Number of equal, left-closed score bins on [0, 1] (the last one closed); 500 make every threshold of two
+        decimals an edge, 250 every second one. Ignored without scores.
 
     Raises
     ------
