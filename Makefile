@@ -1,5 +1,6 @@
 # make demo   set everything up and run the main job on real data, without a network beyond package installs
 # make test   set everything up and run lint, types, tests and doctests
+# make slow   the long simulations, and ten times the drawn examples of every Hypothesis test
 # make bench  speed, memory and calibration
 # make clean  remove what these made, but for runs/: saved evidence is yours to remove
 
@@ -39,6 +40,7 @@ test: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=thorough --numprocesses 2 --dist worksteal
 
 gpu: $(VENV)/.dev
 	$(BIN)/python -m pytest -m gpu trainer tests/trainer

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from audit.errors import InputError, raise_violations
 from audit.expressions import (
     NUMBER,
+    WEIGHT_RANGE,
     Schema,
     bad_text_column,
     fine_text,
@@ -246,7 +247,7 @@ def _text_sets(log: PredictionLog, raw: pa.Table) -> bool:
 def _weight_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
     frequency = log.reading.weights == "frequency"
     if bad := _int_sum(raw["bad_weight"]):
-        kind = "whole numbers >= 0" if frequency else "finite numbers >= 0"
+        kind = "whole numbers >= 0" if frequency else f"finite numbers >= 0: {WEIGHT_RANGE}"
         return [_bad_rows(log, "sample_weight", bad, f"must be {kind}", "mend or drop those rows")]
     total = float(np.nansum(floats(raw["w"])))
     if not total:

@@ -22,7 +22,10 @@ from audit.tally import SCORE_UNITS
 
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _LIMB = 10**9
-_MAX_WEIGHT = 1e100  # so that squares stay finite
+_MIN_WEIGHT, _MAX_WEIGHT = 1e-100, 1e100  # so that squares, and powers of ten that scale them, stay finite
+WEIGHT_RANGE = f"0, or from {_MIN_WEIGHT:g} up to {_MAX_WEIGHT:g}"
+"""Which sampling weights can be counted with, in words."""
+
 _MAX_TIMES = 2.0**53
 
 Schema = Mapping[str, Any]
@@ -193,7 +196,7 @@ def number(name: str, schema: Schema) -> nw.Expr:
 
 
 def fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
-    """Return whether a weight can be counted with.
+    """Return whether a weight can be counted with: `WEIGHT_RANGE`; a frequency: whole and below 2**53.
 
     Examples
     --------
@@ -205,7 +208,7 @@ def fine_weight(log: PredictionLog, weight: nw.Expr) -> nw.Expr:
     """
     if log.reading.weights == "frequency":
         return (weight >= 0) & (weight < _MAX_TIMES) & (weight == weight.floor())
-    return (weight >= 0) & (weight < _MAX_WEIGHT)
+    return (weight == 0) | ((weight >= _MIN_WEIGHT) & (weight <= _MAX_WEIGHT))
 
 
 def fine_text(column: nw.Expr) -> nw.Expr:

@@ -131,8 +131,8 @@ def bounded_gaps(family: Sequence[Compared], places: Places, level: float, quest
     return _bounded(first, second, family, places, level, question)
 
 
-def most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric) -> Measurement:
-    """Return the most extreme of the comparisons as one row.
+def most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric | None = None) -> Measurement:
+    """Return the most extreme of the comparisons as one row; `metric` is None where they are gaps for sure.
 
     Examples
     --------
@@ -145,8 +145,8 @@ def most_extreme(found: Sequence[Bounded], row: Row, end: End, metric: Metric) -
     (0.25, 0.0, 0.5, 8, 'A')
     """
     if any(not len(part.value) for part in found):
-        gap = row.metric != metric.name and "_group_" not in row.metric
-        reason = "fewer than two groups can be compared" if gap else undefined_reason(metric)
+        gap = metric is None or (row.metric != metric.name and "_group_" not in row.metric)
+        reason = "fewer than two groups can be compared" if metric is None or gap else undefined_reason(metric)
         reason = next((part.reason for part in found if part.reason), reason)
         n = min((int(part.n.min()) for part in found if len(part.n)), default=0)
         return measurement(row, value=np.nan, n=n, method="none", reason=reason)
@@ -181,6 +181,17 @@ def group_label(group: GroupValues) -> str:
     return " & ".join("(missing)" if value is None else value for value in group) or "everyone"
 
 
+def too_many(groups: int) -> str:
+    """Return why so many groups are not compared in pairs.
+
+    Examples
+    --------
+    >>> too_many(2000)
+    '2,000 groups, too many to compare in pairs (at most 1,000); merge groups'
+    """
+    return f"{groups:,} groups, too many to compare in pairs (at most {MAX_COMPARED:,}); merge groups"
+
+
 def _bounded(
     first: Places, second: Places, family: Sequence[Compared], places: Places, level: float, question: Question
 ) -> list[Bounded]:
@@ -205,9 +216,8 @@ def _bounded(
 
 def _none_of(base: Compared, places: Places) -> Bounded:
     nothing = Interval(np.empty(0), np.empty(0))
-    reason = f"{len(places):,} groups, too many to compare in pairs (at most {MAX_COMPARED:,}); merge groups"
     n = np.atleast_1d(base.left.n[places].min())
-    return Bounded(np.empty(0), n, nothing, nothing, str, str, str, 0, reason=reason)
+    return Bounded(np.empty(0), n, nothing, nothing, str, str, str, 0, reason=too_many(len(places)))
 
 
 def _part(

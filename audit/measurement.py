@@ -20,7 +20,9 @@ Window = tuple[datetime, datetime]
 Against = Mapping[str, Any]
 """What a number is compared with: ``{"kind": one of AGAINST_KINDS, ...}``."""
 
-AT_KEYS = frozenset({"feature", "class", "predicted", "threshold", "bin", "k", "round", "place", "model_version"})
+AT_KEYS = frozenset(
+    {"feature", "class", "predicted", "threshold", "quantile", "bin", "k", "round", "place", "model_version"}
+)
 AGAINST_KINDS = frozenset({"slice", "rest", "groups", "reference", "model", "window"})
 EVERYONE: Slice = ()
 
@@ -40,11 +42,12 @@ class Measurement:
         Whom it is about: sorted (feature, value) pairs; empty = everyone.
     at
         Sorted pairs with keys from `AT_KEYS`: the point that it belongs to; of a cell of a confusion matrix, the true
-        label under "class" and the predicted one under "predicted".
+        label under "class" and the predicted one under "predicted"; of a pinball loss the "quantile" that is predicted.
     against
         What it is compared with; None for a plain value. ``{"kind": "slice", "slice": {...}}``, ``{"kind": "rest"}``,
-        ``{"kind": "groups", "features": [...]}`` (the largest gap; with ``"among": [[...], ...]`` where not all groups
-        took part), ``{"kind": "reference", "digest": ...}``.
+        ``{"kind": "groups", "features": [...]}`` (the largest gap; with ``"among": [[...], ...]``, the groups that
+        took part, where not all did or nothing else says which, and ``"undefined": [[...], ...]``, those that could
+        not), ``{"kind": "reference", "digest": ...}``.
     window
         Half-open UTC interval, or None.
     value

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from audit.estimates import Estimates, covariance, design, estimate, interval, joined_estimates
 from audit.inference import intervals
 from audit.inference.distance_bounds import difference_bounds
-from audit.inference.gap_intervals import agresti_caffo, square_and_add
+from audit.inference.gap_intervals import gap_of_rates, square_and_add
 from audit.inference.intervals import Interval
 from audit.inference.ratio_intervals import koopman
 from audit.metrics.metric import Metric
@@ -199,7 +199,8 @@ def gap_interval(
 ) -> Interval:
     """Return the interval of each gap; simultaneous over `comparisons` of them by Bonferroni.
 
-    Rates: Agresti & Caffo 2000, doi:10.1080/00031305.2000.10474560; their ratios: Koopman 1984, doi:10.2307/2531405.
+    Rates: Agresti & Caffo 2000, doi:10.1080/00031305.2000.10474560 (see `audit.inference.gap_intervals.gap_of_rates`);
+    their ratios: Koopman 1984, doi:10.2307/2531405.
 
     Examples
     --------
@@ -225,15 +226,11 @@ def gap_interval(
         sides = [interval(base.metric, side, level=level, comparisons=comparisons) for side in (left, right)]
         return square_and_add(left.value, sides[0], right.value, sides[1])
     factor = _joint_factor(base, found, compare, left, right)
-    critical = intervals.quantile(level, df=_joint_freedom(left, right), comparisons=comparisons)
-    function = koopman if compare == "ratio" else agresti_caffo
-    return function(
-        left.successes * factor,
-        left.trials * factor,
-        right.successes * factor,
-        right.trials * factor,
-        critical=critical,
-    )
+    df = _joint_freedom(left, right)
+    counts = [column * factor for column in (left.successes, left.trials, right.successes, right.trials)]
+    if compare == "ratio":
+        return koopman(*counts, critical=intervals.quantile(level, df=df, comparisons=comparisons))
+    return gap_of_rates(*counts, level=level, df=df, comparisons=comparisons)
 
 
 def gap_method(base: Compared, compare: Compare) -> str:

@@ -20,7 +20,7 @@ class Parts(NamedTuple):
 
     Every field has the shape (n_slices, n_groups): effective `successes` out of `trials` with `df` degrees of freedom,
     the `observed` rate of positives and the mean `score` (NaN without labelled rows), the `share` of the slice's
-    weight, and `n` labelled rows.
+    weight, `n` labelled rows, and `score_error` the standard error of the mean score (None: it is known).
 
     Examples
     --------
@@ -37,10 +37,12 @@ class Parts(NamedTuple):
     score: Floats
     share: Floats
     n: Floats
+    score_error: Floats | None = None
 
     def take(self, places: npt.NDArray[np.int64]) -> "Parts":
         """Return the parts of the slices at some places."""
-        return Parts(*(column[places] for column in self))
+        columns = {name: column[places] for name, column in self._asdict().items() if column is not None}
+        return Parts(**columns)
 
 
 def moments_of(cells: Cells, slices: Partition) -> ScoreMoments:
@@ -181,8 +183,10 @@ def refined(cells: Cells, slices: Partition) -> Partition:
     return Partition(slices.features, ((),) * (len(slices.groups) * BIN_GROUPS), member)
 
 
-def grouped_scores(moments: ScoreMoments) -> tuple[Floats, Floats]:
-    """Return the mean score and the share of the slice's weight in each group of bins, shape (n_slices, n_groups).
+def grouped_scores(moments: ScoreMoments) -> tuple[Floats, Floats, Floats]:
+    """Return mean score, share of the slice's weight and variance of the scores in each group of bins.
+
+    Each has the shape (n_slices, n_groups).
 
     Examples
     --------
@@ -190,17 +194,19 @@ def grouped_scores(moments: ScoreMoments) -> tuple[Floats, Floats]:
 
     >>> weight, mean = np.zeros((2, 1, 20)), np.zeros((2, 1, 20))
     >>> weight[0, 0, 0], weight[1, 0, 19], mean[1, 0, 19] = 1.0, 3.0, 0.97
-    >>> score, share = grouped_scores(ScoreMoments(weight, mean, variance=0 * mean))
+    >>> score, share, variance = grouped_scores(ScoreMoments(weight, mean, variance=0 * mean))
     >>> score[0, [0, 9]].round(3).tolist(), share[0, [0, 9]].tolist()
     ([0.0, 0.97], [0.25, 0.75])
     """
     _, size, bins = moments.weight.shape
     shape = size, BIN_GROUPS
     place = np.arange(size)[:, None] * BIN_GROUPS + np.arange(bins) * BIN_GROUPS // bins
-    sums = (moments.weight.sum(axis=0), (moments.weight * moments.mean).sum(axis=0))
-    held, total = (summed(place.ravel(), part.ravel(), size * BIN_GROUPS).reshape(shape) for part in sums)
-    mean = np.divide(total, held, out=np.full(shape, np.nan), where=held > 0)
-    return mean, held / np.maximum(held.sum(axis=1, keepdims=True), 1e-300)
+    squares = moments.weight * (moments.variance + moments.mean**2)
+    sums = (moments.weight.sum(axis=0), (moments.weight * moments.mean).sum(axis=0), squares.sum(axis=0))
+    held, total, square = (summed(place.ravel(), part.ravel(), size * BIN_GROUPS).reshape(shape) for part in sums)
+    mean, second = (np.divide(side, held, out=np.full(shape, np.nan), where=held > 0) for side in (total, square))
+    variance = np.maximum(np.nan_to_num(second - mean**2), 0.0)
+    return mean, held / np.maximum(held.sum(axis=1, keepdims=True), 1e-300), variance
 
 
 def part_intervals(parts: Parts, *, level: float, comparisons: npt.ArrayLike = 1) -> Interval:
@@ -240,12 +246,23 @@ def distance_interval(metric: Metric, parts: Parts, *, level: float, comparisons
     """
     function = cast("Any", metric.function)
     bins = part_intervals(parts, level=level, comparisons=comparisons)
-    errors = term_bounds(bins, Interval(parts.score, parts.score))
-    return distance_bounds(errors, lambda error: function(BinErrors(error, parts.share)).value)
+    errors = term_bounds(_beside_scores(parts, bins, level, comparisons), Interval(parts.score, parts.score))
+    low, high = distance_bounds(errors, lambda error: function(BinErrors(error, parts.share)).value)
+    return Interval(low, np.minimum(high, metric.range[1]))
 
 
-def distance_value(metric: Metric, parts: Parts) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return a distance of calibration and its n, the labelled rows that it rests on.
+def _beside_scores(parts: Parts, bins: Interval, level: float, comparisons: npt.ArrayLike) -> Interval:
+    """Return the intervals of the rates widened by the error of the mean scores beside them (square and add)."""
+    if parts.score_error is None:
+        return bins
+    together = np.maximum((parts.n > 0).sum(axis=1), 1) * np.asarray(comparisons)
+    half = intervals.quantile(level, comparisons=together[:, None]) * parts.score_error
+    low = parts.observed - np.hypot(parts.observed - bins.low, half)
+    return Interval(low, parts.observed + np.hypot(bins.high - parts.observed, half))
+
+
+def distance_value(metric: Metric, parts: Parts) -> tuple[Floats, npt.NDArray[np.int64], Floats | None]:
+    """Return a distance of calibration, the n labelled rows that it rests on, and what a row of each group adds to it.
 
     Examples
     --------
@@ -253,11 +270,12 @@ def distance_value(metric: Metric, parts: Parts) -> tuple[Floats, npt.NDArray[np
     >>> row = np.array([[10.0, 30.0]])
     >>> parts = Parts(row, row, row, row / 100, np.array([[0.2, 0.4]]), row / 40, row)
     >>> names = ("expected_calibration_error", "maximum_calibration_error")
-    >>> [(value.round(4).tolist(), n.tolist()) for value, n in (distance_value(METRICS[name], parts) for name in names)]
+    >>> found = [distance_value(METRICS[name], parts) for name in names]
+    >>> [(value.round(4).tolist(), n.tolist()) for value, n, _ in found]
     [([0.1], [40]), ([0.1], [10])]
     """
     outcome: Distance = cast("Any", metric.function)(BinErrors(np.abs(parts.observed - parts.score), parts.share))
     every = parts.n.sum(axis=1)
     emptiest = np.where(parts.n > 0, parts.n, np.inf).min(axis=1)
     n = np.where(every > 0, emptiest if outcome.n_of == "emptiest" else every, 0)
-    return np.asarray(outcome.value), n.astype(np.int64)
+    return np.asarray(outcome.value), n.astype(np.int64), outcome.by_row

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.errors import EvidenceError, InputError
+from audit.measurement import EVERYONE
 from audit.result import Result
 from audit.tally import Tally
 
@@ -240,12 +241,19 @@ def _entry(result: Result, path: Path, time: datetime, digest: str, verdict: str
         path=path,
         time=time,
         digest=digest,
-        rows=0 if tally is None else tally.rows,
+        rows=_counted(result) if tally is None else tally.rows,
         features=() if tally is None else tally.features,
         positive=None if tally is None else tally.positive,
         verdict=verdict,
         model_version=versions[0] if len(versions) == 1 else None,
     )
+
+
+def _counted(result: Result) -> int:
+    """Return the rows of a run without a tally: what it counted of everyone; 0 where it says nothing of that."""
+    counts = [row for row in result.measurements if row.metric == "count" and row.slice == EVERYONE]
+    plain = [row.n for row in counts if row.against is None and row.window is None and not row.at]
+    return max(plain or [row.n for row in counts if row.against is None], default=0)
 
 
 def _read_entry(path: Path) -> RunEntry:

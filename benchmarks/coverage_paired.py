@@ -92,7 +92,7 @@ def changes_of(
     **asked: Any,  # noqa: ANN401
 ) -> dict[str, Change]:
     """Return the change of each metric in every group of the features."""
-    scored = "roc_auc" in metrics
+    scored = bool({"roc_auc", "brier_score"} & {*metrics})
     question = Asked("y", ("n",), "o", features, ("sn", "so") if scored else (), **asked)
     found = count_together(pa.table(dict(columns)), None, question)
     cells = joint_cells(found.tally, found.models, scores=scored)
@@ -111,7 +111,7 @@ def replicated(reps: int, size: int, seed: int, *, cluster: int = 1) -> dict[str
 def truth(*, cluster: int = 1, scored: bool = False) -> Mapping[str, float]:
     """Return the true changes: those of very many rows."""
     rows = 400_000 if scored else 1_500_000
-    metrics = ("roc_auc",) if scored else (*RATES, *OTHERS)
+    metrics = ("roc_auc", "brier_score") if scored else (*RATES, *OTHERS)
     columns = world(np.random.default_rng(99), rows, cluster=cluster)
     return {name: float(found.value[0]) for name, found in changes_of(columns, metrics).items()}
 
@@ -139,10 +139,11 @@ def simulated_rows(*, full: bool) -> Iterator[Row]:
             ours = change_interval(found, level=0.95)
             yield Row(f"{name}, {size} rows", "two separate samples", _covered(_unpaired(found), truth()[name]),
                       _covered(ours, truth()[name]), _width(ours, _unpaired(found)))  # fmt: skip
-    found = changes_of(replicated(reps // 3, 150, seed=4), ("roc_auc",), ("rep",))["roc_auc"]
-    true, ours = truth(scored=True)["roc_auc"], change_interval(found, level=0.95)
-    yield Row("roc_auc, 150 rows", "two separate samples", _covered(_unpaired(found), true), _covered(ours, true),
-              _width(ours, _unpaired(found)))  # fmt: skip
+    scored = changes_of(replicated(reps // 3, 150, seed=4), ("roc_auc", "brier_score"), ("rep",))
+    for name, found in scored.items():
+        true, ours = truth(scored=True)[name], change_interval(found, level=0.95)
+        yield Row(f"{name}, 150 rows", "two separate samples", _covered(_unpaired(found), true), _covered(ours, true),
+                  _width(ours, _unpaired(found)))  # fmt: skip
 
 
 def designed_rows(*, full: bool) -> Iterator[Row]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import coverage_answers as answers
+import coverage_limits as limits
 import coverage_paired as paired
 import coverage_scores as scores
 import coverage_verdicts as verdicts
@@ -21,7 +23,10 @@ class Family(NamedTuple):
     title: str
     figure: str
     rows: Callable[..., Iterator[Row]]
+    head: tuple[str, str, str, str] = ("setting", "usual way", "it", "here")
 
+
+_VERDICTS = ("setting", "estimate within the limit", "PASS", "FAIL")
 
 FAMILIES = (
     Family("rates", "One rate", "coverage, nominal .95, exact", rate_rows),
@@ -39,9 +44,34 @@ FAMILIES = (
     Family("means", "Means of losses", "coverage, nominal .95", scores.mean_rows),
     Family("looks", "Looking again", "share of models at the limit that ever pass; 5 % promised", verdicts.look_rows),
     Family("verdicts", "False verdicts at the limit", "share; PASS 2.5 %, FAIL 5 % promised", verdicts.verdict_rows),
+    Family(
+        "limits",
+        "False verdicts at the limit, every kind",
+        "share; PASS 2.5 %, FAIL 5 % promised",
+        limits.limit_rows,
+        _VERDICTS,
+    ),
+    Family(
+        "limits-design",
+        "The same under weights and clusters",
+        "share; PASS 2.5 %, FAIL 5 % promised",
+        limits.design_limit_rows,
+        _VERDICTS,
+    ),
+    Family(
+        "tiny",
+        "Tiny groups beside a huge one",
+        "share of samples in which any of equal groups seems to differ, worst of the rates .6-.9; 5 % promised",
+        limits.tiny_rows,
+        ("setting", "times its share that one such interval errs", "Agresti & Caffo alone", "here"),
+    ),
     Family("planning", "Rows needed", "share decided; 80 % promised", verdicts.planning_rows),
     Family("multiplicity", "Many tests", "share; 5 % promised", verdicts.multiplicity_rows),
     Family("slices", "Searches for slices", "share; noise: 5 % promised", scores.slice_rows),
+    Family("bounds", "Labels that are missing", "share of samples that hold the rate of all rows", answers.bound_rows),
+    Family("payoffs", "Payoffs and concentration", "coverage, nominal .95", answers.payoff_rows),
+    Family("adjusted", "Adjusted gaps", "coverage of the effect within strata, nominal .95", answers.adjusted_rows),
+    Family("own", "Metrics of one's own", "share of samples of equal groups, nominal .95", answers.own_metric_rows),
 )
 """In the order of the document. A new kind of interval: one function, one line here, one pair of marks there."""
 
@@ -63,9 +93,9 @@ def main() -> None:
         for row in rows:
             figures = f"{_figure(row.wrong):>6}   here {_figure(row.right):>6}"
             print(f"  {row.setting:<58} {row.usual:<22} {figures}  {row.note}".rstrip())
-        text = None if text is None else with_table(text, family, rows)
-    if text is not None:
-        options.write.write_text(text, encoding="utf-8")
+        if text is not None:
+            text = with_table(text, family, rows)
+            options.write.write_text(text, encoding="utf-8")
     print(f"{time.perf_counter() - started:.1f} s")
 
 
@@ -82,7 +112,7 @@ def with_table(text: str, family: Family, rows: Sequence[Row]) -> str:
         msg = f"the document lacks the marks {begin} and {end}; add them where the table is to stand"
         raise ValueError(msg)
     noted = any(row.note for row in rows)
-    head = "| setting | usual way | it | here |" + (" width here |" if noted else "")
+    head = "| " + " | ".join(family.head) + " |" + (" width here |" if noted else "")
     lines = [head, "|---|---|---|---|" + ("---|" if noted else "")]
     for row in rows:
         cells = [row.setting, row.usual, _figure(row.wrong), _figure(row.right)]

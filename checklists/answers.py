@@ -3,11 +3,15 @@
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
+from audit.errors import InputError
 from audit.gaps import NAMED
 from audit.measurement import At
 from audit.metrics.multiclass import SET_METRICS
 from audit.result import Result
+from audit.scores.acted_on import acted_on_from
+from audit.scores.thresholds import edges_of
 from audit.tally import Tally
+from audit.unknowns.outcome_coverage import BOUNDED
 from audit.values import canonical
 from audit.views import answers, known_metric, view_of
 from checklists.comparisons import Comparison, comparison
@@ -56,6 +60,8 @@ def answer(needed: Requirement, result: Result, baseline: Result | None) -> Answ
     tally, compared = result.tally, comparison(needed.metric, needed.compare)
     if tally is None or compared is None:
         return None
+    if set(needed.at) == {"threshold"}:
+        return _at_threshold(needed, compared, tally, None if baseline is None else baseline.tally)
     if tally.cells["window_start"].null_count == tally.cells.num_rows and not _is_special(tally):
         if needed.at or _is_special_metric(compared):
             return None
@@ -85,6 +91,8 @@ def refusal(needed: Requirement, tally: Tally) -> str | None:
     "true_positive_rate of a multiclass tally is of one label: name it, at: {class: one of ['a', 'b', 'c']}"
     """
     compared = comparison(needed.metric, needed.compare)
+    if compared is not None and set(needed.at) == {"threshold"}:
+        return _no_threshold(needed, compared, tally)
     if compared is None or not _is_special(tally):
         return None
     for name in compared.rests_on:
@@ -119,6 +127,34 @@ def in_its_words(found: Finding, needed: Requirement, answered: Answer) -> Findi
     if metric.startswith(answered.compared.metric):
         metric = compared.metric + metric.removeprefix(answered.compared.metric)
     return found._replace(measurement=replace(row, metric=metric, at=_at(needed)))
+
+
+def _at_threshold(needed: Requirement, compared: Comparison, tally: Tally, baseline: Tally | None) -> Answer | None:
+    """Return the counts of the decisions that a threshold would make; None where the tally cannot tell them."""
+    sides = [tally, *([] if baseline is None else [baseline])]
+    if any(_no_threshold(needed, compared, side) is not None for side in sides):
+        return None
+    made = [acted_on_from(side, float(needed.at["threshold"])) for side in sides]
+    return Answer(made[0], compared, None if baseline is None else made[1])
+
+
+def _no_threshold(needed: Requirement, compared: Comparison, tally: Tally) -> str | None:
+    """Return why a tally does not answer at a threshold; None where it does."""
+    facts = [known_metric(name) for name in compared.rests_on]
+    if _is_special(tally) or _is_special_metric(compared) or any(f is None or f.kind not in BOUNDED for f in facts):
+        return f"{needed.metric} is no metric of a threshold on one score"
+    if tally.cells["window_start"].null_count < tally.cells.num_rows:
+        return "thresholds are rolled up from counts without windows"
+    threshold = needed.at["threshold"]
+    if isinstance(threshold, str):
+        return f"a threshold is a number; got {threshold!r}"
+    if tally.bins is None:
+        return "there are no scores to act on from a threshold; name y_score when you make the log"
+    try:
+        edges_of([threshold], tally)
+    except InputError as error:
+        return "; ".join(error.violations)
+    return None
 
 
 def _at(needed: Requirement) -> At:

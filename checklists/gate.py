@@ -17,6 +17,7 @@ from checklists.judging import Case, Finding, judge_tally
 from checklists.paired import judge_paired, paired_results
 from checklists.policy import Policy, load_policy
 from checklists.requirement import Requirement, Stage
+from checklists.stored_labels import unlabelled_rows_of, with_unlabelled
 from checklists.stored_rows import judge_rows, matching
 from checklists.unlabelled import judge_with_unlabelled
 from checklists.verdict import PRECEDENCE
@@ -135,7 +136,8 @@ def _answering(needed: Requirement, results: tuple[Result, ...]) -> tuple[Result
 
 def _judged(needed: Requirement, result: Result, evidence: _Evidence) -> Finding:
     if paired_results(needed, [result]):
-        return judge_paired(needed, evidence.policy, result, today=evidence.today)
+        found_in_pairs = judge_paired(needed, evidence.policy, result, today=evidence.today)
+        return with_unlabelled(found_in_pairs, needed, evidence.policy, unlabelled_rows_of(needed, result))
     compared, then = comparison(needed.metric, needed.compare), evidence.baseline
     differs = then is not None and compared is not None and compared.compare == "baseline"
     found = answer(needed, result, None)
@@ -152,14 +154,19 @@ def _judged(needed: Requirement, result: Result, evidence: _Evidence) -> Finding
     if missing and (needed.missing_labels or evidence.policy.missing_labels) == "bounds":
         why = f"some rows have no true label, and {needed.metric} has no bounds for them"
         return Finding("INSUFFICIENT", reason=f"{why}; missing_labels: ignore leaves them out")
-    return in_its_words(judge_tally(case, today=evidence.today), needed, found)
+    judged = in_its_words(judge_tally(case, today=evidence.today), needed, found)
+    return with_unlabelled(judged, needed, evidence.policy, unlabelled_rows_of(needed, result))
 
 
 def _from_rows(needed: Requirement, result: Result, evidence: _Evidence) -> Finding:
     why = None if result.tally is None or matching(needed, result) else refusal(needed, result.tally)
     if why is not None:
         return Finding("INVALID", reason=why)
-    return judge_rows(needed, evidence.policy, result, today=evidence.today)
+    found = judge_rows(needed, evidence.policy, result, today=evidence.today)
+    for each in (result, evidence.baseline if needed.compare == "baseline" else None):
+        if each is not None:
+            found = with_unlabelled(found, needed, evidence.policy, unlabelled_rows_of(needed, each))
+    return found
 
 
 def _judgement(needed: Requirement, found: Finding) -> Judgement:

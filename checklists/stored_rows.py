@@ -4,29 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
-from typing import NamedTuple
 
-from audit.gaps import group_label
 from audit.measurement import Measurement, as_slice
 from audit.metrics.catalog import METRICS
 from audit.result import Result
-from audit.rollup import GroupValues
 from checklists.comparisons import comparison, value_range
-from checklists.groups import combinations, excuses
 from checklists.judging import Finding, beyond, ends, undecided, within
 from checklists.policy import Policy
 from checklists.requirement import Requirement
+from checklists.stored_groups import by_duty, too_weak
 from checklists.wording import legible
 
 _ROUNDING = 1e-9
-
-
-class _Rows(NamedTuple):
-    """Rows that must be shown to hold, what lacks for that, and the groups of which a PASS says nothing."""
-
-    shown: tuple[Measurement, ...]
-    lacking: tuple[str, ...]
-    left_out: tuple[str, ...]
 
 
 def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, today: date) -> Finding:
@@ -34,9 +23,9 @@ def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, toda
 
     INVALID if a row is not what the catalog says of its metric. INSUFFICIENT if an expected group that is not excused
     has no row (in the latest window, where that is asked for) or one that is too weak or undecided, or if a row over
-    all groups does not show that the expected ones took part. Rows are taken at the level at which they are stored; a
-    lower one than the requirement's is INSUFFICIENT. A row without a level and interval is judged only if its metric
-    is "count", which is exact.
+    all groups does not show that each of them took part; without `expect`, groups are those that the result knows of.
+    Rows are taken at the level at which they are stored; a lower one than the requirement's is INSUFFICIENT. A row
+    without a level and interval is judged only if its metric is "count", which is exact.
 
     Parameters
     ----------
@@ -69,19 +58,20 @@ def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, toda
     compared = len(found)
     for end in ends(requirement):
         for row in found:
-            if not _too_weak(row, requirement, policy) and beyond(row, requirement, end):
+            if not too_weak(row, requirement, policy) and beyond(row, requirement, end):
                 return Finding("FAIL", row, row.reason, compared=compared)
-    rows, expired = _by_duty(requirement, policy, every, found, today)
+    rows = by_duty(requirement, policy, result, (every, found), today=today)
     first = rows.shown[0] if rows.shown else None
     if rows.lacking or first is None:
-        texts = ["; ".join(rows.lacking) or "every group is excused", *expired]
+        texts = ["; ".join(rows.lacking) or "every group is excused", *rows.expired]
         return Finding("INSUFFICIENT", first, "; ".join(texts), compared=compared)
     for row in rows.shown:
         missed = _not_shown(row, requirement, policy)
         if missed:
-            return missed._replace(reason="; ".join([missed.reason or "", *expired]), compared=compared)
+            return missed._replace(reason="; ".join([missed.reason or "", *rows.expired]), compared=compared)
     left_out = [f"not shown for: {'; '.join(rows.left_out)}"] if rows.left_out else []
-    return Finding("PASS", first, "; ".join([*left_out, *expired]) or None, compared=compared)
+    own = [] if first.reason is None else [first.reason]
+    return Finding("PASS", first, "; ".join([*left_out, *rows.expired, *own]) or None, compared=compared)
 
 
 def matching(requirement: Requirement, result: Result) -> tuple[Measurement, ...]:
@@ -111,61 +101,8 @@ def _in_window(requirement: Requirement, rows: tuple[Measurement, ...]) -> tuple
     return tuple(row for row in rows if (row.window[1] if row.window else None) == last)
 
 
-def _by_duty(
-    requirement: Requirement,
-    policy: Policy,
-    every: tuple[Measurement, ...],
-    found: tuple[Measurement, ...],
-    today: date,
-) -> tuple[_Rows, tuple[str, ...]]:
-    """Return the rows by what they are judged for, and what must be said of excuses that no longer count."""
-    features = requirement.groups
-    named = {name: policy.expect[name] for name in features if name in policy.expect}
-    observed = tuple(dict.fromkeys(_group(row, features) for row in every if row.slice or not features))
-    reference = tuple(requirement.against.get(name) for name in features) if requirement.against else None
-    wanted = [group for group in combinations(features, named, observed) if not features or group != reference]
-    excused = excuses(policy, features, wanted, today=today)
-    must = {group for group in wanted if group not in excused.groups}
-    lacking = []
-    if observed:
-        now = {_group(row, features) for row in found if row.slice or not features}
-        here = set(observed)
-        lacking = [
-            f"{group_label(group)}: {'no row in the latest window' if group in here else 'no rows'}"
-            for group in wanted
-            if group in must and group not in now
-        ]
-    shown = []
-    for row in found:
-        if row.slice or not features:
-            shown += [row] if _group(row, features) in must else []
-            continue
-        shown.append(row)
-        lacking += [unproven] if named and (unproven := _unproven(row, features, must)) else []
-    left_out = [f"{group_label(group)} (excused: {entry.reason})" for group, entry in excused.groups.items()]
-    left_out += [f"{group_label(group)} (not in expect)" for group in observed if group not in {*wanted, reference}]
-    return _Rows(tuple(shown), tuple(lacking), tuple(left_out)), excused.expired
-
-
-def _group(row: Measurement, features: tuple[str, ...]) -> GroupValues:
-    return tuple(dict(row.slice)[name] for name in features)
-
-
-def _unproven(row: Measurement, features: tuple[str, ...], must: set[GroupValues]) -> str | None:
-    """Return why a row over all groups does not show that some groups took part in it; None where it does."""
-    against = row.against or {}
-    order = [list(against["features"]).index(name) for name in features]
-    among = {tuple(group[place] for place in order) for group in against.get("among") or ()}
-    if not among:
-        return f"{row.metric} does not say which groups took part in it"
-    absent = [group_label(group) for group in must if group not in among]
-    if absent:
-        return f"took no part in {row.metric}: {', '.join(sorted(absent))}"
-    return f"{row.metric}: {row.reason}" if "undefined" in (row.reason or "") else None
-
-
 def _not_shown(row: Measurement, requirement: Requirement, policy: Policy) -> Finding | None:
-    weak = _too_weak(row, requirement, policy)
+    weak = too_weak(row, requirement, policy)
     if weak:
         return Finding("INSUFFICIENT", row, weak)
     for end in ends(requirement):
@@ -217,21 +154,6 @@ def _exact(row: Measurement) -> Measurement:
     return (
         row if row.metric != "count" or row.value is None else replace(row, low=row.value, high=row.value, level=None)
     )
-
-
-def _too_weak(row: Measurement, requirement: Requirement, policy: Policy) -> str | None:
-    level, min_n = requirement.level or policy.level, requirement.min_n or policy.min_n
-    if row.metric == "count":
-        return None
-    if row.n < min_n:
-        return f"n = {row.n}, fewer than {min_n}"
-    if row.value is None and row.low is None and row.high is None:
-        return row.reason
-    if row.level is None:
-        return "the row claims no level of confidence"
-    if row.level < level:
-        return f"the row is stored at level {row.level:g}, lower than the {level:g} asked for; measure it again at that"
-    return None
 
 
 def _absent(requirement: Requirement, result: Result) -> str:

@@ -1,30 +1,24 @@
-"""The app that `dashboards.launch` starts: a list of runs at the side, two pages beside it."""
+"""The app that `dashboards.launch` starts: a list of runs at the side, a few pages first and the rest under More."""
 
 from pathlib import Path
 
 import streamlit as st
 
+from dashboards.pages import FIRST, PAGES
 from dashboards.views.chosen import choose_run
 
-_VIEWS = Path(__file__).parent / "views"
+_HERE = Path(__file__).parent
 
 
 def main() -> None:
     """Draw the frame and the page that is open."""
     st.set_page_config(page_title="evenhanded", page_icon="⚖️", layout="wide")
-    pages = [
-        st.Page(_VIEWS / "overview.py", title="Overview", url_path="overview", default=True),
-        st.Page(_VIEWS / "subgroups.py", title="Subgroups", url_path="subgroups"),
-        st.Page(_VIEWS / "confusion.py", title="Confusion", url_path="confusion"),
-        st.Page(_VIEWS / "data.py", title="Data", url_path="data"),
-        st.Page(_VIEWS / "compare.py", title="Compare models", url_path="compare"),
-        st.Page(_VIEWS / "errors.py", title="Errors", url_path="errors"),
-        st.Page(_VIEWS / "calibration.py", title="Calibration", url_path="calibration"),
-        st.Page(_VIEWS / "thresholds.py", title="Thresholds", url_path="thresholds"),
-        st.Page(_VIEWS / "robustness.py", title="Robustness", url_path="robustness"),
-        st.Page(_VIEWS / "sources.py", title="Sources of bias", url_path="sources"),
-    ]
-    page = st.navigation(pages)
+    pages = {
+        name: st.Page(_HERE / row.file, title=row.title, url_path=name, default=name == "overview")
+        for name, row in PAGES.items()
+    }
+    more = [page for name, page in pages.items() if name not in FIRST]
+    page = st.navigation({"": [pages[name] for name in FIRST], "More": more}, expanded=True)
     choose_run()
     page.run()
 

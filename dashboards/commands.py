@@ -30,7 +30,15 @@ _SETTINGS = (
     "weights",
     "missing",
     "level",
+    "k",
 )
+
+
+_SWITCHES: Mapping[str, str] = {
+    "all_pairs": "--all-pairs",
+    "bounds": "--bounds",
+    "impact_ratios": "--impact-ratios",
+}
 
 
 def audit_command(result: Result, *, reference: Mapping[str, str] | None = None) -> str:
@@ -51,7 +59,7 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
     "evenhanded audit a.csv --y-true label --y-pred 'flag it' --positive yes --sensitive sex"
     """
     given = result.provenance.given
-    words = ["evenhanded", "audit", *(list(result.provenance.data) or ["DATA"])[:1]]
+    words = ["evenhanded", "audit", _data(result)]
     columns = given.get("columns", {})
     for role, flag in _FLAGS.items():
         if role in columns:
@@ -63,9 +71,7 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
         words += ["--bin", f"{feature}={','.join(f'{float(edge)!r}' for edge in edges)}"]
     if given.get("metrics"):
         words += ["--metrics", ",".join(given["metrics"])]
-    words += [flag for name, flag in (("all_pairs", "--all-pairs"), ("bounds", "--bounds")) if given.get(name)]
-    if given.get("control"):
-        words += ["--control", ",".join(given["control"])]
+    words += _beside(given)
     if given.get("sensitive_features"):
         words += ["--sensitive", ",".join(given["sensitive_features"])]
     for feature, group in (reference or given.get("reference") or {}).items():
@@ -73,9 +79,27 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
     return shlex.join(words)
 
 
+def _beside(given: Mapping[str, Any]) -> list[str]:
+    """Return the words that ask for what an audit measures beside rates and gaps."""
+    words = [flag for name, flag in _SWITCHES.items() if given.get(name)]
+    for feature, file in sorted((given.get("population") or {}).items()):
+        words += ["--population", f"{feature}={file}"]
+    if given.get("attributes"):
+        words += ["--attributes", given["attributes"]["file"], "--on", given["attributes"]["on"]]
+    return [*words, "--control", ",".join(given["control"])] if given.get("control") else words
+
+
+def _data(result: Result) -> str:
+    """Return the file that was audited: of several, the one that is neither a population nor attributes."""
+    given = result.provenance.given
+    beside = {*(given.get("population") or {}).values(), (given.get("attributes") or {}).get("file")}
+    files = list(result.provenance.data)
+    return next((name for name in files if name not in beside), files[0] if files else "DATA")
+
+
 def _option(given: Mapping[str, Any], name: str) -> list[str]:
     value = given.get(name)
-    return [] if value is None else ["--" + name.replace("_", "-"), str(value)]
+    return [] if value is None or (name, value) == ("weights", "none") else ["--" + name.replace("_", "-"), str(value)]
 
 
 def compare_command(result: Result) -> str:

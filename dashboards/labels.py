@@ -15,13 +15,24 @@ MISSING = "(missing)"
 EMPTY = "(empty)"
 EVERYONE_LABEL = "everyone"
 
-_NUMBERS = re.compile(r"(?P<sign><|>=)?(?P<start>-?\d{1,15}(\.\d{1,15})?)(-\d{1,15}(\.\d{1,15})?)?$")
+_NUMBER = r"-?\d{1,15}(\.\d{1,15})?"
+_BELOW = r"<=?|≤|less than|under|below|up to"
+_ABOVE = r">=?|≥|greater than|more than|over|above|at least"
+_NUMBERS = re.compile(
+    rf"((?P<below>{_BELOW})|(?P<above>{_ABOVE}))?\s?(?P<start>{_NUMBER})"
+    rf"(\s?(-|–|to)\s?{_NUMBER})?(\+|\s(and|or) (over|more))?$",
+    re.IGNORECASE,
+)
 _KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners that Persian, Hindi and emoji are written with
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 _MARKDOWN: Mapping[int, str] = MappingProxyType(
     {ord(mark): "\\" + mark for mark in r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"""}
 )
+_GAP = "\u200a"
+_AUTOLINKS = re.compile(r"https?(?=://)|www(?=\.)|@", re.IGNORECASE)
+"""Addresses become links even where every mark is escaped; a hair space within keeps them text."""
+
 _PLOTLY: Mapping[int, str] = MappingProxyType({ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"})
 
 
@@ -144,7 +155,7 @@ def _escaped(text: str, target: Target) -> str:
         case "plotly":
             return text.translate(_PLOTLY)
         case "markdown":
-            return text.translate(_MARKDOWN)
+            return _AUTOLINKS.sub(lambda found: found.group() + _GAP, text).translate(_MARKDOWN)
         case "csv" if text.lstrip().startswith(_FORMULA_STARTS):
             return "'" + text
     return text
@@ -158,6 +169,9 @@ def reading_order(group: Slice) -> tuple[tuple[object, ...], ...]:
     >>> ages = [(("age", value),) for value in (">=45", "<25", None, "25-45", "9")]
     >>> [group[0][1] for group in sorted(ages, key=reading_order)]
     ['9', '<25', '25-45', '>=45', None]
+    >>> ages = [(("age", value),) for value in ("Greater than 45", "25 - 45", "Less than 25")]
+    >>> [group[0][1] for group in sorted(ages, key=reading_order)]
+    ['Less than 25', '25 - 45', 'Greater than 45']
     """
     return tuple(_value_order(value) for _, value in group)
 
@@ -168,4 +182,5 @@ def _value_order(value: str | None) -> tuple[object, ...]:
     found = _NUMBERS.match(value)
     if found is None:
         return (1, 0.0, 0, value)
-    return (0, float(found["start"]), -1 if found["sign"] == "<" else 0, value)
+    side = -1 if found["below"] else int(found["above"] is not None)
+    return (0, float(found["start"]), side, value)

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from audit.measurement import Measurement
+from audit.pairwise import is_over
 from audit.result import Result
 from dashboards.labels import group_label, reading_order, safe_label
 from dashboards.tables import interval_text, value_text
@@ -120,10 +121,9 @@ def largest_gap(result: Result, check: Check, metric: str, features: Sequence[st
     >>> largest_gap(Result(measurements=[]), Check("flips", "sex"), "counterfactual_flip_rate", ["sex"]) is None
     True
     """
-    wanted = {"kind": "groups", "features": list(features)}
     for row in result.measurements:
         named = str(dict(row.at).get("feature", "")) == check.name
-        if row.metric == f"{metric}_difference" and named and row.against == wanted:
+        if row.metric == f"{metric}_difference" and named and is_over(row, features):
             return row
     return None
 

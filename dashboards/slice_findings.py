@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from audit.measurement import Measurement, Slice, as_slice
 from audit.result import Result
-from audit.search.slices import SEARCHED, is_candidate, is_confirmed
+from audit.search.slices import SEARCHED, is_candidate, is_confirmed, is_exploratory
 from dashboards.labels import Target, features_label, slice_label
 from dashboards.tables import interval_text, number_text
 from dashboards.words import base_metric, metric_title, unit_of
@@ -23,14 +23,22 @@ _SETTINGS = ("metric", "min_support", "max_depth", "limit", "epsilon", "quantile
              "score_max", "weights", "missing", "level")  # fmt: skip
 
 
+EXPLORATORY = (
+    "Exploratory: all rows were searched and none kept to confirm on, so nothing here is confirmed. Of many slices the "
+    "largest differences are partly chance; measure a slice again on new rows before you act on it."
+)
+"""What stands first wherever a search of all rows is shown."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A slice that went to confirmation.
+    """A slice that went to confirmation, or (of a search of all rows) that was listed.
 
     Parameters
     ----------
     row
-        Its difference to the rest on the confirming half.
+        Its difference to the rest on the confirming half; of a search of all rows its difference to everyone, without
+        an interval.
     confirmed
         Whether the whole interval lies on the worse side of 0.
     scores
@@ -63,6 +71,8 @@ class Finding:
 def findings(result: Result) -> tuple[Finding, ...]:
     """Return the slices of a search: confirmed ones by what is certain of their difference, then the others by t.
 
+    Those of a search of all rows come in the order in which they are listed, none of them confirmed.
+
     Examples
     --------
     >>> facts = {"metric": "accuracy_difference", "against": {"kind": "rest"}, "n": 90, "level": 0.95,
@@ -74,6 +84,7 @@ def findings(result: Result) -> tuple[Finding, ...]:
     """
     beside: dict[Slice, list[Measurement]] = {}
     within: dict[Slice, list[Measurement]] = {}
+    explored = all_searched(result)
     for row in result.measurements:
         if row.metric.startswith("exploratory_") and row.against is not None:
             other = as_slice(row.against["slice"])
@@ -84,7 +95,7 @@ def findings(result: Result) -> tuple[Finding, ...]:
     found = [
         _finding(row, beside.get(row.slice, []), within.get(row.slice, []))
         for row in result.measurements
-        if is_candidate(row)
+        if is_candidate(row) or (explored and row.metric == "exploratory_difference")
     ]
     return tuple(sorted(found, key=lambda each: (not each.confirmed, -_certain(each) if each.confirmed else 0.0)))
 
@@ -130,9 +141,14 @@ def slice_sentence(found: Finding, *, target: Target = "text") -> str:
     name = _lowered(metric_title(base_metric(row.metric)[0]))
     share = found.scores.get("support")
     held = "" if share is None else f"; {number_text(share, unit='share')} % of the rows"
+    where = " on the confirming half" if row.against == {"kind": "rest"} else ""
     if row.value is None:
-        return f"{whom}: {name} not measured on the confirming half ({row.reason}){held}"
+        return f"{whom}: {name} not measured{where} ({row.reason}){held}"
     side = "higher" if row.value >= 0 else "lower"
+    if not where:
+        t = f", t = {found.scores['t']:.2f}" if "t" in found.scores else ""
+        size = number_text(abs(row.value), unit="points")
+        return f"{whom}: {size} points {side} than everyone{t}, n = {row.n:,}{held}"
     size = number_text(abs(row.value), unit=unit_of(row.metric))
     return f"{whom}: {name} {size} points {side} than in the rest {interval_text(row)}, n = {row.n:,}{held}"
 
@@ -157,7 +173,11 @@ def searched_sentence(result: Result) -> str:
     deep = f", at most {depth} of them combined" if depth and of else ""
     support = settings.get("min_support")
     large = f", each with at least {100 * support:g} % of these rows" if support else ""
-    text = f"{row.value:,.0f} slices{of}{deep}{large} were searched on one half of the rows ({row.n:,} rows)"
+    many = f"{row.value:,.0f} slices{of}{deep}{large}"
+    if is_exploratory(row):
+        name = _lowered(metric_title(str(settings.get("metric", "rate"))))
+        return f"{EXPLORATORY} {many} were searched on all {row.n:,} rows by their {name}."
+    text = f"{many} were searched on one half of the rows ({row.n:,} rows)"
     chosen = [each for each in result.measurements if is_candidate(each)]
     if not chosen:
         return f"{text}; none of them stood out enough to be confirmed."
@@ -176,12 +196,14 @@ def cut_sentence(result: Result) -> str:
     >>> cut_sentence(Result(measurements=[], provenance=Provenance(given=given)))
     'Cut at quantiles of the search half: age at 28, 37.5.'
     """
-    edges = result.provenance.given.get("edges_from_the_search_half", {})
+    given = result.provenance.given
+    where = "the search half" if "edges_from_the_search_half" in given else "all rows"
+    edges = given.get(f"edges_from_{where.replace(' ', '_')}", {})
     parts = [
         f"{features_label((name,))} at {', '.join(f'{edge:.10g}' for edge in cuts)}"
         for name, cuts in edges.items()
     ]  # fmt: skip
-    return f"Cut at quantiles of the search half: {'; '.join(parts)}." if parts else ""
+    return f"Cut at quantiles of {where}: {'; '.join(parts)}." if parts else ""
 
 
 def searched_row(result: Result) -> Measurement | None:
@@ -194,6 +216,19 @@ def searched_row(result: Result) -> Measurement | None:
     True
     """
     return next((row for row in result.measurements if row.metric == SEARCHED), None)
+
+
+def all_searched(result: Result) -> bool:
+    """Return whether a result holds a search of all rows, of which nothing is confirmed.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="slices_searched", value=154, n=6172, method="count, all rows searched")
+    >>> all_searched(Result(measurements=[row])), all_searched(Result(measurements=[]))
+    (True, False)
+    """
+    row = searched_row(result)
+    return row is not None and is_exploratory(row)
 
 
 def slices_command(result: Result) -> str:
@@ -219,6 +254,7 @@ def slices_command(result: Result) -> str:
             words += [f"--{name.replace('_', '-')}", str(given[name])]
     for feature, edges in sorted(given.get("bins", {}).items()):
         words += ["--bin", f"{feature}={','.join(f'{float(edge)!r}' for edge in edges)}"]
+    words += ["--all-rows"] if given.get("confirm") is False else []
     words += [] if result.provenance.seed is None else ["--seed", str(result.provenance.seed)]
     return shlex.join(words)
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from audit.measurement import Measurement
 from audit.result import Result
+from dashboards.labels import safe_label
 
 SOURCE_METRIC = "bias_source"
 
@@ -51,6 +52,19 @@ def verdict_words(row: Measurement) -> str:
     if row.value is None:
         return MARKS["not testable"]
     return MARKS["supported" if row.value == 1 else "not supported"]
+
+
+def why_words(row: Measurement) -> str:
+    """Return why a verdict is what it is, without the verdict itself.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="bias_source", value=None, n=9, method="evidence",
+    ...                   reason="not testable because no rows from deployment were given")
+    >>> why_words(row)
+    'no rows from deployment were given'
+    """
+    return safe_label(row.reason or "", target="text", limit=600).removeprefix("not testable because ")
 
 
 def evidence_of(result: Result, source: str) -> tuple[Measurement, ...]:

@@ -97,16 +97,16 @@ def payoffs_of(result: Result) -> Mapping[str, float]:
 
 
 def threshold_text(value: float) -> str:
-    """Return a threshold in words: "0.35", or "nobody" above 1.
+    """Return a threshold in words: "0.35", or "act on no row" above 1.
 
     Examples
     --------
     >>> threshold_text(0.35), threshold_text(1.004), threshold_text(0.0)
-    ('0.35', 'above 1 (nobody)', '0 (everyone)')
+    ('0.35', 'above 1 (act on no row)', '0 (act on every row)')
     """
     if value > 1:
-        return "above 1 (nobody)"
-    return f"{value:.3f}".rstrip("0").rstrip(".") if value else "0 (everyone)"
+        return "above 1 (act on no row)"
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value else "0 (act on every row)"
 
 
 def best_sentence(row: Measurement) -> str:
@@ -116,9 +116,10 @@ def best_sentence(row: Measurement) -> str:
     --------
     >>> best_sentence(Measurement(metric="best_threshold", value=0.42, low=0.3, high=0.55, n=900, level=0.95,
     ...                           method="kernel_smoother"))
-    'everyone: 0.42 pays most on the smoothed curve; nothing from 0.3 to 0.55 is shown to be worse (n = 900).'
+    'One threshold for everyone: 0.42 pays most on the smoothed curve; of those from 0.3 to 0.55 none is shown to be
+    worse (n = 900).'
     """
-    whom = group_label(row.slice, limit=40)
+    whom = group_label(row.slice, limit=40) if row.slice else "One threshold for everyone"
     if row.value is None:
         return f"{whom}: no threshold can be chosen ({safe_label(row.reason, target='text')})."
     where = f"{whom}: {threshold_text(row.value)} pays most on the smoothed curve"
@@ -127,7 +128,7 @@ def best_sentence(row: Measurement) -> str:
     if row.low == row.high:
         return f"{where}; every other is shown to be worse (n = {row.n:,})."
     span = f"{threshold_text(row.low)} to {threshold_text(row.high)}"
-    return f"{where}; nothing from {span} is shown to be worse (n = {row.n:,})."
+    return f"{where}; of those from {span} none is shown to be worse (n = {row.n:,})."
 
 
 def gain_sentence(row: Measurement) -> str:

@@ -17,6 +17,7 @@ from evenhanded import neighbours
 
 if TYPE_CHECKING:
     from audit.alternatives.baseline_rows import baseline_rows
+    from audit.alternatives.baseline_run import run_baselines
     from audit.alternatives.baseline_task import BaselineTask
     from audit.causes.adjusted import adjusted_gap_rows
     from audit.causes.bias_sources import bias_sources
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from audit.sealing.seal_record import SealedColumns
     from audit.sealing.sealed import seal
     from audit.sealing.sealed_opening import open_sealed
+    from audit.search.slice_line import slice_line
     from audit.search.slices import run_slices
     from audit.splits.contributions import contributions
     from audit.splits.findings import findings
@@ -82,6 +84,7 @@ _HOMES = {
     "audit.causes.adjusted": ("adjusted_gap_rows",),
     "audit.unknowns.attribute_bounds": ("attribute_bound_rows", "attribute_coverage_rows"),
     "audit.alternatives.baseline_rows": ("baseline_rows",),
+    "audit.alternatives.baseline_run": ("run_baselines",),
     "audit.alternatives.baseline_task": ("BaselineTask",),
     "audit.stress.before_after": ("LabelledRows",),
     "audit.causes.bias_sources": ("bias_sources",),
@@ -121,6 +124,7 @@ _HOMES = {
     "audit.sealing.sealed": ("seal",),
     "audit.sealing.sealed_opening": ("open_sealed",),
     "audit.paired.several_models": ("run_models",),
+    "audit.search.slice_line": ("slice_line",),
     "audit.search.slices": ("run_slices",),
     "audit.splits.split_table": ("read_splits",),
     "audit.store": ("list_runs", "load_run", "save_run"),
@@ -206,6 +210,7 @@ __all__ = [
     "representation",
     "reweighed",
     "run_audit",
+    "run_baselines",
     "run_compare",
     "run_custom_metric",
     "run_deciders",
@@ -218,6 +223,7 @@ __all__ = [
     "run_thresholds",
     "save_run",
     "seal",
+    "slice_line",
     "split_groups",
     "split_rows",
     "suppressed",

@@ -16,6 +16,7 @@ MORE = {
     "compare": "A candidate and a baseline on the same rows: who gets worse, with paired intervals.",
     "calibration": "Say whether the scores of a saved run keep their promise, by group.",
     "slices": "Find the combinations of features with most errors, and confirm them on other rows.",
+    "baselines": "What a simple alternative achieves on the same test rows, and whether the model beats it.",
     "lint": "Leaks between train and test: copies, clusters, time, features that tell the label.",
     "sealed": "A test for a model that others make: labels kept back, opened once, on record.",
     "train": "Train a model on a table and write its predictions.",

@@ -1,16 +1,18 @@
 """Options that several commands share, and options from a YAML file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import yaml
 
 from audit.errors import InputError, raise_violations
+from audit.seeds import MAX_SEED
 from checklists.policy_yaml import parse_yaml
 
 MAX_CONFIG_BYTES = 1_000_000
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 
 
 class Names(click.ParamType[tuple[str, ...]]):
@@ -30,6 +32,46 @@ class Names(click.ParamType[tuple[str, ...]]):
         if isinstance(value, list | tuple):
             return tuple(str(name) for name in value)
         return tuple(name.strip() for name in str(value).split(",") if name.strip())
+
+
+class InParts(click.Command):
+    """A command with many options, whose help shows them in parts, the common ones first.
+
+    Parameters
+    ----------
+    parts
+        Names of options (as the function takes them) by the title of their part, in the order of the help; an option
+        of no part stands at the end.
+
+    Examples
+    --------
+    >>> options = [click.Option(["--rare"], help="Seldom."), click.Option(["--often"], help="Always.")]
+    >>> command = InParts("look", params=options, parts={"Options": ["often"], "More": ["rare", "help"]})
+    >>> print(command.get_help(click.Context(command, info_name="look")))
+    Usage: look [OPTIONS]
+    <BLANKLINE>
+    Options:
+      --often TEXT  Always.
+    <BLANKLINE>
+    More:
+      --rare TEXT  Seldom.
+      --help       Show this message and exit.
+    """
+
+    def __init__(self, *arguments: Any, parts: Mapping[str, Sequence[str]], **named: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(*arguments, **named)
+        self.parts = parts
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the parts."""
+        found = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        records = {"help" if "--help" in each.opts else str(each.name): each.get_help_record(ctx) for each in found}
+        left = {name: record for name, record in records.items() if record is not None}
+        parts = [(title, [left.pop(name) for name in names if name in left]) for title, names in self.parts.items()]
+        for title, shown in [*parts, ("Other options", list(left.values()))]:
+            if shown:
+                with formatter.section(title):
+                    formatter.write_dl(shown)
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -131,6 +173,20 @@ config_option = click.option(
     help="YAML file with any of these options, by name.",
 )
 """The option `-c FILE` of a command; it stands before the options that the file may set."""
+
+
+def seed_option(text: str) -> Callable[[Command], Command]:
+    """Return the option `--seed N` of a command: a whole number that every generator takes.
+
+    Examples
+    --------
+    >>> @click.command()
+    ... @seed_option("Seed of the split.")
+    ... def split(seed: int) -> None: ...
+    >>> split.params[0].type.min, split.params[0].default
+    (0, 0)
+    """
+    return click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help=text)
 
 
 def _options(command: click.Command) -> dict[str, click.Option]:

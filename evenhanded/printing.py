@@ -16,9 +16,8 @@ from checklists.verdict import WORDS
 from dashboards.labels import reading_order, safe_label
 from dashboards.tables import interval_text, limit_text, value_text
 from dashboards.words import metric_title
+from evenhanded.headlines import HEADLINES, headlines, is_headline, main_gaps, units_sentence, without_row
 
-HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "accuracy")
-OF_LABELS = ("accuracy", "balanced_accuracy", "hamming_loss", "macro_f1")
 MAX_GROUPS = 30
 FEW = 30
 _FILE_WIDTH = 120
@@ -58,20 +57,20 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     >>> everyone = Measurement(metric="count", value=90, n=90, method="count")
     >>> right = Measurement(metric="accuracy", value=0.7, low=0.6, high=0.8, n=90, level=0.95, method="wilson")
     >>> print_groups(Result(measurements=[everyone, right]))
-    group     rows  Selection rate  False positive rate  False negative rate             Accuracy
-    everyone    90                                                            70.0 % [60.0, 80.0]
+    group     rows             Accuracy
+    everyone    90  70.0 % [60.0, 80.0]
     Percent [interval at 95 %]; (n = ...) marks what rests on fewer than 30 rows.
     """
     screen = out or console()
-    plain = {(row.metric, row.slice): row for row in result.measurements if row.against is None and not row.at}
+    plain = {(row.metric, row.slice): row for row in result.measurements if is_headline(row)}
     slices = [pairs for metric, pairs in plain if metric == "count" and len(pairs) <= 1]
     features = list(dict.fromkeys(name for pairs in slices for name, _ in pairs))
     slices.sort(key=lambda pairs: (features.index(pairs[0][0]) if pairs else -1, reading_order(pairs)))
-    headlines = _headlines(result)
-    table = _table(["group", "rows", *(metric_title(metric) for metric in headlines)])
+    shown = headlines(result)
+    table = _table(["group", "rows", *(metric_title(metric) for metric in shown)])
     feature = ""
     for pairs in slices[:MAX_GROUPS]:
-        cells = [_cell(plain.get((metric, pairs))) for metric in headlines]
+        cells = [_cell(plain.get((metric, pairs))) for metric in shown]
         label = "everyone" if not pairs else f"  {safe_label(pairs[0][1], target='terminal', limit=28)}"
         if pairs and pairs[0][0] != feature:
             feature = pairs[0][0]
@@ -81,11 +80,15 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
     if len(slices) > MAX_GROUPS:
         screen.print(f"... and {len(slices) - MAX_GROUPS} more groups; all of them stand in the JSON and the report")
     auc = plain.get(("roc_auc", ()))
-    if auc is not None:
+    if auc is not None and "roc_auc" not in shown:
         screen.print(f"{metric_title('roc_auc')} of everyone: {_cell(auc)}")
     if ("deferral_rate", ()) in plain:
         screen.print("Deferred rows never count as right; decided_<metric> in the JSON leaves them out.")
-    screen.print(f"Percent [interval at {_level(result)}]; (n = ...) marks what rests on fewer than {FEW} rows.")
+    for metric, keys in without_row(result).items():
+        screen.print(f"{metric_title(metric)} stands by {' and '.join(keys)}: in the JSON and the report.")
+    if shown:
+        units = units_sentence(shown, _level(result))
+        screen.print(f"{units}; (n = ...) marks what rests on fewer than {FEW} rows.")
 
 
 def print_gaps(result: Result, *, out: Console | None = None) -> None:
@@ -100,12 +103,7 @@ def print_gaps(result: Result, *, out: Console | None = None) -> None:
     Accuracy     sex      10.0 points  [0.0, 20.0]  40  between F and M
     """
     screen = out or console()
-    wanted = {f"{metric}_difference" for metric in _headlines(result)}
-    rows = [
-        row
-        for row in result.measurements
-        if row.metric in wanted and row.against is not None and not row.at and _is_main_gap(row.against)
-    ]
+    rows = main_gaps(result)
     table = _table(["largest gap", "feature", "value", "interval", "n", "between"])
     for row in rows:
         feature = safe_label(str((row.against or {})["features"][0]), target="terminal")
@@ -225,20 +223,6 @@ def _excuse(entry: NotAuditable) -> str:
         safe_label(text, target="terminal") for text in (", ".join(parts), entry.reason, entry.owner)
     )
     return f"not auditable: {whom} ({reason}); {owner} answers for it until {entry.expires}"
-
-
-def _headlines(result: Result) -> tuple[str, ...]:
-    """Return the metrics that the tables show: of two labels or over several; the deferral rate where there is any."""
-    plain = {row.metric for row in result.measurements if row.against is None and not row.at and not row.slice}
-    over_labels = plain & {"macro_f1", "cohen_kappa", "hamming_loss"}
-    shown = tuple(name for name in OF_LABELS if name in plain) if over_labels else HEADLINES
-    if plain and not plain & {"count", *shown}:
-        shown = tuple(sorted(plain))[:4]
-    return (*(("deferral_rate",) if "deferral_rate" in plain else ()), *shown)
-
-
-def _is_main_gap(against: object) -> bool:
-    return isinstance(against, dict) and against.get("kind") == "groups" and len(against["features"]) == 1
 
 
 def _level(result: Result) -> str:

@@ -1,11 +1,33 @@
-"""What tests of several packages share: the folder of real data."""
+"""What tests of several packages share: the folder of real data, and how many examples Hypothesis draws."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import is_hypothesis_test, settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+THOROUGH = "thorough"
+TIMES, MOST = 10, 2000
+"""How many times its own examples a test draws under the profile, and the most it draws."""
+
+settings.register_profile(THOROUGH, derandomize=False, deadline=None, print_blob=True, max_examples=1000)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Widen every Hypothesis test under ``--hypothesis-profile=thorough``: those that set their own number, too.
+
+    A profile alone reaches no test whose decorator names a number or asks for the same examples every time. There is
+    no public way to change the settings of a decorated test; tests/test_thorough.py fails where this way is gone.
+    """
+    if config.getoption("--hypothesis-profile", None) != THOROUGH:
+        return
+    functions = {item.obj for item in items if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)}
+    for function in functions:
+        own = function._hypothesis_internal_use_settings
+        named = own.max_examples if own.max_examples != settings().max_examples else 100
+        wider = settings(own, max_examples=min(TIMES * named, MOST), derandomize=False, print_blob=True)
+        function._hypothesis_internal_use_settings = wider
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,7 @@ def _reason(by: str, found: Estimate, names: str) -> str | None:
     if np.isfinite(found.value):
         return None
     if by == "nothing":
-        return f"no {'' if by == 'nothing' else names + ' '}rows on one of the two sides"
+        return "no rows on one of the two sides"
     return f"no stratum of {names} holds both sides" if by == "strata" else f"{names} says which side a row is on"
 
 

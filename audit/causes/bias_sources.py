@@ -14,11 +14,13 @@ from audit.causes.evidence_composition import evaluation, representation
 from audit.causes.evidence_labels import historical, measurement
 from audit.causes.evidence_models import aggregation, deployment, on_balanced_data
 from audit.causes.learning_curves import MIN_ROWS
-from audit.causes.samples import Fit, Sample
+from audit.causes.samples import MISSING_GROUP, Fit, Sample
 from audit.errors import raise_violations
 from audit.measurement import Measurement
 from audit.provenance import Provenance, recorded_versions
+from audit.publishing.representation import strangers
 from audit.result import Result
+from audit.seeds import seed_violations
 
 VERDICT = "bias_source"
 """Metric of the rows that say what the evidence comes to: 1 supported, 0 not supported, undefined = not testable."""
@@ -56,9 +58,11 @@ def bias_sources(
     feature
         Name of the sensitive feature.
     group
-        The group in question; None = the one with the highest held-out error (of those with enough rows).
+        The group in question; None = the one with the highest held-out error (of those with enough rows): then the
+        intervals of its gaps hold together over the groups that it was chosen from (Bonferroni; of two groups, the one
+        gap is the other's mirror).
     population
-        How common each group is where the model will be used: shares or counts.
+        How common each group is where the model will be used: shares or counts, of every group of the data.
     benchmark
         The rows that the model is evaluated on; None = the development data, each row held out once.
     deployment_rows
@@ -76,7 +80,8 @@ def bias_sources(
     Raises
     ------
     InputError
-        If the data have no labels, fewer than two groups, no such group, or `population` is none: all at once.
+        If the data have no labels, fewer than two groups, no such group, `population` is none or lacks a group of
+        the data, or the seed is negative: all at once.
 
     Examples
     --------
@@ -87,12 +92,14 @@ def bias_sources(
     >>> named_sources(result)
     ('measurement',)
     """
-    raise_violations(_violations(data, group, population, level))
+    raise_violations([*_violations(data, group, population, level), *seed_violations(random_state)])
     held_out = held_out_labels(data, fit, random_state=random_state)
+    candidates = [group] if group is not None else _candidates(data, held_out)
     case = Case(
         data=data,
         feature=feature,
-        group=group or _worst(data, held_out),
+        group=_worst(data, held_out, candidates),
+        together=len(candidates) if len(data.groups) > 2 else 1,
         fit=fit,
         held_out=held_out,
         population=None if population is None else _shares(population),
@@ -156,17 +163,24 @@ def _errors(case: Case) -> Iterator[Measurement]:
         yield share_row("held_out_error_rate", case.whom(group), (), wrong[chosen], level=case.level)
     mine = case.data.group == case.group
     sides = wrong[counted & mine], wrong[counted & ~mine]
-    yield difference_row("held_out_error_rate", case.whom(), (), sides, level=case.level)
+    yield difference_row("held_out_error_rate", case.whom(), (), sides, level=case.level, together=case.together)
 
 
 def _size(case: Case, group: str) -> int:
     return int((case.data.group == group).sum())
 
 
-def _worst(data: Sample, held_out: np.ndarray) -> str:
-    wrong, counted = errors_of(data, held_out)
+def _candidates(data: Sample, held_out: np.ndarray) -> list[str]:
+    _, counted = errors_of(data, held_out)
     enough = [group for group in data.groups if (counted & (data.group == group)).sum() >= MIN_ROWS]
-    return max(enough or data.groups, key=lambda group: float(wrong[counted & (data.group == group)].mean()))
+    return enough or list(data.groups)
+
+
+def _worst(data: Sample, held_out: np.ndarray, candidates: Sequence[str]) -> str:
+    wrong, counted = errors_of(data, held_out)
+    if len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=lambda group: float(wrong[counted & (data.group == group)].mean()))
 
 
 def _shares(population: Mapping[str, float]) -> dict[str, float]:
@@ -189,6 +203,7 @@ def _violations(data: Sample, group: str | None, population: Mapping[str, float]
         violations.append(
             f"population must hold shares or counts of at least 0, some above; got {dict(population or {})}"
         )
+    violations += strangers([name for name in data.groups if name != MISSING_GROUP], population or {}, whole=True)
     if not 0 < level < 1:
         violations.append(f"level must lie in (0, 1); got {level}")
     return violations

@@ -8,7 +8,7 @@ import numpy as np
 
 from audit.causes.samples import Fit, Labels, Mask, Matrix, Sample, fitted, folds_of, predictions, scored_rows
 from audit.inference import intervals
-from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.gap_intervals import gap_of_rates
 from audit.measurement import Against, At, Measurement, Slice
 
 Source = Literal["historical", "representation", "measurement", "aggregation", "evaluation", "deployment"]
@@ -68,6 +68,9 @@ class Case:
         Label that a model gave to each development row that was not fitted on it.
     level, random_state
         Confidence level of every interval; seed of folds and orders.
+    together
+        Among how many groups the one in question was chosen for its error; the intervals of its gaps hold together
+        over that many. 1 = it was named beforehand.
 
     Examples
     --------
@@ -87,6 +90,7 @@ class Case:
     deployment: Sample | None = None
     level: float = 0.95
     random_state: int = 0
+    together: int = 1
 
     def at(self, source: Source) -> At:
         """Return the point that evidence on a source stands at."""
@@ -169,9 +173,18 @@ def share_row(metric: str, whom: Slice, at: At, hits: Mask, *, level: float, rea
 
 
 def difference_row(
-    metric: str, whom: Slice, at: At, hits: tuple[Mask, Mask], *, level: float, against: Against | None = None
+    metric: str,
+    whom: Slice,
+    at: At,
+    hits: tuple[Mask, Mask],
+    *,
+    level: float,
+    against: Against | None = None,
+    together: int = 1,
 ) -> Measurement:
     """Return the difference of two shares of hits (to the rest, unless said otherwise) with Agresti-Caffo's interval.
+
+    `together`: over how many comparisons the interval is simultaneous (Bonferroni).
 
     Examples
     --------
@@ -187,17 +200,26 @@ def difference_row(
             metric=name, slice=whom, at=at, against=other, value=None, n=0, level=level, method="none",
             reason="one of the two sides has no rows",
         )  # fmt: skip
-    ends = agresti_caffo(x[0], n[0], x[1], n[1], critical=intervals.quantile(level))
+    ends = gap_of_rates(x[0], n[0], x[1], n[1], level=level, comparisons=together)
     return Measurement(
         metric=name, slice=whom, at=at, against=other, value=x[0] / n[0] - x[1] / n[1], low=float(ends.low),
-        high=float(ends.high), n=min(n), level=level, method="agresti_caffo",
+        high=float(ends.high), n=min(n), level=level, method=simultaneous("agresti_caffo", together),
     )  # fmt: skip
 
 
 def mean_row(
-    metric: str, whom: Slice, at: At, values: Matrix, *, level: float, against: Against | None = None
+    metric: str,
+    whom: Slice,
+    at: At,
+    values: Matrix,
+    *,
+    level: float,
+    against: Against | None = None,
+    together: int = 1,
 ) -> Measurement:
     """Return the mean of one number per row (a paired difference, say) with Student's interval.
+
+    `together`: over how many comparisons the interval is simultaneous (Bonferroni).
 
     Examples
     --------
@@ -211,12 +233,38 @@ def mean_row(
             metric=metric, slice=whom, at=at, against=against, value=None, n=n, level=level, method="none",
             reason="fewer than two rows",
         )  # fmt: skip
-    half = float(intervals.quantile(level, df=n - 1)) * float(values.std(ddof=1)) / n**0.5
+    half = float(intervals.quantile(level, df=n - 1, comparisons=together)) * float(values.std(ddof=1)) / n**0.5
     value = float(values.mean())
     return Measurement(
         metric=metric, slice=whom, at=at, against=against, value=value, low=value - half, high=value + half, n=n,
-        level=level, method="student, paired rows",
+        level=level, method=simultaneous("student, paired rows", together),
     )  # fmt: skip
+
+
+def simultaneous(method: str, together: int) -> str:
+    """Return the name of an interval that holds together with others.
+
+    Examples
+    --------
+    >>> simultaneous("wilson", 1), simultaneous("wilson", 3)
+    ('wilson', 'wilson, simultaneous over 3')
+    """
+    return method if together == 1 else f"{method}, simultaneous over {together}"
+
+
+def compared(row: Measurement, more: str, less: str) -> tuple[str, str]:
+    """Return the word that the sign of a difference asks for, and the difference seen from that side.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="x", value=-0.1, low=-0.3, high=0.1, n=9, method="student")
+    >>> compared(row, "more often", "less often")
+    ('less often', '10.0 points [-10.0, 30.0]')
+    """
+    value, low, high = numbers(row)
+    if not value < 0:
+        return more, points(row)
+    return less, f"{-100 * value:.1f} points [{-100 * high:.1f}, {-100 * low:.1f}]"
 
 
 def points(row: Measurement) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from audit.causes.evidence import (
     Case,
     Evidence,
+    compared,
     difference_row,
     effect_verdict,
     mean_row,
@@ -39,7 +40,9 @@ def historical(case: Case) -> Evidence:
     at, sample = case.at("historical"), case.data
     mine = sample.group == case.group
     y = np.asarray(sample.y) == 1
-    recorded = difference_row("prevalence", case.whom(), at, (y[mine], y[~mine]), level=case.level)
+    recorded = difference_row(
+        "prevalence", case.whom(), at, (y[mine], y[~mine]), level=case.level, together=case.together
+    )
     recorded = replace(recorded, reason="recorded labels: neither for nor against; world and record look alike in it")
     known = _audited(sample, case.group)
     if known is None:
@@ -50,7 +53,12 @@ def historical(case: Case) -> Evidence:
         return Evidence("historical", "not testable", text, (recorded,))
     true = np.nan_to_num(np.asarray(sample.audited)) == 1
     row = difference_row(
-        "audited_prevalence", case.whom(), at, (true[known & mine], true[known & ~mine]), level=case.level
+        "audited_prevalence",
+        case.whom(),
+        at,
+        (true[known & mine], true[known & ~mine]),
+        level=case.level,
+        together=case.together,
     )
     verdict = effect_verdict(*numbers(row), material=HISTORICAL_GAP)
     if verdict == "supported":
@@ -95,10 +103,16 @@ def measurement(case: Case) -> Evidence:
         for group in sample.groups
     ]
     row = difference_row(
-        "label_error_rate", case.whom(), at, (wrong[known & mine], wrong[known & ~mine]), level=case.level
+        "label_error_rate",
+        case.whom(),
+        at,
+        (wrong[known & mine], wrong[known & ~mine]),
+        level=case.level,
+        together=case.together,
     )
     verdict = effect_verdict(*numbers(row))
-    text = f"recorded labels of {case.group} are wrong more often than those of others by {points(row)} on audited rows"
+    often, by = compared(row, "more often", "less often")
+    text = f"recorded labels of {case.group} are wrong {often} than those of others by {by} on audited rows"
     if verdict == "supported":
         text += "; more rows with such labels teach the model the same: mend the label, not the size of the sample"
     elif verdict == "not testable":
@@ -122,7 +136,7 @@ def _missing(case: Case, mine: Mask) -> tuple[Measurement, ...]:
         return ()
     row = difference_row(
         "rows_with_missing_features", case.whom(), case.at("measurement"), (lacking[mine] > 0, lacking[~mine] > 0),
-        level=case.level,
+        level=case.level, together=case.together,
     )  # fmt: skip
     mean = mean_row("missing_feature_share", case.whom(), case.at("measurement"), lacking[mine], level=case.level)
     return row, mean

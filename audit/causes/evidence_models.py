@@ -3,21 +3,23 @@
 And the model's own part: what remains on balanced data. Unbiased data is not unbiased decisions.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from audit.causes.evidence import (
     MATERIAL,
+    RELEVANT,
     Case,
     Evidence,
+    compared,
     difference_row,
     effect_verdict,
     errors_of,
     held_out_labels,
     mean_row,
     numbers,
-    points,
     share_row,
 )
 from audit.causes.evidence_composition import benchmark_errors
@@ -35,7 +37,9 @@ def aggregation(case: Case) -> Evidence:
     """Return evidence that one model does not suit all groups: a group's own model does better on its held-out rows.
 
     Both models see the same rows of the group; the pooled one sees those of the others as well. Errors are paired by
-    row.
+    row; the intervals hold together over the groups (Bonferroni). One group whose whole interval lies beyond `MATERIAL`
+    is enough; where none does, every group must be known not to reach `RELEVANT`: a group that is too small for a model
+    of its own, or whose interval reaches further, leaves the question open.
 
     Examples
     --------
@@ -47,38 +51,49 @@ def aggregation(case: Case) -> Evidence:
     >>> aggregation(case).verdict
     'supported'
     """
-    sample, at = case.data, case.at("aggregation")
-    wrong, counted = errors_of(sample, case.held_out)
-    rows: list[Measurement] = []
-    for group in sample.groups:
-        mine = np.flatnonzero(sample.group == group)
-        if len(mine) < FEW:
-            continue
-        own = held_out_labels(sample.take(mine), case.fit, random_state=case.random_state)
-        alone = errors_of(sample, _placed(case, mine, own))[0][mine]
-        kept = counted[mine]
-        pooled_minus_own = wrong[mine][kept].astype(float) - alone[kept]
-        rows.append(
-            mean_row(
-                "error_rate_difference", case.whom(group), at, pooled_minus_own, level=case.level,
-                against={"kind": "model", "name": "fitted on the group alone"},
-            )
-        )  # fmt: skip
+    sizes = {group: int((case.data.group == group).sum()) for group in case.data.groups}
+    few = [group for group, size in sizes.items() if size < FEW]
+    rows = [_own_model_row(case, group, len(sizes) - len(few)) for group in sizes if group not in few]
     if not rows:
         text = f"not testable because no group has {FEW} rows for a model of its own"
         return Evidence("aggregation", "not testable", text, ())
     worst = max(rows, key=lambda row: numbers(row)[1] if row.low is not None else -1.0)
-    verdict = effect_verdict(*numbers(worst))
-    if (worst.value or 0.0) <= 0 and verdict == "supported":
-        verdict = "not supported"  # a model of its own does worse: the groups learn from each other
-    text = f"the pooled model errs more often on {worst.slice[0][1]} than a model of its own by {points(worst)}"
-    if verdict == "supported":
+    speaking = [row for row in rows if row.low is not None and row.low > MATERIAL]
+    wide = [row for row in rows if row.high is None or row.high > RELEVANT]
+    if speaking:
+        text = "; ".join(map(_own_model_text, speaking))
         text += "; model the group's own relations (interactions, or a model per group)"
-    elif verdict == "not testable":
-        text = f"not testable because the rows leave it open: {text}"
-    return Evidence(
-        "aggregation", verdict, text, tuple(replace(row, reason=text) if row is worst else row for row in rows)
-    )
+        return Evidence("aggregation", "supported", text, _with_reason(rows, worst, text))
+    open_questions = [_own_model_text(row) for row in wide]
+    open_questions += [f"{group} has {sizes[group]} rows, fewer than {FEW} for a model of its own" for group in few]
+    if open_questions:
+        text = f"not testable because these groups leave it open: {'; '.join(open_questions)}"
+        return Evidence("aggregation", "not testable", text, _with_reason(rows, worst, text))
+    text = _own_model_text(worst)
+    return Evidence("aggregation", "not supported", text, _with_reason(rows, worst, text))
+
+
+def _own_model_row(case: Case, group: str, together: int) -> Measurement:
+    """Return by how much the pooled model errs more often on a group than a model of its own, paired by row."""
+    wrong, counted = errors_of(case.data, case.held_out)
+    mine = np.flatnonzero(case.data.group == group)
+    own = held_out_labels(case.data.take(mine), case.fit, random_state=case.random_state)
+    alone = errors_of(case.data, _placed(case, mine, own))[0][mine]
+    kept = counted[mine]
+    more = wrong[mine][kept].astype(float) - alone[kept]
+    return mean_row(
+        "error_rate_difference", case.whom(group), case.at("aggregation"), more, level=case.level,
+        against={"kind": "model", "model_version": "fitted on the group alone"}, together=together,
+    )  # fmt: skip
+
+
+def _own_model_text(row: Measurement) -> str:
+    often, by = compared(row, "more often", "less often")
+    return f"the pooled model errs {often} on {row.slice[0][1]} than a model of its own by {by}"
+
+
+def _with_reason(rows: Sequence[Measurement], chosen: Measurement, text: str) -> tuple[Measurement, ...]:
+    return tuple(replace(row, reason=text) if row is chosen else row for row in rows)
 
 
 def deployment(case: Case) -> Evidence:
@@ -111,9 +126,9 @@ def deployment(case: Case) -> Evidence:
     ]
     speaking = [row for row, verdict in zip(found, verdicts, strict=True) if verdict == "supported"]
     if speaking:
-        text = "; ".join(f"{_named(row)} by {points(row)}" for row in speaking)
+        text = "; ".join(_named(row) for row in speaking)
         return Evidence("deployment", "supported", text, tuple(found))
-    text = "; ".join(f"{_named(row)} by {points(row)}" for row in found)
+    text = "; ".join(_named(row) for row in found)
     if "not testable" in verdicts:
         return Evidence("deployment", "not testable", f"not testable because rows leave it open: {text}", tuple(found))
     return Evidence("deployment", "not supported", text, tuple(found))
@@ -141,7 +156,7 @@ def on_balanced_data(case: Case) -> Measurement:
     mine = sample.group == case.group
     row = difference_row(
         "balanced_error_rate", case.whom(), (("feature", case.feature),),
-        (wrong[counted & mine], wrong[counted & ~mine]), level=case.level,
+        (wrong[counted & mine], wrong[counted & ~mine]), level=case.level, together=case.together,
     )  # fmt: skip
     text = "unbiased data is not unbiased decisions: the gap that remains when groups and labels weigh the same"
     return replace(row, reason=text)
@@ -174,7 +189,11 @@ def _overruled(case: Case, used: Sample) -> list[Measurement]:
         return []
     at, mine = case.at("deployment"), used.group == case.group
     changed = np.asarray(used.decision != used.predicted)
-    rows = [difference_row("override_rate", case.whom(), at, (changed[mine], changed[~mine]), level=case.level)]
+    rows = [
+        difference_row(
+            "override_rate", case.whom(), at, (changed[mine], changed[~mine]), level=case.level, together=case.together
+        )
+    ]
     shares = [
         share_row("override_rate", case.whom(group), at, changed[used.group == group], level=case.level)
         for group in used.groups
@@ -204,5 +223,7 @@ def _changed(case: Case, used: Sample) -> list[Measurement]:
 def _named(row: Measurement) -> str:
     group = row.slice[0][1]
     if row.metric.startswith("override"):
-        return f"decisions on {group} overrule the model more often than those on others"
-    return f"the error on {group} in deployment exceeds that on the benchmark"
+        often, by = compared(row, "more often", "less often")
+        return f"decisions on {group} overrule the model {often} than those on others by {by}"
+    which, by = compared(row, "exceeds", "is below")
+    return f"the error on {group} in deployment {which} that on the benchmark by {by}"

@@ -1,14 +1,14 @@
 """Tables as samples: columns to numbers, groups and labels, the same way for development, benchmark and deployment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from audit.causes.samples import Labels, Matrix, Names, Sample
+from audit.causes.samples import MISSING_GROUP, Labels, Matrix, Names, Sample
 from audit.errors import InputError, raise_violations
 from audit.tables import open_file
 from audit.values import BINARY, canonical_array
@@ -16,8 +16,6 @@ from audit.values import BINARY, canonical_array
 MAX_VALUES = 50
 """A feature of texts with more distinct values is no category; cut it, or leave it out."""
 
-MISSING_GROUP = "(missing)"
-_AMOUNTS = ("share", "count", "n", "people")
 _SHOWN = 12
 
 
@@ -118,7 +116,7 @@ def other_sample(path: Path, columns: SampleColumns, encoding: Encoding, *, labe
     r"""Read a benchmark (`labelled`) or rows from deployment as the development data were read.
 
     Rows from deployment need the sensitive column only; predictions and decisions, and features with outcomes, are
-    taken where all of them are there.
+    taken where all of them are there. Rows from deployment without an outcome stay: they say who is there.
 
     Raises
     ------
@@ -143,34 +141,9 @@ def other_sample(path: Path, columns: SampleColumns, encoding: Encoding, *, labe
     labels = _labels(table, columns.y_true, columns.positive) if whole else np.full(table.num_rows, np.nan)
     sample = _sample(table, columns, encoding, labels, whole=whole)
     known = ~np.isnan(labels)
-    return sample.take(known) if labelled or known.any() else sample
-
-
-def population_shares(path: Path, sensitive: str) -> dict[str, float]:
-    r"""Read how common each group is: a table with a column share, count, n or people, or one row per person.
-
-    Raises
-    ------
-    InputError
-        If the sensitive column is missing, or an amount is no number of at least 0.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     file = Path(folder) / "census.csv"
-    ...     _ = file.write_text("sex,count\nF,520\nM,480\n")
-    ...     population_shares(file, "sex")
-    {'F': 520.0, 'M': 480.0}
-    """
-    table = _read(path)
-    raise_violations(_lacking(table, path, [sensitive]))
-    groups = _groups(table, sensitive)
-    name = next((name for name in table.column_names if name.lower() in _AMOUNTS), None)
-    amounts: Matrix | None = np.ones(len(groups)) if name is None else _numbers(canonical_array(table[name]))
-    if amounts is None or not np.isfinite(amounts).all() or (amounts < 0).any():
-        raise InputError([f"{path}: column {name!r} must hold numbers of at least 0, one per group"])
-    return {group: float(amounts[groups == group].sum()) for group in dict.fromkeys(groups.tolist())}
+    if labelled:
+        return sample.take(known)
+    return replace(sample, labelled=known) if known.any() and not known.all() else sample
 
 
 def _read(path: Path) -> pa.Table:

@@ -23,6 +23,9 @@ MIN_AUDITED = 30
 TOLERATED = 0.01
 """An audit that finds fewer wrong labels than this leaves the recorded ones good enough to score by."""
 
+MISSING_GROUP = "(missing)"
+"""The group of rows whose sensitive value is missing."""
+
 _SHOWN = 5
 
 
@@ -44,6 +47,8 @@ class Sample:
         What the model said and what was done, 0 or 1, shape (n_rows,); None where not recorded.
     missing
         Share of the row's features that were missing before they were filled, shape (n_rows,); None where not known.
+    labelled
+        Which rows have a label in `y`, shape (n_rows,); None = all. The others count in the composition alone.
 
     Raises
     ------
@@ -64,6 +69,7 @@ class Sample:
     predicted: Labels | None = None
     decision: Labels | None = None
     missing: Matrix | None = None
+    labelled: Mask | None = None
 
     def __post_init__(self) -> None:
         raise_violations(_violations(self))
@@ -133,8 +139,8 @@ def fitted(fit: Fit, sample: Sample, weight: Matrix | None = None) -> Predict:
 def scored_rows(sample: Sample) -> tuple[Labels, Mask]:
     """Return the label that each row is scored against, and which rows are scored.
 
-    All rows with their recorded label; but where an audit found more than `TOLERATED` of the recorded labels wrong and
-    looked at `MIN_AUDITED` rows of every group, the audited rows alone, with the audited label.
+    All labelled rows with their recorded label; but where an audit found more than `TOLERATED` of the recorded labels
+    wrong and looked at `MIN_AUDITED` rows of every group, the audited rows alone, with the audited label.
 
     Raises
     ------
@@ -149,12 +155,13 @@ def scored_rows(sample: Sample) -> tuple[Labels, Mask]:
     """
     if sample.y is None:
         raise InputError(["a model can be scored on labelled rows only; pass y"])
-    everyone = np.ones(len(sample), dtype=np.bool_)
+    everyone = np.ones(len(sample), dtype=np.bool_) if sample.labelled is None else sample.labelled
     if sample.audited is None:
         return sample.y, everyone
     known = ~np.isnan(sample.audited)
     enough = all((known & (sample.group == group)).sum() >= MIN_AUDITED for group in sample.groups)
-    if not enough or (sample.y[known] != sample.audited[known]).mean() <= TOLERATED:
+    both = known & everyone
+    if not enough or (sample.y[both] != sample.audited[both]).sum() <= TOLERATED * both.sum():
         return sample.y, everyone
     return np.nan_to_num(sample.audited).astype(np.int64), known
 

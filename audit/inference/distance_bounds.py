@@ -95,3 +95,22 @@ def difference_bounds(first: Interval, second: Interval) -> Interval:
     (-0.1, 0.4)
     """
     return Interval(np.asarray(first.low - second.high), np.asarray(first.high - second.low))
+
+
+def widened(value: FloatArray, bounds: Interval, half: FloatArray, limits: tuple[float, float]) -> Interval:
+    """Return bounds of a mean of terms whose weights are themselves estimated: the two are squared and added.
+
+    `bounds` hold for the weights as they are, `half` is the half-width of the interval of the mean with known terms.
+    Of terms that are known exactly this is the usual interval of a mean, of equal terms it is `bounds`.
+
+    Examples
+    --------
+    3 up and 4 for the weights are 5 up.
+
+    >>> bounds = widened(np.array([10.0]), Interval(np.array([10.0]), np.array([13.0])), np.array([4.0]), (0.0, np.inf))
+    >>> bounds.low.tolist(), bounds.high.tolist()
+    ([6.0], [15.0])
+    """
+    low = value - np.hypot(np.maximum(value - bounds.low, 0.0), half)
+    high = value + np.hypot(np.maximum(bounds.high - value, 0.0), half)
+    return Interval(np.maximum(low, limits[0]), np.minimum(high, limits[1]))

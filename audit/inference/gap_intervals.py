@@ -3,7 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from audit.inference.intervals import Interval
+from audit.inference.intervals import Interval, quantile, rate
+
+_FEW = 20.0
+"""Of fewer events or non-events in a group, simultaneous gaps are more careful."""
 
 
 def agresti_caffo(
@@ -49,6 +52,74 @@ def agresti_caffo(
     return Interval(
         low=np.asarray(np.clip(difference - half, -1.0, 1.0)), high=np.asarray(np.clip(difference + half, -1.0, 1.0))
     )
+
+
+def gap_of_rates(
+    x1: npt.ArrayLike,
+    n1: npt.ArrayLike,
+    x2: npt.ArrayLike,
+    n2: npt.ArrayLike,
+    *,
+    level: float,
+    df: npt.ArrayLike | None = None,
+    comparisons: npt.ArrayLike = 1,
+) -> Interval:
+    r"""Return the interval of the difference of two independent rates, alone or simultaneous over several of them.
+
+    Agresti and Caffo's; of several comparisons at once, where a group has fewer than twenty events or non-events, the
+    wider of it and `square_and_add` of the two groups' own intervals (`audit.inference.intervals.rate`).
+
+    Parameters
+    ----------
+    x1, n1, x2, n2 : array_like
+        Successes and trials of the two groups, real-valued allowed.
+    level : float
+        Joint confidence level.
+    df : array_like, optional
+        Degrees of freedom behind effective counts.
+    comparisons : array_like
+        How many intervals hold together (Bonferroni).
+
+    Returns
+    -------
+    Interval
+        Undefined (``nan``) where n1 or n2 is 0.
+
+    Notes
+    -----
+    The departure is ours. At the high levels that each of several comparisons needs, Agresti and Caffo's interval alone
+    errs up to nine times its share where a group of 8 stands beside one of 2,000 at rates of .6-.9, because the far
+    tail of few events is not normal: twenty groups of 30 beside a huge one, all equal, gave a false finding in 15 % of
+    samples instead of 5 %, and do in 4 % now (``benchmarks/coverage.py``). One interval alone has no such fault.
+
+    Examples
+    --------
+    Six of eight against 1,600 of 2,000: alone, and as one of twenty.
+
+    >>> for m in (1, 20):
+    ...     bounds = gap_of_rates(6, 8, 1600, 2000, level=0.95, comparisons=m)
+    ...     print(round(float(bounds.low), 3), round(float(bounds.high), 3))
+    -0.384 0.185
+    -0.6 0.339
+    """
+    critical = quantile(level, df=df, comparisons=comparisons)
+    bounds = agresti_caffo(x1, n1, x2, n2, critical=critical)
+    counts = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (x1, n1, x2, n2, critical)))
+    x1, n1, x2, n2, _ = counts
+    together = np.broadcast_to(np.asarray(comparisons), x1.shape) > 1
+    rarest = np.minimum(np.minimum(x1, n1 - x1), np.minimum(x2, n2 - x2))
+    few = together & (rarest < _FEW) & (n1 > 0) & (n2 > 0)
+    if not few.any():
+        return bounds
+    shared = np.broadcast_to(np.asarray(comparisons), x1.shape)[few]
+    freedom = None if df is None else np.broadcast_to(np.asarray(df), x1.shape)[few]
+    sides = [(x[few] / n[few], rate(x[few], n[few], level=level, df=freedom, comparisons=shared))
+             for x, n in ((x1, n1), (x2, n2))]  # fmt: skip
+    wider = square_and_add(*sides[0], *sides[1])
+    low, high = np.array(bounds.low), np.array(bounds.high)
+    low[few] = np.minimum(low[few], np.maximum(wider.low, -1.0))
+    high[few] = np.maximum(high[few], np.minimum(wider.high, 1.0))
+    return Interval(low=low, high=high)
 
 
 def square_and_add(value1: npt.ArrayLike, interval1: Interval, value2: npt.ArrayLike, interval2: Interval) -> Interval:

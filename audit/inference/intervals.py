@@ -13,6 +13,8 @@ from scipy.special import betainccinv, betaincinv, ndtr, ndtri, stdtrit
 FloatArray = npt.NDArray[np.float64]
 
 _FEW = 10.0
+_SMALLEST_TAIL = 1e-100
+"""Beta quantiles of smaller tails are not computed reliably; nothing is known with such confidence but [0, 1]."""
 
 
 class Interval(NamedTuple):
@@ -120,7 +122,7 @@ def clopper_pearson(x: npt.ArrayLike, n: npt.ArrayLike, *, alpha: npt.ArrayLike)
     x, n : array_like
         Successes and trials, 0 <= x <= n, real-valued allowed.
     alpha : array_like
-        Two-sided error in (0, 1).
+        Two-sided error in [0, 1); of less than 2e-100 the interval is [0, 1], as it is in the limit.
 
     Returns
     -------
@@ -143,11 +145,12 @@ def clopper_pearson(x: npt.ArrayLike, n: npt.ArrayLike, *, alpha: npt.ArrayLike)
     """
     x, n, tail = (np.asarray(value, dtype=np.float64) for value in (x, n, alpha))
     tail = tail / 2.0
-    known = (n > 0.0) & (tail > 0.0)
-    low = betaincinv(np.where(x > 0.0, x, 1.0), n - x + 1.0, tail)
-    high = betainccinv(x + 1.0, np.where(x < n, n - x, 1.0), tail)
-    low = np.where(known, np.where(x > 0.0, low, 0.0), np.nan)
-    high = np.where(known, np.where(x < n, high, 1.0), np.nan)
+    known = (n > 0.0) & (tail >= 0.0)
+    certain = tail < _SMALLEST_TAIL
+    low = betaincinv(np.where(x > 0.0, x, 1.0), n - x + 1.0, np.maximum(tail, _SMALLEST_TAIL))
+    high = betainccinv(x + 1.0, np.where(x < n, n - x, 1.0), np.maximum(tail, _SMALLEST_TAIL))
+    low = np.where(known, np.where((x > 0.0) & ~certain, low, 0.0), np.nan)
+    high = np.where(known, np.where((x < n) & ~certain, high, 1.0), np.nan)
     return Interval(low=low, high=high)
 
 

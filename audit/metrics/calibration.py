@@ -23,7 +23,8 @@ def brier_score(scores: ScoreMoments) -> Scored:
 
     It mixes calibration and ranking, and its level follows the prevalence: a constant score of the prevalence p has
     p (1 - p). Undefined without labels. The value is exact; the variance of the loss within a bin is the delta
-    method's, 4 (s - y)^2 var(s), which is all but nothing beside that between bins.
+    method's, 4 (s - y)^2 var(s), which is all but nothing beside that between bins. With fewer than ten rows of either
+    label the interval allows for those that were not seen (`audit.rare_labels`).
 
     Source: Brier 1950, Verification of forecasts expressed in terms of probability, doi:10.1175/1520-0493(1950)078.
 
@@ -40,13 +41,16 @@ def brier_score(scores: ScoreMoments) -> Scored:
     rows = scores.weight.sum(axis=(0, 2))
     value = _per(rows, (scores.weight * loss).sum(axis=(0, 2)))
     influence = _per(rows, loss - np.nan_to_num(value)[:, None])
-    return Scored(value, influence, within=_per(rows, 2 * np.abs(off) * np.sqrt(scores.variance)))
+    within = _per(rows, 2 * np.abs(off) * np.sqrt(scores.variance))
+    mean, variance = _pooled(scores)
+    return Scored(value, influence, within=within, losses=(mean - _LABEL) ** 2 + variance)
 
 
 def calibration_in_the_large(scores: ScoreMoments) -> Scored:
     """Mean score minus prevalence, in [-1, 1]: above 0 the scores promise too much, below 0 too little; 0 is best.
 
-    The value is exact. Undefined without labels.
+    The value is exact. Undefined without labels. With fewer than ten rows of either label its interval is the exact
+    one of the prevalence about the mean score, squared and added to that of the mean score (`audit.rare_labels`).
 
     Source: Steyerberg et al. 2010, Assessing the performance of prediction models, doi:10.1097/EDE.0b013e3181c30fb2.
 
@@ -62,7 +66,7 @@ def calibration_in_the_large(scores: ScoreMoments) -> Scored:
     rows = scores.weight.sum(axis=(0, 2))
     value = _per(rows, (scores.weight * off).sum(axis=(0, 2)))
     influence = _per(rows, off - np.nan_to_num(value)[:, None])
-    return Scored(value, influence, within=_per(rows, np.sqrt(scores.variance)))
+    return Scored(value, influence, within=_per(rows, np.sqrt(scores.variance)), losses=_pooled(scores)[0] - _LABEL)
 
 
 def calibration_slope(scores: ScoreMoments) -> Scored:
@@ -126,8 +130,9 @@ def expected_calibration_error(errors: BinErrors) -> Distance:
 
     ECE = sum over ten equal-width, left-closed bins of share(b) |observed(b) - score(b)|; undefined without labels. The
     estimate is above 0 for a perfectly calibrated model, the more so the fewer rows there are: only the interval, from
-    simultaneous intervals of the bins (`audit.inference.distance_bounds`), tells what is shown. It holds for the scores
-    at hand and errs on the safe side: of miscalibrated models it covers in nearly all samples.
+    simultaneous intervals of the bins (`audit.inference.distance_bounds`) to which the error of the bins' shares is
+    squared and added, tells what is shown. It errs on the safe side: of miscalibrated models it covers in nearly all
+    samples.
 
     Sources: Naeini, Cooper & Hauskrecht 2015, Obtaining well calibrated probabilities using Bayesian binning,
     doi:10.1609/aaai.v29i1.9602; Guo et al. 2017, On calibration of modern neural networks, arXiv:1706.04599, eq. 3.
@@ -140,7 +145,8 @@ def expected_calibration_error(errors: BinErrors) -> Distance:
     """
     held = errors.share > 0
     value = np.where(held, errors.share * errors.error, 0.0).sum(axis=1)
-    return Distance(np.where(held.any(axis=1), value, np.nan))
+    by_row = np.where(held, errors.error, 0.0)
+    return Distance(np.where(held.any(axis=1), value, np.nan), by_row=by_row)
 
 
 def maximum_calibration_error(errors: BinErrors) -> Distance:
@@ -247,6 +253,15 @@ def _newton(at: _Slopes, defined: Array) -> Array:
 def _determinant(information: tuple[Array, Array, Array]) -> Array:
     flat, tilt, steep = information
     return np.asarray(flat * steep - tilt**2)
+
+
+def _pooled(scores: ScoreMoments) -> tuple[Array, Array]:
+    """Return mean and variance of the scores in each bin over both labels, with an axis of labels before."""
+    held = scores.weight.sum(axis=0)
+    safe = np.where(held > 0, held, 1.0)
+    mean = (scores.weight * scores.mean).sum(axis=0) / safe
+    square = (scores.weight * (scores.variance + scores.mean**2)).sum(axis=0) / safe
+    return mean[None], np.maximum(square - mean**2, 0.0)[None]
 
 
 def _log_odds(scores: ScoreMoments) -> Array:

@@ -140,11 +140,15 @@ def balanced_accuracy(counts: Counts) -> Smooth:
     array([0.7])
     """
     positive, negative = counts.tp + counts.fn, counts.fp + counts.tn
-    return Smooth((_over(counts.tp, positive) + _over(counts.tn, negative)) / 2, (positive, negative))
+    value = (_over(counts.tp, positive) + _over(counts.tn, negative)) / 2
+    rates = Fraction(counts.tp, positive), Fraction(counts.tn, negative)
+    return Smooth(value, (positive, negative), rates, _mean)
 
 
 def f1(counts: Counts) -> Smooth:
     """Harmonic mean of precision and recall, in [0, 1], larger is better: 2 TP / (2 TP + FP + FN).
+
+    It rises with one rate, Jaccard's J = TP / (TP + FP + FN), as 2 J / (1 + J): its interval is that of J, transformed.
 
     Examples
     --------
@@ -152,7 +156,7 @@ def f1(counts: Counts) -> Smooth:
     array([0.6667])
     """
     concerned = counts.tp + counts.fp + counts.fn
-    return Smooth(_over(2 * counts.tp, counts.tp + concerned), (concerned,))
+    return Smooth(_over(2 * counts.tp, counts.tp + concerned), (concerned,), (Fraction(counts.tp, concerned),), _dice)
 
 
 def matthews_corrcoef(counts: Counts) -> Smooth:
@@ -167,7 +171,10 @@ def matthews_corrcoef(counts: Counts) -> Smooth:
     """
     margins = (counts.tp + counts.fp, counts.tp + counts.fn, counts.tn + counts.fp, counts.tn + counts.fn)
     product = margins[0] * margins[1] * margins[2] * margins[3]
-    return Smooth(_over(counts.tp * counts.tn - counts.fp * counts.fn, np.sqrt(product)), margins)
+    value = _over(counts.tp * counts.tn - counts.fp * counts.fn, np.sqrt(product))
+    positive, negative = margins[1], margins[2]
+    rates = Fraction(positive, _labelled(counts)), Fraction(counts.tp, positive), Fraction(counts.tn, negative)
+    return Smooth(value, margins, rates, _phi)
 
 
 def positive_likelihood_ratio(counts: Counts) -> Smooth:
@@ -181,7 +188,9 @@ def positive_likelihood_ratio(counts: Counts) -> Smooth:
     array([3.])
     """
     positive, negative = counts.tp + counts.fn, counts.fp + counts.tn
-    return Smooth(_over(_over(counts.tp, positive), _over(counts.fp, negative)), (positive, negative))
+    rates = Fraction(counts.tp, positive), Fraction(counts.fp, negative)
+    value = _over(_over(counts.tp, positive), _over(counts.fp, negative))
+    return Smooth(value, (positive, negative), rates, _ratio)
 
 
 def negative_likelihood_ratio(counts: Counts) -> Smooth:
@@ -193,7 +202,29 @@ def negative_likelihood_ratio(counts: Counts) -> Smooth:
     array([0.5])
     """
     positive, negative = counts.tp + counts.fn, counts.fp + counts.tn
-    return Smooth(_over(_over(counts.fn, positive), _over(counts.tn, negative)), (positive, negative))
+    rates = Fraction(counts.fn, positive), Fraction(counts.tn, negative)
+    value = _over(_over(counts.fn, positive), _over(counts.tn, negative))
+    return Smooth(value, (positive, negative), rates, _ratio)
+
+
+def _mean(rates: Array) -> Array:
+    return np.asarray(rates.mean(axis=0))
+
+
+def _dice(rates: Array) -> Array:
+    return np.asarray(2 * rates[0] / (1 + rates[0]))
+
+
+def _ratio(rates: Array) -> Array:
+    return np.asarray(rates[0] / rates[1])
+
+
+def _phi(rates: Array) -> Array:
+    """Return the correlation of truth and prediction from prevalence, true positive and true negative rate."""
+    prevalence, found, spared = rates
+    flagged = prevalence * found + (1 - prevalence) * (1 - spared)
+    covariance = prevalence * (1 - prevalence) * (found + spared - 1)
+    return np.asarray(covariance / np.sqrt(prevalence * (1 - prevalence) * flagged * (1 - flagged)))
 
 
 def _labelled(counts: Counts) -> Array:

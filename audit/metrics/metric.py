@@ -65,18 +65,22 @@ class Fraction(NamedTuple):
 class Smooth(NamedTuple):
     """A smooth function of the counts that does not change when all counts are doubled.
 
-    `value` is NaN where undefined; `denominators` are the counts that it rests on.
+    `value` is NaN where undefined; `denominators` are the counts that it rests on. `rates`: uncorrelated rates that the
+    value is a function of, and `compose` that function, from rates of the shape (n_rates, n_slices): its interval is
+    made from theirs (`audit.components`). Without them it is made from the linearised variance.
 
     Examples
     --------
     >>> counts = Counts(tp=3, fp=1, fn=1, tn=4, up=0, un=0)
     >>> positives, negatives = counts.tp + counts.fn, counts.fp + counts.tn
     >>> Smooth((counts.tp / positives + counts.tn / negatives) / 2, (positives, negatives))
-    Smooth(value=0.775, denominators=(4, 5))
+    Smooth(value=0.775, denominators=(4, 5), rates=(), compose=None)
     """
 
     value: Array
     denominators: tuple[Array, ...]
+    rates: tuple[Fraction, ...] = ()
+    compose: Callable[[Array], Array] | None = None
 
 
 class Ranked(NamedTuple):
@@ -131,7 +135,8 @@ class Scored(NamedTuple):
     first-order change of the value per unit of weight of a negative (first) or positive (second) row in that bin;
     `within`, of the same shape, the standard deviation of that change among the rows of one bin. `slack`, shape
     (n_slices,): by how much other orders of the scores within their bins could change the value. `rests_on`: whose
-    rows count as its n, "both" being the rarer label.
+    rows count as its n, "both" being the rarer label. `losses`, of means of a loss, shape (2, n_slices, n_bins): what
+    a row in that bin would lose as a negative (first) or positive (second), whichever it is (`audit.rare_labels`).
 
     Examples
     --------
@@ -148,6 +153,7 @@ class Scored(NamedTuple):
     within: Array | None = None
     slack: Array | None = None
     rests_on: Literal["labels", "positives", "both"] = "labels"
+    losses: Array | None = None
 
 
 class BinErrors(NamedTuple):
@@ -171,7 +177,8 @@ class BinErrors(NamedTuple):
 class Distance(NamedTuple):
     """A distance of at least 0 that grows with each of the errors that it is made of; NaN where undefined.
 
-    `n_of`: whether it rests on all labelled rows or on those of the emptiest group of bins that holds any.
+    `n_of`: whether it rests on all labelled rows or on those of the emptiest group of bins that holds any. `by_row`,
+    shape (n_slices, n_groups), of means over rows: what a row of each group adds; None where shares do not count.
 
     Examples
     --------
@@ -182,6 +189,7 @@ class Distance(NamedTuple):
 
     value: Array
     n_of: Literal["all", "emptiest"] = "all"
+    by_row: Array | None = None
 
 
 Kind = Literal["rate", "smooth", "ranked", "scored", "distance"]

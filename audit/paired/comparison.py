@@ -11,8 +11,8 @@ from audit.gaps import value_rows
 from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
-from audit.paired.paired import change, depends_on_model
-from audit.paired.paired_gaps import PAIRED_KINDS
+from audit.paired.paired import change
+from audit.paired.paired_gaps import able_in_pairs, why_not_in_pairs
 from audit.paired.paired_log import CountedTogether, count_together
 from audit.paired.paired_models import SETTING, Models, joint_cells
 from audit.paired.paired_rows import Sides, change_rows, extreme_change_rows, growth_rows, helped_and_harmed
@@ -66,7 +66,8 @@ def run_compare(  # noqa: PLR0913 - a door: every way of reading the data is nam
     sensitive_features
         Columns whose groups are compared.
     scores
-        Columns of scores, one per model, candidates first and the baseline last: ROC AUC is compared, too.
+        Columns of scores, one per model, candidates first and the baseline last: ROC AUC and the Brier score are
+        compared, too.
     threshold
         The models' columns are scores; predict positive where ``score / score_max >= threshold``.
     positive, score_max, bins, weights, sample_weight, cluster
@@ -158,7 +159,7 @@ def _of_candidate(
     coarse: Sides, fine: Sides, chosen: Sequence[Metric], features: tuple[str, ...], reference: Mapping[str, str]
 ) -> Iterator[Measurement]:
     for metric in chosen:
-        sides = fine if metric.kind == "ranked" else coarse
+        sides = fine if metric.needs_scores else coarse
         found = change(metric, sides.first, sides.second, partition(sides.first, features))
         yield from change_rows(found, sides)
         yield from extreme_change_rows(found, sides)
@@ -179,16 +180,15 @@ def _of_models(
     for place, model in enumerate(models.every):
         bases = []
         for metric in chosen:
-            cells = (fine if metric.kind == "ranked" else coarse)[place]
+            cells = (fine if metric.needs_scores else coarse)[place]
             bases.append(compared(metric, cells, partition(cells, features)))
         for row in value_rows(bases, level=level):
             yield replace(row, at=(("model_version", model.name),))
 
 
 def _chosen(metrics: Sequence[str] | None, *, scored: bool) -> list[Metric]:
-    able = [name for name, row in METRICS.items() if row.kind in PAIRED_KINDS and depends_on_model(row)]
-    names = metrics if metrics is not None else able
-    return [METRICS[name] for name in names if scored or METRICS[name].kind != "ranked"]
+    names = metrics if metrics is not None else able_in_pairs()
+    return [METRICS[name] for name in names if scored or not METRICS[name].needs_scores]
 
 
 def _option_violations(
@@ -196,12 +196,11 @@ def _option_violations(
 ) -> Iterator[str]:
     if not 0 < level < 1:
         yield f"level must lie in (0, 1); got {level}"
-    able = [name for name, row in METRICS.items() if row.kind in PAIRED_KINDS and depends_on_model(row)]
     scored = bool(asked.scores) or asked.threshold is not None
     for name in metrics or []:
-        if name not in able:
-            yield f"{name!r} cannot be compared in pairs; expected some of {', '.join(able)}"
-        elif METRICS[name].kind == "ranked" and not scored:
+        if (why := why_not_in_pairs(name)) is not None:
+            yield why
+        elif METRICS[name].needs_scores and not scored:
             yield f"{name} needs scores; name a column of scores for each model"
     for feature in reference or {}:
         if feature not in asked.features:

@@ -2,7 +2,8 @@
 
 Both models are estimated over the same cells (`audit.paired.paired_models.joint_cells`), so that what a row contributes
 to both is known: what they share cancels. Rates whose denominator the model cannot change (all rows, the positives, the
-negatives) rest on the discordant rows alone; every other metric on its linearised influences.
+negatives) rest on the discordant rows alone; means of losses of scores (Brier) on each row's own difference; every
+other metric on its linearised influences.
 """
 
 from typing import Any, NamedTuple, cast
@@ -16,6 +17,7 @@ from audit.inference.intervals import Interval, quantile
 from audit.inference.paired_intervals import paired_rates, paired_square_and_add
 from audit.influences import correlation, influences
 from audit.metrics.metric import Counts, Fraction, Metric
+from audit.paired.paired_losses import LossChange, is_paired_loss, loss_change, loss_interval
 from audit.rollup import FN, FP, TN, TP, UN, UP, Cells, Floats, Partition, summed
 
 _LABELS = ((TP, FN), (FP, TN), (UP, UN))
@@ -27,8 +29,8 @@ class Change(NamedTuple):
 
     `value` is first - second, NaN where either is undefined; `n` counts rows, the smaller denominator. Rates of the
     same rows: `gained` and `lost`, the effective counts of rows that count under the first (the second) only, out of
-    `trials`. Other metrics: `correlation` of the two estimators. `df`: degrees of freedom, infinite for independent
-    rows.
+    `trials`. Means of losses: `losses`. Other metrics: `correlation` of the two estimators. `df`: degrees of freedom,
+    infinite for independent rows.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Change(NamedTuple):
     lost: Floats | None = None
     trials: Floats | None = None
     correlation: Floats | None = None
+    losses: LossChange | None = None
 
 
 def change(metric: Metric, first: Cells, second: Cells, slices: Partition) -> Change:
@@ -90,6 +93,8 @@ def change(metric: Metric, first: Cells, second: Cells, slices: Partition) -> Ch
     found = Change(metric, first, slices, left, right, left.value - right.value, np.minimum(left.n, right.n), left.df)
     if same_denominator(metric):
         return _discordant(found, first, second)
+    if is_paired_loss(metric):
+        return found._replace(losses=loss_change(first, second, slices))
     both = influences(metric, first, slices), influences(metric, second, slices)
     found = found._replace(df=np.minimum(left.df, right.df))
     return found._replace(correlation=correlation(first, slices, both, _units(found)))
@@ -98,8 +103,9 @@ def change(metric: Metric, first: Cells, second: Cells, slices: Partition) -> Ch
 def change_interval(found: Change, *, level: float, comparisons: npt.ArrayLike = 1) -> Interval:
     """Return the paired interval of each change; simultaneous over `comparisons` of them by Bonferroni.
 
-    Rates of the same rows: `audit.inference.paired_intervals.paired_rates`; others: `paired_square_and_add` of the
-    intervals of both models. NaN where a side is undefined or has no interval.
+    Rates of the same rows: `audit.inference.paired_intervals.paired_rates`; means of losses:
+    `audit.paired.paired_losses.loss_interval`; others: `paired_square_and_add` of the intervals of both models. NaN
+    where a side is undefined or has no interval.
 
     Examples
     --------
@@ -116,6 +122,8 @@ def change_interval(found: Change, *, level: float, comparisons: npt.ArrayLike =
         df = None if np.all(np.isinf(found.df)) else found.df
         critical = quantile(level, df=df, comparisons=comparisons)
         return paired_rates(found.gained, found.lost, found.trials, critical=critical)
+    if found.losses is not None:
+        return loss_interval(found.losses, level=level, comparisons=comparisons)
     sides = [interval(found.metric, side, level=level, comparisons=comparisons) for side in (found.left, found.right)]
     correlation = np.zeros(len(found.value)) if found.correlation is None else found.correlation
     return paired_square_and_add((found.left.value, sides[0]), (found.right.value, sides[1]), correlation)
@@ -133,6 +141,8 @@ def change_method(found: Change) -> str:
     >>> [change_method(change(METRICS[name], cells, cells, everyone)) for name in ("accuracy", "precision")]
     ['paired_score', 'paired_square_and_add']
     """
+    if found.losses is not None:
+        return "paired_t" + design(found.cells)
     return ("paired_score" if found.gained is not None else "paired_square_and_add") + design(found.cells)
 
 

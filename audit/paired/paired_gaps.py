@@ -12,6 +12,7 @@ from audit.inference.intervals import Interval
 from audit.largest import Bounded, End, group_label, most_extreme
 from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
+from audit.metrics.metric import Metric
 from audit.paired.paired import (
     Change,
     change,
@@ -21,6 +22,7 @@ from audit.paired.paired import (
     growth,
     growth_interval,
 )
+from audit.paired.paired_losses import is_paired_loss
 from audit.paired.paired_models import Models, joint_cells
 from audit.pairs import Places
 from audit.rollup import Cells, GroupValues, Partition, partition
@@ -28,7 +30,44 @@ from audit.rows import Row, measurement
 from audit.tally import Tally
 
 PAIRED_KINDS = frozenset({"rate", "smooth", "ranked"})
-"""Kinds of metrics of which a joint tally holds all that a paired interval needs."""
+"""Kinds of metrics of which a joint tally holds all that a paired interval needs; of "scored" ones, the mean losses."""
+
+
+def able_in_pairs() -> list[str]:
+    """Return the names of the metrics that two models can be compared by in pairs.
+
+    Examples
+    --------
+    >>> [name in able_in_pairs() for name in ("accuracy", "brier_score", "average_precision", "prevalence")]
+    [True, True, False, False]
+    """
+    return [
+        name
+        for name, row in METRICS.items()
+        if (row.kind in PAIRED_KINDS or is_paired_loss(row)) and depends_on_model(row)
+    ]
+
+
+def why_not_in_pairs(name: str) -> str | None:
+    """Return why two models cannot be compared by a metric in pairs; None where they can.
+
+    Examples
+    --------
+    >>> why_not_in_pairs("brier_score") is None
+    True
+    >>> why_not_in_pairs("calibration_slope").partition(";")[0]
+    'calibration_slope has no paired interval: it is no mean over rows, and how two models share its error is not known'
+    """
+    if name in able_in_pairs():
+        return None
+    expected = f"expected some of {', '.join(able_in_pairs())}"
+    metric: Metric | None = METRICS.get(name)
+    if metric is None:
+        return f"{name!r} cannot be compared in pairs: no metric has that name; {expected}"
+    if not depends_on_model(metric):
+        return f"{name!r} cannot be compared in pairs: no model changes it; {expected}"
+    what = "it is no mean over rows, and how two models share its error is not known"
+    return f"{name} has no paired interval: {what}; audit each model with its scores, or {expected}"
 
 
 def paired_changes(
@@ -62,19 +101,20 @@ def paired_changes(
     >>> paired_changes(found.tally, found.models, "true_positive_rate", ["sex"]).value.tolist()
     [-0.5, 0.5]
     """
-    if metric not in METRICS or METRICS[metric].kind not in PAIRED_KINDS or not depends_on_model(METRICS[metric]):
-        able = [name for name, row in METRICS.items() if row.kind in PAIRED_KINDS and depends_on_model(row)]
-        msg = f"{metric} has no paired comparison; expected one of {', '.join(able)}"
-        raise ValueError(msg)
-    ranked = METRICS[metric].kind == "ranked"
-    if ranked and not models.bins:
+    if (why := why_not_in_pairs(metric)) is not None:
+        raise ValueError(why)
+    scored = METRICS[metric].needs_scores
+    if scored and not models.bins:
         msg = f"{metric} needs scores; the models were compared without"
+        raise ValueError(msg)
+    if is_paired_loss(METRICS[metric]) and any(model.moments is None for model in models.every):
+        msg = f"{metric} needs what an earlier version did not count of the scores; compare the models again"
         raise ValueError(msg)
     unknown = [name for name in features if name not in models.features]
     if unknown:
         msg = f"no sensitive features {unknown}; the comparison has {list(models.features)}"
         raise ValueError(msg)
-    first, second = sides(joint_cells(tally, models, scores=ranked), models, candidate)
+    first, second = sides(joint_cells(tally, models, scores=scored), models, candidate)
     return change(METRICS[metric], first, second, partition(first, features))
 
 

@@ -61,7 +61,7 @@ def count_together(data: Any, other: Any, asked: Asked) -> CountedTogether:  # n
     >>> import pyarrow as pa
     >>> frame = pa.table({"y": [1, 0, 1], "new": [0.9, 0.6, 0.4], "old": [0.4, 0.7, 0.2]})
     >>> found = count_together(frame, None, Asked(y_true="y", candidates=("new",), baseline="old", threshold=0.5))
-    >>> found.models.baseline.exact, found.tally.cells["slice.old"].to_pylist()
+    >>> found.models.baseline.exact, sorted(found.tally.cells["slice.old"].to_pylist())
     (True, ['false', 'false', 'true'])
     """
     raise_violations(list(_option_violations(asked, two=other is not None)))
@@ -76,8 +76,8 @@ def count_together(data: Any, other: Any, asked: Asked) -> CountedTogether:  # n
         table = opened_table(data, wanted={*asked.about_rows, *asked.models, *asked.scores})
         files = source or table.source
         data, models = with_score_bins(table, asked)
-    columns = [column for model in models.every[1:] for column in (model.prediction, model.score) if column is not None]
-    log = _opened(data, asked, [*asked.features, *columns])
+    columns = [column for model in models.every for column in (model.prediction, model.score, model.moments) if column]
+    log = _opened(data, asked, [*asked.features, *dict.fromkeys(columns)])
     tally = _counted(log, models)
     raise_violations(list(_prediction_violations(tally, models)))
     return CountedTogether(tally, models, files or log.source, unmatched)

@@ -27,7 +27,8 @@ class Model(NamedTuple):
 
     `prediction` and `score` name features of the tally; None for the first model, which `y_pred` and the score bins
     belong to, and for models without scores. `cut`: the threshold that makes predictions of scores; they are "true" and
-    "false" then. `exact`: every score bin holds one distinct score, so that no order is lost.
+    "false" then. `exact`: every score bin holds one distinct score, so that no order is lost. `moments`: the feature
+    that holds, for each row, the mean score (with its spread) of the rows with the same bin and label.
 
     Examples
     --------
@@ -40,6 +41,7 @@ class Model(NamedTuple):
     score: str | None = None
     cut: float | None = None
     exact: bool = False
+    moments: str | None = None
 
 
 class Models(NamedTuple):
@@ -149,12 +151,9 @@ def joint_cells(tally: Tally, models: Models, *, scores: bool = False) -> tuple[
     people = {name: cells.features[name] for name in models.features}
     predicted = [_predicted(cells, str(tally.positive), model) for model in models.every]
     if scores:
-        bins = [_bins(cells, model) for model in models.every]
         return tuple(
-            _seen(cells, positive)._replace(
-                features=people, bins=own, exact_scores=model.exact if model.score else cells.exact_scores
-            )
-            for model, positive, own in zip(models.every, predicted, bins, strict=True)
+            _scored(_seen(cells, positive), cells, model)._replace(features=people)
+            for model, positive in zip(models.every, predicted, strict=True)
         )
     said: dict[str, tuple[Codes, list[str | None]]] = {
         model.name: (one.astype(np.int64), ["0", "1"]) for model, one in zip(models.every, predicted, strict=True)
@@ -167,15 +166,15 @@ def joint_cells(tally: Tally, models: Models, *, scores: bool = False) -> tuple[
     )
 
 
-def bin_label(place: int) -> str:
-    """Return the name of a score bin, where bins are values of a feature.
+def bin_label(place: int, mean: float, spread: float) -> str:
+    """Return the name of a score bin, where bins are values of a feature: with the mean score and its spread in it.
 
     Examples
     --------
-    >>> bin_label(7)
-    'b007'
+    >>> bin_label(7, 0.0295, 0.0)
+    'b007 0.0295 0.0'
     """
-    return f"b{place:03d}"
+    return f"b{place:03d} {mean!r} {spread!r}"
 
 
 def is_positive(values: Sequence[str | None], positive: str) -> Flags:
@@ -207,9 +206,14 @@ def _predicted(cells: Cells, positive: str, model: Model) -> Flags:
     return np.asarray(said[codes], dtype=np.bool_)
 
 
-def _bins(cells: Cells, model: Model) -> Codes:
-    """Return the score bin of each cell."""
-    if model.score is None:
-        return np.asarray(cells.bins, dtype=np.int64)
-    codes, values = cells.features[model.score]
-    return np.array([0 if value is None else int(value[1:]) for value in values], dtype=np.int64)[codes]
+def _scored(seen: Cells, cells: Cells, model: Model) -> Cells:
+    """Return cells with the scores of a model: its bins, and the sums that its moments come to."""
+    if model.score is not None:
+        codes, values = cells.features[model.score]
+        bins = np.array([0 if value is None else int(value[1:4]) for value in values], dtype=np.int64)[codes]
+        seen = seen._replace(bins=bins, exact_scores=model.exact)
+    if model.moments is None:
+        return seen
+    codes, values = cells.features[model.moments]
+    parts = np.array([(value or "b000 0 0").split()[1:] for value in values], dtype=np.float64).reshape(-1, 2)[codes]
+    return seen._replace(score=seen.w * parts[:, 0], score2=seen.w * (parts[:, 0] ** 2 + parts[:, 1] ** 2))

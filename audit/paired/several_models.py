@@ -10,11 +10,13 @@ import pyarrow as pa
 from audit.counting import joint_cells, tally_of
 from audit.errors import InputError, raise_violations
 from audit.measurement import Measurement
+from audit.pairwise import with_groups
 from audit.predictions import PredictionLog
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
 from audit.run import LEVEL, log_settings, measure
 from audit.tally import Tally
+from audit.unknowns.outcome_coverage import unlabelled_count
 from audit.views import metric_names
 
 HEADLINES = (
@@ -87,18 +89,20 @@ def run_models(
         given = log_settings(log, {"level": level, "reference": reference, "metrics": metrics})[0]
     given["models"] = {name: model if isinstance(model, str) else "given as values" for name, model in models.items()}
     given["tallies"] = {name: tally.digest() for name, tally in tallies.items()}
+    given["rows_without_y_true"] = max(map(unlabelled_count, tallies.values()))
     return Result(measurements=tuple(rows), provenance=Provenance(versions=recorded_versions(), given=given))
 
 
 def of_model(rows: Sequence[Measurement], name: str) -> list[Measurement]:
-    """Return rows at the name of a model or decider.
+    """Return rows at the name of a model or decider; their largest gaps say which groups took part.
 
     Examples
     --------
     >>> of_model([Measurement(metric="count", value=3, n=3, method="count")], "human")[0].at
     (('model_version', 'human'),)
     """
-    return [replace(row, at=tuple(sorted({**dict(row.at), "model_version": name}.items()))) for row in rows]
+    placed = [replace(row, at=tuple(sorted({**dict(row.at), "model_version": name}.items()))) for row in rows]
+    return with_groups(placed)
 
 
 def _with_predictions(data: Any, models: Mapping[str, str | Sequence[Any]]) -> tuple[Any, dict[str, str]]:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """Who is in the data, against who is in a reference population that the user names."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import fsum, isfinite
 from pathlib import Path
@@ -19,6 +19,7 @@ from audit.rows import Row, measurement
 from audit.tally import Tally
 
 _ONE = 1e-3
+_SHOWN = 20
 
 
 class Shares(NamedTuple):
@@ -66,7 +67,7 @@ def representation(
     ------
     InputError
         If the feature is unknown or has no known value, or the reference is empty, negative, infinite, sums neither to
-        1 nor to a count of people: every violation at once.
+        1 nor to a count of people, or shares no name with the data: every violation at once.
 
     Notes
     -----
@@ -106,7 +107,8 @@ def read_reference(path: Path) -> dict[str, float]:
     Raises
     ------
     InputError
-        If the file cannot be read, or a line holds other than a group and a number, or a group stands twice.
+        If the file cannot be read, has no header, or a line holds other than a group and a number of at least 0, or a
+        group stands twice.
 
     Examples
     --------
@@ -125,16 +127,37 @@ def read_reference(path: Path) -> dict[str, float]:
         raise InputError([msg]) from error
     found: dict[str, float] = {}
     violations = [] if len(lines) > 1 else [f"{path} holds no groups; expected a header and lines of group,share"]
+    if lines and len(lines[0]) == 2 and _number(lines[0][1]) is not None:
+        violations.append(f"{path}, line 1: expected a header such as group,share; got {','.join(lines[0])[:60]!r}")
     for number, line in enumerate(lines[1:], start=2):
         value = _number(line[1]) if len(line) == 2 else None
-        if value is None:
-            violations.append(f"{path}, line {number}: expected group,share; got {','.join(line)[:60]!r}")
+        if value is None or not (isfinite(value) and value >= 0):
+            came = ",".join(line)[:60]
+            violations.append(f"{path}, line {number}: expected group,share with a number of at least 0; got {came!r}")
         elif line[0] in found:
             violations.append(f"{path}, line {number}: group {line[0]!r} stands twice; add its shares up")
         else:
             found[line[0]] = value
     raise_violations(violations)
     return found
+
+
+def strangers(groups: Sequence[str], reference: Mapping[str, float], *, whole: bool = False) -> list[str]:
+    """Return what is wrong where a reference shares no name with the data, or (`whole`) lacks one of their groups.
+
+    Examples
+    --------
+    >>> strangers(["F", "M"], {"female": 0.5, "male": 0.5})[0][:59]
+    'the reference population shares no group with the data: it '
+    >>> strangers(["F", "M"], {"F": 1.0}), len(strangers(["F", "M"], {"F": 1.0}, whole=True))
+    ([], 1)
+    """
+    lacking = [group for group in groups if group not in reference]
+    if not reference or not lacking or (len(lacking) < len(groups) and not whole):
+        return []
+    what = "shares no group with the data" if len(lacking) == len(groups) else f"lacks {lacking[:_SHOWN]} of the data"
+    names = f"it names {list(reference)[:_SHOWN]}, the data hold {list(groups)[:_SHOWN]}"
+    return [f"the reference population {what}: {names}; name the groups as the data do"]
 
 
 def _number(text: str) -> float | None:
@@ -215,6 +238,9 @@ def _violations(cells: Cells, feature: str, reference: Mapping[str, float], leve
         violations.append(f"unknown feature {feature!r}; the tally has {list(cells.features)}")
     elif _missing(cells, feature) == int(cells.n.sum()):
         violations.append(f"{feature!r} is missing in every row; nothing can be compared")
+    else:
+        named = [str(value) for value in cells.features[feature][1] if value is not None]
+        violations += strangers(named, reference)
     bad = {group: value for group, value in reference.items() if not (isfinite(value) and value >= 0)}
     violations += [f"the reference share of {group!r} must be a finite number of at least 0; got {value}"
                    for group, value in bad.items()]  # fmt: skip

@@ -7,11 +7,11 @@ doi:10.1002/9781118348239. The choice of what to hide beside is greedy: safe, an
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import combinations
 from typing import NamedTuple
 
 from audit.measurement import EVERYONE, Measurement, Slice
-from audit.publishing.suppression_attack import Known, attack, finest
+from audit.publishing.quadrants import CountTable, basis, count_tables, with_margins
+from audit.publishing.suppression_attack import Counted, Known, attack, attack_together, finest
 
 Sizes = dict[Slice, int]
 
@@ -20,7 +20,8 @@ class Published(NamedTuple):
     """The tables of one report: the counts that their numbers rest on, by metric and slice.
 
     `sizes` holds one mapping per kind of denominator, each adding up over the groups; `least` and `most` the smallest
-    and the largest n of each slice; `fixed` are margins that the rows do not hold but a reader can know.
+    and the largest n of each slice; `fixed` are margins that the rows do not hold but a reader can know; `tables` are
+    all counts that follow from the rates of a confusion matrix (`audit.publishing.quadrants.count_tables`).
 
     Examples
     --------
@@ -33,17 +34,25 @@ class Published(NamedTuple):
     least: Sizes
     most: Sizes
     fixed: frozenset[Slice]
+    tables: tuple[CountTable, ...] = ()
 
 
 def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice]:
     """Return the groups whose rows must be hidden, in all tables of one report together.
 
     A group is hidden where one of its numbers rests on fewer than `min_cell` rows (everyone only where there are fewer
-    in all). Others are then hidden with it until a reader who knows every shown number, of these tables and of their
-    margins, and who solves the linear program over all of them (`audit.publishing.suppression_attack.attack`), cannot
-    tell any hidden count more closely than `min_cell` - 1 apart. Counts stand for all that a row shows: who knows n and
-    a rate knows the count, so a hidden group shows no number at all; and what is small must not be told from what is
-    hidden beside it. Nothing here protects against what is published elsewhere.
+    in all). Others are then hidden with it, whole rows in all tables, until no n of a hidden group can be told more
+    closely than `min_cell` - 1 apart by a reader who solves the linear program over all shown rows and their margins:
+
+    - each kind of n alone (`audit.publishing.suppression_attack.attack`), of whatever metric;
+    - n and every denominator of a hidden group from the shown counts of the confusion matrix together, where n and
+      ``round(value * n)`` of every shown row are equations and true and false positives and negatives (unlabelled and
+      deferred rows too) are unknown in every hidden group (`audit.publishing.suppression_attack.attack_together`). The
+      metrics are those of `audit.publishing.quadrants.count_tables`; weighted rates are no counts and are left out.
+
+    Not promised: protection against a reader who knows more, such as what is published elsewhere, a second model's
+    decisions on the same people, rates at other thresholds or in bins of scores; nor against whole-number reasoning
+    beyond the linear program. Numerators of hidden groups are hidden, but how closely they can be told is not bounded.
 
     Margins that the rows do not hold are taken to be known to the reader. Where they alone leave less than
     `min_cell` - 1 open (a row of the table that holds fewer in all), all of its groups are hidden, and no more can be
@@ -63,14 +72,16 @@ def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice
     >>> sorted(value for ((_, value),) in suppressed(rows, min_cell=10))
     ['B', 'C']
     """
+    given = list(rows)
     by_metric: dict[str, Sizes] = {}
-    for row in rows:
+    for row in given:
         by_metric.setdefault(row.metric, {})[row.slice] = row.n
     kinds = dict.fromkeys(tuple(sorted(sizes.items(), key=str)) for sizes in by_metric.values())
-    return _suppressed(tuple(kinds), min_cell)
+    tables = [(table.cells, tuple(table.counts.items()), table.denominator) for table in count_tables(given)]
+    return _suppressed(tuple(kinds), tuple(tables), min_cell)
 
 
-def published_of(kinds: Iterable[Mapping[Slice, int]]) -> Published:
+def published_of(kinds: Iterable[Mapping[Slice, int]], tables: Iterable[CountTable] = ()) -> Published:
     """Return what a report with counts of several kinds publishes, and the margins that follow from it.
 
     Kinds of n that do not add up over the groups (the smaller of two denominators) say what is small; they are no
@@ -89,11 +100,11 @@ def published_of(kinds: Iterable[Mapping[Slice, int]]) -> Published:
     for sizes in kinds:
         for one, n in sizes.items():
             least[one], most[one] = min(n, least.get(one, n)), max(n, most.get(one, n))
-        whole = _with_margins(sizes)
+        whole = with_margins(dict(sizes))
         if whole is not None:
             summing.append(whole)
             fixed |= whole.keys() - sizes.keys()
-    return Published(tuple(summing), least, most, frozenset(fixed - most.keys()))
+    return Published(tuple(summing), least, most, frozenset(fixed - most.keys()), tuple(tables))
 
 
 def exposed(
@@ -116,15 +127,47 @@ def exposed(
     for sizes in published.sizes:
         shown = {one: float(n) for one, n in sizes.items() if one not in away and (one or n >= min_cell)}
         unseen = sorted((one for one in away if one in sizes), key=str)
-        among = [one for one in unseen if one in wanted and one not in found]
-        known = attack(shown, unseen, among=among, enough=min_cell - 1) if among else {}
-        found |= {one: each for one, each in known.items() if each.high - each.low < min_cell - 1 - 1e-6}
-    return found
+        sought = [one for one in unseen if one in wanted and one not in found]
+        known = attack(shown, unseen, among=sought, enough=min_cell - 1) if sought else {}
+        found |= _too_close(known, min_cell)
+    return found | _exposed_together(published, away, wanted - found.keys(), min_cell)
+
+
+def _too_close(known: Mapping[Slice, Known], min_cell: int) -> dict[Slice, Known]:
+    return {one: each for one, each in known.items() if each.high - each.low < min_cell - 1 - 1e-6}
+
+
+def _exposed_together(
+    published: Published, away: frozenset[Slice], wanted: frozenset[Slice], min_cell: int
+) -> dict[Slice, Known]:
+    """Return the slices that the counts of the confusion matrix expose together; none where they contradict."""
+    if not published.tables or not published.tables[0].counts.get(EVERYONE, 0) >= min_cell:
+        return {}
+    unseen = sorted((one for one in away if one in published.tables[0].counts), key=str)
+    sought = [one for one in unseen if one in wanted]
+
+    def counted(table: CountTable) -> Counted:
+        return Counted(table.cells, {one: float(n) for one, n in table.counts.items() if one not in away})
+
+    facts = [counted(table) for table in basis(published.tables)]
+    asked = [counted(table) for table in published.tables if table.denominator]
+    if not sought:
+        return {}
+    try:
+        known = attack_together(facts, asked, unseen, among=sought, enough=min_cell - 1)
+    except ValueError:  # rows that were not counted in the same people: no table of quadrants fits them
+        return {}
+    return _too_close(known, min_cell)
 
 
 @lru_cache(maxsize=16)
-def _suppressed(kinds: tuple[tuple[tuple[Slice, int], ...], ...], min_cell: int) -> frozenset[Slice]:
-    published = published_of([dict(kind) for kind in kinds])
+def _suppressed(
+    kinds: tuple[tuple[tuple[Slice, int], ...], ...],
+    tables: tuple[tuple[tuple[float, ...], tuple[tuple[Slice, int], ...], bool], ...],
+    min_cell: int,
+) -> frozenset[Slice]:
+    counted = [CountTable(cells, dict(counts), denominator) for cells, counts, denominator in tables]
+    published = published_of([dict(kind) for kind in kinds], counted)
     hidden = {one for one, n in published.least.items() if n < min_cell and one}
     if published.most.get(EVERYONE, min_cell) < min_cell:
         return frozenset(published.least)
@@ -143,21 +186,6 @@ def _hide_beside(hidden: set[Slice], published: Published, min_cell: int) -> Non
             return
         hidden |= more
         unsure = found.keys() | more
-
-
-def _with_margins(sizes: Mapping[Slice, int]) -> Sizes | None:
-    """Return counts with every margin of their finest slices; None where they do not add up."""
-    whole = dict(sizes)
-    for block in finest(sizes):
-        sums: Sizes = {}
-        for cell, n in sizes.items():
-            if tuple(name for name, _ in cell) == block:
-                for size in range(len(cell)):
-                    for margin in combinations(cell, size):
-                        sums[margin] = sums.get(margin, 0) + n
-        if any(whole.setdefault(margin, n) != n for margin, n in sums.items()):
-            return None
-    return whole
 
 
 def _beside(found: Slice, known: Known, hidden: set[Slice], published: Published) -> list[Slice]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, kron, vstack
 
 from audit.measurement import Slice
 from audit.rollup import Floats
@@ -91,21 +91,78 @@ def attack(
     targets = list(dict.fromkeys(hidden if among is None else among))
     system = system_of(published, list(dict.fromkeys(hidden)))
     sums, known = _sums(system, targets)
-    aims = _random_aims(system.size, len(targets))
-    seen = np.stack([known + sums @ _solved(system, aim)[0] for aim in aims])
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    found: dict[Slice, Known] = {}
-    for number, target in enumerate(targets):
-        by: set[Slice] = set()
-        for sign in (1.0, -1.0):
-            if high[number] - low[number] >= enough:
-                break
-            point, rows = _solved(system, sign * sums[[number]].toarray()[0])
-            values = known + sums @ point
-            low, high = np.minimum(low, values), np.maximum(high, values)
-            by.update(system.names[row] for row in rows)
-        found[target] = Known(round(float(low[number]), 6), round(float(high[number]), 6), tuple(sorted(by, key=str)))
-    return found
+    found = _intervals(system, sums, known, enough)
+    return dict(zip(targets, found, strict=True))
+
+
+class Counted(NamedTuple):
+    """Published counts of something that rows of several `kinds` enter; `kinds` says how often each does.
+
+    Examples
+    --------
+    >>> Counted((1.0, 0.0), {(): 12.0}).published[()]
+    12.0
+    """
+
+    kinds: tuple[float, ...]
+    published: Mapping[Slice, float]
+
+
+def attack_together(
+    facts: Sequence[Counted],
+    asked: Sequence[Counted],
+    hidden: Iterable[Slice],
+    *,
+    among: Iterable[Slice] | None = None,
+    enough: float = np.inf,
+) -> dict[Slice, Known]:
+    """Return the narrowest interval of each hidden slice's asked counts that a reader of all the facts finds.
+
+    As `attack`, with one unknown per hidden cell and kind of row: counts of the same people hold each other.
+
+    Parameters
+    ----------
+    facts
+        What is published, for the same slices each, from which everything else that is follows.
+    asked
+        Which counts of a hidden slice are looked for, each with its published numbers.
+    hidden, among, enough
+        As in `attack`.
+
+    Raises
+    ------
+    ValueError
+        If the published counts contradict each other.
+
+    Examples
+    --------
+    Of 20 people 12 are chosen; group a (hidden) is told from b, which has 9 of whom 9 are chosen: a has 11, 3 chosen.
+
+    >>> group = (("g", "b"),)
+    >>> facts = [Counted((1, 1), {(): 20, group: 9}), Counted((1, 0), {(): 12, group: 9})]
+    >>> attack_together(facts, facts, [(("g", "a"),)])[(("g", "a"),)][:2]
+    (11.0, 11.0)
+    """
+    unseen = list(dict.fromkeys(hidden))
+    targets = list(dict.fromkeys(unseen if among is None else among))
+    systems = [system_of(fact.published, unseen) for fact in facts]
+    kinds = [csr_array(np.array([fact.kinds])) for fact in facts]
+    together = System(
+        csr_array(vstack([kron(system.matrix, kind) for system, kind in zip(systems, kinds, strict=True)])),
+        np.concatenate([system.right for system in systems]),
+        tuple(name for system in systems for name in system.names),
+        {},
+        systems[0].size * len(facts[0].kinds),
+    )
+    parts = [(each.kinds, _sums(system_of(each.published, unseen), targets)) for each in asked]
+    sums = csr_array(vstack([kron(sums, csr_array(np.array([kind]))) for kind, (sums, _) in parts]))
+    found = _intervals(together, sums, np.concatenate([known for _, (_, known) in parts]), enough)
+    narrowest: dict[Slice, Known] = {}
+    for target, known in zip(targets * len(asked), found, strict=True):
+        best = narrowest.get(target)
+        if best is None or known.high - known.low < best.high - best.low:
+            narrowest[target] = known
+    return narrowest
 
 
 def system_of(published: Mapping[Slice, float], hidden: Sequence[Slice]) -> System:
@@ -150,6 +207,26 @@ def finest(slices: Iterable[Slice]) -> tuple[tuple[str, ...], ...]:
     """
     found = sorted({_names(one) for one in slices}, key=lambda names: (-len(names), names))
     return tuple(names for names in found if not any(set(names) < set(other) for other in found))
+
+
+def _intervals(system: System, sums: csr_array, known: Floats, enough: float) -> list[Known]:
+    """Return the interval of each sum of unknowns, and of what is known of it."""
+    aims = _random_aims(system.size, len(known))
+    seen = np.stack([known + sums @ _solved(system, aim)[0] for aim in aims])
+    lows, highs = seen.min(axis=0), seen.max(axis=0)
+    found = []
+    for number, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        by: set[Slice] = set()
+        for sign in (1.0, -1.0):
+            if high - low >= enough:
+                break
+            aim = sums[[number]].toarray()[0]
+            point, rows = _solved(system, sign * aim)
+            value = known[number] + aim @ point
+            low, high = min(low, value), max(high, value)  # noqa: PLW2901 - the interval grows
+            by.update(system.names[row] for row in rows)
+        found.append(Known(round(float(low), 6), round(float(high), 6), tuple(sorted(by, key=str))))
+    return found
 
 
 def _names(cell: Slice) -> tuple[str, ...]:

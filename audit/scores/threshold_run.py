@@ -17,6 +17,7 @@ from audit.scores.threshold_choice import choose_thresholds
 from audit.scores.threshold_prices import Chosen, choice_rows, chosen_for, halves, price_rows
 from audit.scores.thresholds import sweep_rows
 from audit.scores.utility import OUTCOMES, Payoff, utility_rows
+from audit.seeds import seed_violations
 from audit.tally import Tally
 
 IN_USE = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
@@ -68,7 +69,7 @@ def run_thresholds(
     ------
     InputError
         If there are no scores or labels, both `held_out` and `split` are given, the two logs are read in different
-        ways, or weighted or clustered rows are to be split.
+        ways, weighted or clustered rows are to be split, or the seed is negative.
 
     Examples
     --------
@@ -79,7 +80,8 @@ def run_thresholds(
     >>> [(row.slice, row.value) for row in result.measurements if row.metric == "group_threshold_gain"][0]
     ((), 0.0)
     """
-    raise_violations(_violations(log, held_out, split=split, level=level))
+    wrong = _violations(log, held_out, split=split, level=level)
+    raise_violations([*wrong, *seed_violations(random_state)])
     whole = count(log, bins=BINS)
     chosen_on, measured_on = whole, whole
     if held_out is not None:

@@ -214,29 +214,6 @@ def note_attempt(folder: Path, record: Mapping[str, Any]) -> None:
         raise InputError([msg]) from error
 
 
-def read_opening(folder: Path) -> dict[str, Any] | None:
-    """Return who opened the test when and with what; None where it is closed.
-
-    Raises
-    ------
-    EvidenceError
-        If the record is broken.
-
-    Examples
-    --------
-    >>> read_opening(Path("no such folder")) is None
-    True
-    """
-    try:
-        record: dict[str, Any] = json.loads((folder / OPENED).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        msg = f"{folder / OPENED} cannot be read ({error}); who opened the test is no longer known"
-        raise EvidenceError(msg) from error
-    return record
-
-
 def read_attempts(folder: Path) -> tuple[dict[str, Any], ...]:
     """Return every attempt to open the test, in order.
 
@@ -252,12 +229,16 @@ def read_attempts(folder: Path) -> tuple[dict[str, Any], ...]:
     """
     try:
         lines = (folder / ATTEMPTS).read_text(encoding="utf-8").splitlines()
-        return tuple(json.loads(line) for line in lines)
+        attempts = tuple(json.loads(line) for line in lines)
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, ValueError) as error:
         msg = f"{folder / ATTEMPTS} cannot be read ({error}); it was written by something else"
         raise EvidenceError(msg) from error
+    if not all(isinstance(each, dict) for each in attempts):
+        msg = f"{folder / ATTEMPTS} cannot be read (a line is no record); it was written by something else"
+        raise EvidenceError(msg)
+    return attempts
 
 
 def _by_id(row: tuple[str | None, ...]) -> str:

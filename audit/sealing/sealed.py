@@ -29,16 +29,15 @@ from audit.sealing.seal_files import (
     KEPT_POLICY,
     KEPT_TEST,
     by_id,
-    changes,
     digest_of,
     id_violations,
     ids_of,
     read_attempts,
-    read_opening,
     read_seal,
     read_table,
 )
 from audit.sealing.seal_record import SEAL, Seal, SealedColumns, column_violations
+from audit.sealing.seal_traces import all_changes, read_opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,8 @@ class SealStatus:
     seal
         The record.
     opened
-        Who opened it when, with which predictions, and the digest of the result; None where it is still closed.
+        Who opened it when, with which predictions, and the digest of the result, from whichever trace of an opening is
+        left; None where it is still closed.
     attempts
         Every attempt to open it, refused ones too, in order.
     changes
@@ -126,8 +126,16 @@ def seal(test_file: Path, policy_file: Path, folder: Path, *, columns: SealedCol
     return made
 
 
-def status(folder: Path) -> SealStatus:
+def status(folder: Path, *, expect: str | None = None) -> SealStatus:
     """Return how a sealed test stands; nothing is opened by looking.
+
+    Parameters
+    ----------
+    folder
+        The folder that `seal` made.
+    expect
+        The digest of the seal as it was noted elsewhere; without it, what ``seal.json`` says of columns, positive label
+        and threshold can be compared only with the record of an opening.
 
     Raises
     ------
@@ -149,9 +157,8 @@ def status(folder: Path) -> SealStatus:
     (True, 3)
     """
     sealed = read_seal(folder)
-    return SealStatus(
-        seal=sealed, opened=read_opening(folder), attempts=read_attempts(folder), changes=tuple(changes(folder, sealed))
-    )
+    changes = tuple(all_changes(folder, sealed, expect=expect))
+    return SealStatus(seal=sealed, opened=read_opening(folder), attempts=read_attempts(folder), changes=changes)
 
 
 def sealed_log(joined: pa.Table, columns: SealedColumns) -> PredictionLog:

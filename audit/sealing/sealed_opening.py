@@ -17,22 +17,19 @@ from audit.sealing.seal_files import (
     ATTEMPTS,
     KEPT_TEST,
     OPENED,
-    changes,
     digest_of,
     id_violations,
     ids_of,
     note_attempt,
     read_attempts,
-    read_opening,
     read_seal,
     read_table,
     shown,
 )
-from audit.sealing.seal_record import SEAL, Seal
+from audit.sealing.seal_record import Seal
+from audit.sealing.seal_traces import RESULT, all_changes, read_opening
 from audit.sealing.sealed import now_text, sealed_log
 from audit.store import write_text
-
-RESULT = "result.json"
 
 
 def open_sealed(folder: Path, predictions: Path, *, by: str, expect: str | None = None) -> Result:
@@ -97,9 +94,7 @@ def open_sealed(folder: Path, predictions: Path, *, by: str, expect: str | None 
 
 
 def _check_intact(folder: Path, sealed: Seal, expect: str | None, attempt: dict[str, Any]) -> None:
-    changed = changes(folder, sealed)
-    if expect is not None and sealed.digest() != expect:
-        changed.append(f"{SEAL} has the digest {sealed.digest()}, not {expect}")
+    changed = all_changes(folder, sealed, expect=expect)
     if changed:
         note_attempt(folder, attempt | {"outcome": "refused: changed since it was sealed"})
         msg = f"{folder} is no longer what was sealed: {'; '.join(changed)}; a new test has to be sealed"

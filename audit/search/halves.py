@@ -93,6 +93,35 @@ def split_halves(log: PredictionLog, *, seed: int, quantiles: int = 4) -> Halves
     return halves
 
 
+def all_rows(log: PredictionLog, *, quantiles: int = 4) -> Halves:
+    """Count a log and search all of it: the confirming half is empty, nothing that is found can be confirmed.
+
+    Parameters
+    ----------
+    log, quantiles
+        As in `split_halves`; numbers are cut at quantiles of all rows.
+
+    Raises
+    ------
+    InputError
+        If the log holds what it should not, a feature has too many values, or there are no rows.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"y": [1, 0] * 20, "p": [1, 1] * 20}), y_true="y", y_pred="p")
+    >>> halves = all_rows(log)
+    >>> int(halves.search.n.sum()), int(halves.confirm.n.sum())
+    (40, 0)
+    """
+    lean = _lean(log)
+    numbers = _numbers_to_cut(lean)
+    if numbers:
+        return _split_rows(lean, numbers, None, quantiles)
+    tally, dropped = counted(lean)
+    cells = without_scores(cells_of(tally))
+    return Halves(cells, _taken(cells, np.zeros(len(cells.n), dtype=np.bool_)), tally, {}, dropped)
+
+
 def quantile_edges(values: npt.ArrayLike, *, quantiles: int) -> tuple[float, ...]:
     """Return the edges that cut numbers into left-closed ranges of about as many rows; fewer where values repeat.
 
@@ -196,7 +225,8 @@ def _taken(cells: Cells, kept: Bools) -> Cells:
     )
 
 
-def _split_rows(log: PredictionLog, numbers: list[str], seed: int, quantiles: int) -> Halves:
+def _split_rows(log: PredictionLog, numbers: list[str], seed: int | None, quantiles: int) -> Halves:
+    """Return the halves of rows in memory; without a seed, all rows are searched."""
     try:
         table: pa.Table = log.table.collect(backend="pyarrow").to_native()
     except engine_errors() as error:
@@ -204,7 +234,7 @@ def _split_rows(log: PredictionLog, numbers: list[str], seed: int, quantiles: in
     if not table.num_rows:
         msg = "the data has no rows; expected at least one prediction"
         raise InputError([msg])
-    searched = _searched(table, seed)
+    searched = np.ones(table.num_rows, dtype=np.bool_) if seed is None else _searched(table, seed)
     places = {name: log.sensitive_features.index(name) for name in numbers}
     columns = {name: _numbers(table[feature_column(place)]) for name, place in places.items()}
     edges = {name: quantile_edges(column[searched], quantiles=quantiles) for name, column in columns.items()}

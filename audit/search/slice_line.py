@@ -14,6 +14,9 @@ Floats = npt.NDArray[np.float64]
 ALPHA = 0.95
 """SliceLine's weight of the error against the size of a slice."""
 
+DIGITS = 12
+"""Decimals of a score; what lies beyond is rounding."""
+
 
 class SliceLine(NamedTuple):
     """A slice found by `slice_line`: its items by feature, score, sum and maximum of its errors, and its size in rows.
@@ -112,7 +115,9 @@ def slice_line(
     )
     size, total = found.sums
     score = slice_line_score(total, size, everyone=float(e.sum()), rows=len(e), alpha=alpha)
-    order = [place for place in np.argsort(-np.nan_to_num(score).round(12), kind="stable").tolist() if score[place] > 0]
+    # What rounding alone lifts above 0 is no slice: everyone, and whoever errs as often as everyone. Nor is everyone.
+    rounded = np.where(found.lengths > 0, np.nan_to_num(score).round(DIGITS), 0.0)
+    order = [place for place in np.argsort(-rounded, kind="stable").tolist() if rounded[place] > 0]
     return [
         SliceLine(
             items={int(f): int(found.items[place, f]) for f in np.flatnonzero(found.items[place] != ANY)},

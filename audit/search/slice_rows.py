@@ -19,6 +19,7 @@ SEARCHED = "slices_searched"
 
 _EVERYONE: Against = {"kind": "slice", "slice": {}}
 _NOT_CONFIRMED = "search half only, not confirmed"
+_ALL_ROWS = "all rows searched, not confirmed"
 
 
 def is_confirmed(row: Measurement) -> bool:
@@ -51,8 +52,23 @@ def is_candidate(row: Measurement) -> bool:
     return found and row.metric.removesuffix("_difference") in METRICS
 
 
-def everyone_rows(metric: Metric, halves: Halves, found: Explored, *, level: float) -> list[Measurement]:
+def is_exploratory(row: Measurement) -> bool:
+    """Return whether a row says that all rows were searched and nothing was confirmed.
+
+    Examples
+    --------
+    >>> is_exploratory(Measurement(metric="slices_searched", value=154, n=6172, method="count, all rows searched"))
+    True
+    """
+    return row.metric == SEARCHED and "all rows" in row.method
+
+
+def everyone_rows(
+    metric: Metric, halves: Halves, found: Explored, *, level: float, confirm: bool = True
+) -> list[Measurement]:
     """Return the rows of everyone: how many rows, the rate in all of them, and how many slices were searched.
+
+    `confirm`: whether half of the rows was kept to confirm on.
 
     Examples
     --------
@@ -72,7 +88,13 @@ def everyone_rows(metric: Metric, halves: Halves, found: Explored, *, level: flo
     return [
         Measurement(metric="count", value=rows, n=rows, method="count"),
         *value_rows([compared(metric, cells, partition(cells, []))], level=level),
-        Measurement(metric=SEARCHED, value=searched, n=int(found.rows), method="count"),
+        Measurement(
+            metric=SEARCHED,
+            value=searched,
+            n=int(found.rows),
+            method="count" if confirm else "count, all rows searched",
+            reason=None if confirm else "exploratory: no rows were kept to confirm on",
+        ),
     ]
 
 
@@ -95,13 +117,7 @@ def exploratory_rows(found: Explored, candidate: Candidate) -> list[Measurement]
     place, pairs, scores = candidate.place, found.slice_of(candidate.place), found.divergence
     n = int(found.trials[place])
     support = int(found.patterns.sums[0, place])
-    rows = [
-        _row("difference", pairs, scores.difference[place], n),
-        _row("t", pairs, scores.t[place], n),
-        _row("support", pairs, support / found.rows, support),
-        _row("score", pairs, found.score[place], n),
-        _row("folded", pairs, candidate.folded, n),
-    ]
+    rows = [*_scores(found, place, _NOT_CONFIRMED), _row("folded", pairs, candidate.folded, n)]
     rows += [
         replace(_row("shapley", pairs, part, n), at=(("feature", name),))
         for name, part in sorted(found.shapley(place).items())
@@ -115,10 +131,55 @@ def exploratory_rows(found: Explored, candidate: Candidate) -> list[Measurement]
     return rows
 
 
+def listed_rows(found: Explored, *, better: str, limit: int) -> list[Measurement]:
+    """Return the scores of every slice of a search of all rows, without intervals, the largest divergence first.
+
+    Parameters
+    ----------
+    found
+        What was explored.
+    better
+        Which direction is better: "higher" puts the lowest rates first, "lower" the highest, "neither" the largest
+        divergence of either sign.
+    limit
+        Most slices.
+
+    Examples
+    --------
+    Of 40 women 20 are missed, of 40 men none.
+
+    >>> from audit.rollup import Cells
+    >>> from audit.search.slice_search import explored
+    >>> n, sex = np.array([20.0, 20.0, 40.0]), (np.array([0, 0, 1]), ["F", "M"])
+    >>> cells = Cells(np.array([0, 2, 0]), n, n, n, None, 0, False, {"sex": sex}, False, None)
+    >>> found = explored(METRICS["false_negative_rate"], cells, ["sex"], min_support=0.1, max_depth=None)
+    >>> rows = listed_rows(found, better="lower", limit=9)
+    >>> [(dict(row.slice), row.value) for row in rows if row.metric == "exploratory_difference"]
+    [({'sex': 'F'}, 0.25), ({'sex': 'M'}, -0.25)]
+    """
+    away = found.divergence.difference
+    worse = {"lower": away, "higher": -away}.get(better, np.abs(away))
+    order = np.lexsort((np.arange(len(worse)), found.patterns.lengths, -np.nan_to_num(worse, nan=-np.inf)))
+    places = order[found.patterns.lengths[order] > 0][:limit]
+    return [row for place in places.tolist() for row in _scores(found, place, _ALL_ROWS)]
+
+
+def _scores(found: Explored, place: int, how: str) -> list[Measurement]:
+    pairs, scores = found.slice_of(place), found.divergence
+    n, support = int(found.trials[place]), int(found.patterns.sums[0, place])
+    rows = [
+        _row("difference", pairs, scores.difference[place], n),
+        _row("t", pairs, scores.t[place], n),
+        _row("support", pairs, support / found.rows, support),
+        _row("score", pairs, found.score[place], n),
+    ]
+    return [replace(row, method=how) for row in rows]
+
+
 def _row(name: str, pairs: Slice, value: float, n: int, *, against: Slice | None = None) -> Measurement:
     whom = _EVERYONE if against is None else {"kind": "slice", "slice": dict(against)}
     known = bool(np.isfinite(value))
     return Measurement(
         metric=f"exploratory_{name}", slice=pairs, against=whom, value=float(value) if known else None, n=n,
-        method=_NOT_CONFIRMED, reason=None if known else "no errors in the search half",
+        method=_NOT_CONFIRMED, reason=None if known else "no errors among the rows that were searched",
     )  # fmt: skip

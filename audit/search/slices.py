@@ -1,4 +1,7 @@
-"""Subgroup search, honest by default: slices are found on one half of the rows and confirmed on the other."""
+"""Subgroup search, honest by default: slices are found on one half of the rows and confirmed on the other.
+
+Exploratory where that is asked for: all rows are searched, every slice is listed, and nothing is confirmed.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,22 +10,33 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from audit.errors import raise_violations
+from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
 from audit.predictions import PredictionLog, feature_column
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from audit.search.confirmation import confirmed_row
-from audit.search.halves import MAX_VALUES, Halves, split_halves
-from audit.search.slice_rows import SEARCHED, everyone_rows, exploratory_rows, is_candidate, is_confirmed
-from audit.search.slice_search import CANDIDATES, EPSILON, candidates, explored
+from audit.search.halves import MAX_VALUES, Halves, all_rows, split_halves
+from audit.search.slice_rows import (
+    SEARCHED,
+    everyone_rows,
+    exploratory_rows,
+    is_candidate,
+    is_confirmed,
+    is_exploratory,
+    listed_rows,
+)
+from audit.search.slice_search import CANDIDATES, EPSILON, Explored, candidates, explored
 
-__all__ = ["SEARCHED", "is_candidate", "is_confirmed", "run_slices"]
+__all__ = ["SEARCHED", "is_candidate", "is_confirmed", "is_exploratory", "run_slices"]
 
 LEVEL = 0.95
 METRIC = "accuracy"
 MIN_SUPPORT = 0.01
 MAX_DEPTH = 3
 QUANTILES = 4
+LISTED = 10_000
+"""Most slices that a search of all rows lists."""
 
 
 def run_slices(  # noqa: PLR0913 - one search, every choice of it named
@@ -34,9 +48,10 @@ def run_slices(  # noqa: PLR0913 - one search, every choice of it named
     max_depth: int | None = MAX_DEPTH,
     seed: int = 0,
     level: float = LEVEL,
-    limit: int = CANDIDATES,
+    limit: int | None = None,
     epsilon: float = EPSILON,
     quantiles: int = QUANTILES,
+    confirm: bool = True,
 ) -> Result:
     """Find the slices with the worst rate on one half of the rows, and confirm them on the other.
 
@@ -59,12 +74,16 @@ def run_slices(  # noqa: PLR0913 - one search, every choice of it named
     level
         Confidence level that the intervals of all candidates hold together, in (0, 1).
     limit
-        Most slices that go to confirmation (see `audit.search.slice_search.candidates`).
+        Most slices that go to confirmation (see `audit.search.slice_search.candidates`), or that are listed; None =
+        `CANDIDATES` of the one, `LISTED` of the other.
     epsilon
         Slices whose rate lies within it of one of their parts are folded under that part.
     quantiles
         A number with more than ten values and no edges of its own is cut into so many ranges of about as many rows,
         by the rows of the search half.
+    confirm
+        False searches all rows and lists every slice, the largest divergence first: exploratory, nothing has an
+        interval, nothing is confirmed. The numbers are DivExplorer's; what they select is partly noise.
 
     Returns
     -------
@@ -96,17 +115,30 @@ def run_slices(  # noqa: PLR0913 - one search, every choice of it named
     """
     names = tuple(log.sensitive_features if features is None else features)
     settings: dict[str, Any] = {"metric": metric, "features": list(names), "min_support": min_support}
-    settings |= {"max_depth": max_depth, "level": level, "limit": limit, "epsilon": epsilon, "quantiles": quantiles}
+    most = limit if limit is not None else CANDIDATES if confirm else LISTED
+    settings |= {"max_depth": max_depth, "level": level, "limit": most, "epsilon": epsilon, "quantiles": quantiles}
+    settings |= {} if confirm else {"confirm": False}
     raise_violations([*_option_violations(settings, seed), *_log_violations(log, names)])
-    halves = split_halves(_of_features(log, names), seed=seed, quantiles=quantiles)
+    one = _of_features(log, names)
+    halves = split_halves(one, seed=seed, quantiles=quantiles) if confirm else all_rows(one, quantiles=quantiles)
     found = explored(METRICS[metric], halves.search, names, min_support=min_support, max_depth=max_depth)
-    chosen = candidates(found, halves.search, better=METRICS[metric].better, limit=limit, epsilon=epsilon)
-    rows = everyone_rows(METRICS[metric], halves, found, level=level)
+    rows = everyone_rows(METRICS[metric], halves, found, level=level, confirm=confirm)
+    if confirm:
+        rows += _confirmed(found, halves, settings)
+    else:
+        rows += listed_rows(found, better=METRICS[metric].better, limit=most)
+    return Result(measurements=tuple(rows), provenance=_provenance(log, halves, settings, seed), tally=halves.tally)
+
+
+def _confirmed(found: Explored, halves: Halves, settings: Mapping[str, Any]) -> list[Measurement]:
+    metric, rows = METRICS[settings["metric"]], list[Measurement]()
+    limit, epsilon, level = (settings[name] for name in ("limit", "epsilon", "level"))
+    chosen = candidates(found, halves.search, better=metric.better, limit=limit, epsilon=epsilon)
     for candidate in chosen:
         pairs = found.slice_of(candidate.place)
-        rows.append(confirmed_row(METRICS[metric], halves.confirm, pairs, level=level, comparisons=len(chosen)))
+        rows.append(confirmed_row(metric, halves.confirm, pairs, level=level, comparisons=len(chosen)))
         rows += exploratory_rows(found, candidate)
-    return Result(measurements=tuple(rows), provenance=_provenance(log, halves, settings, seed), tally=halves.tally)
+    return rows
 
 
 def _of_features(log: PredictionLog, names: tuple[str, ...]) -> PredictionLog:
@@ -139,6 +171,12 @@ def _option_violations(settings: Mapping[str, Any], seed: int) -> list[str]:
     ):  # fmt: skip
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < smallest):
             violations.append(f"{option} must be a whole number, at least {smallest}; got {value!r}")
+    if "confirm" in settings:
+        violations += [
+            f"{option} is given in vain: all rows are searched, nothing is split and nothing folded; leave it out"
+            for option, value, default in (("seed", seed, 0), ("epsilon", settings["epsilon"], EPSILON))
+            if value != default
+        ]
     return violations
 
 
@@ -166,7 +204,8 @@ def _log_violations(log: PredictionLog, names: tuple[str, ...]) -> list[str]:
 
 
 def _provenance(log: PredictionLog, halves: Halves, settings: Mapping[str, Any], seed: int) -> Provenance:
-    reading = log.reading
+    reading, halved = log.reading, "confirm" not in settings
+    most = CANDIDATES if halved else LISTED
     everything = {
         **settings,
         "columns": dict(log.columns),
@@ -179,21 +218,22 @@ def _provenance(log: PredictionLog, halves: Halves, settings: Mapping[str, Any],
         "max_values": MAX_VALUES,
     }
     defaults: dict[str, Any] = {
-        "metric": METRIC, "min_support": MIN_SUPPORT, "max_depth": MAX_DEPTH, "level": LEVEL, "limit": CANDIDATES,
+        "metric": METRIC, "min_support": MIN_SUPPORT, "max_depth": MAX_DEPTH, "level": LEVEL, "limit": most,
         "epsilon": EPSILON, "quantiles": QUANTILES, "positive": None, "threshold": None, "score_max": 1.0, "bins": {},
         "missing": "group", "weights": "none", "max_values": MAX_VALUES,
     }  # fmt: skip
     defaulted = {name: value for name, value in everything.items() if name in defaults and value == defaults[name]}
     given = {name: value for name, value in everything.items() if name not in defaulted}
     if halves.edges:
-        given["edges_from_the_search_half"] = {name: list(edges) for name, edges in halves.edges.items()}
+        source = "the_search_half" if halved else "all_rows"
+        given[f"edges_from_{source}"] = {name: list(edges) for name, edges in halves.edges.items()}
     if halves.dropped:
         given["rows_dropped_for_missing_sensitive_value"] = halves.dropped
     return Provenance(
         tally=halves.tally.digest(),
         data=file_digests(log.source),
         versions=recorded_versions(),
-        seed=seed,
+        seed=seed if halved else None,
         given=given,
         defaulted=defaulted,
     )

@@ -126,7 +126,7 @@ def top_losses(
     Raises
     ------
     InputError
-        As `label_errors`.
+        As `label_errors`, or if k is no whole number of at least 1.
 
     Examples
     --------
@@ -134,7 +134,9 @@ def top_losses(
     'the model gives 0 a probability of 0.100'
     """
     matrix = _matrix(probabilities)
-    raise_violations(_violations(y, matrix, classes, row_ids))
+    fine = isinstance(k, int) and not isinstance(k, bool) and k >= 1
+    few = [] if fine else [f"k must be a whole number of rows, at least 1; got {k}"]
+    raise_violations([*few, *_violations(y, matrix, classes, row_ids)])
     places = {label: place for place, label in enumerate(classes)}
     given = np.array([places[_plain(label)] for label in y], dtype=np.int64)
     ids = [str(place) for place in range(len(given))] if row_ids is None else [str(name) for name in row_ids]

@@ -94,8 +94,8 @@ _CHECKS = {
         "Look for what would not be known at the time of prediction, first among the features that suffice alone.",
     ),
     "train_after_test_rate": _check(
-        "Time order broken", 0.0,
-        "{share} of the train rows are later than the first test row",
+        "Time order broken", 0.01,
+        "In {share} of the pairs of a train and a test row, the train row is the later one",
         "The model learns from a future that it will not have in use; scores look better than they will be.",
         "Cut by time: train on what is earlier, test on what is later.",
     ),

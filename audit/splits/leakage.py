@@ -16,6 +16,7 @@ from audit.inference.linearised import Place, auc, auc_bounds, bounds, differenc
 from audit.measurement import Measurement
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
+from audit.seeds import seed_violations
 from audit.splits.domain_classifier import domain_rows
 from audit.splits.leak_checks import CHECKS
 from audit.splits.split_checks import cluster_row, label_row, missing_rows, not_checked, shift_rows, time_row
@@ -28,6 +29,9 @@ Floats = npt.NDArray[np.float64]
 LEVEL = 0.95
 FITTED = 50_000
 """Gradient boosting is fitted to at most so many train rows, drawn at random."""
+
+FEWEST_FOR_ID = 200
+"""Among fewer train rows, values that all differ (ages, amounts) are no sign of an id."""
 
 BOOSTED = "gradient boosting"
 
@@ -61,7 +65,7 @@ def lint_splits(
     Raises
     ------
     InputError
-        If the level or a limit is out of range or unknown, or test or train rows have no labels.
+        If the level, a limit or the seed is out of range or unknown, or test or train rows have no labels.
 
     Examples
     --------
@@ -76,7 +80,7 @@ def lint_splits(
     >>> [(found.status, found.title) for found in findings(result)][:2]
     [('found', 'A single feature suffices'), ('undecided', 'Features that know the answer')]
     """
-    raise_violations(_violations(table, level, limits or {}))
+    raise_violations([*_violations(table, level, limits or {}), *seed_violations(random_state)])
     rows = [
         cluster_row(table, level=level),
         *twin_rows(table, level=level, random_state=random_state),
@@ -84,7 +88,7 @@ def lint_splits(
         *single_rows(table, level=level),
         *_missing_rows(table, level=level),
         time_row(table, level=level),
-        *_distinct_rows(table),
+        *_distinct_rows(table, level=level),
         *domain_rows(table, level=level, random_state=random_state),
         label_row(table, level=level),
         *shift_rows(table, level=level),
@@ -148,8 +152,11 @@ def _missing_rows(table: SplitTable, *, level: float) -> list[Measurement]:
     return rows or [not_checked("missing_indicator_roc_auc", "no feature has missing values in both parts")]
 
 
-def _distinct_rows(table: SplitTable) -> list[Measurement]:
-    """Return the share of different values among the train rows of each text or whole number: a count, no estimate."""
+def _distinct_rows(table: SplitTable, *, level: float) -> list[Measurement]:
+    """Return the share of different values among the train rows of each text or whole number: a count, no estimate.
+
+    Where values of their own are no sign of an id, the row has a level without bounds, so that it decides nothing.
+    """
     rows = []
     for feature in table.features:
         train = feature.values[~table.test]
@@ -157,8 +164,23 @@ def _distinct_rows(table: SplitTable) -> list[Measurement]:
         if len(train) >= 2 and (feature.is_text or np.all(train == np.floor(train))):
             value = len(np.unique(train)) / len(train)
             at = (("feature", feature.name),)
-            rows.append(Measurement(metric="distinct_rate", at=at, value=value, n=len(train), method="count"))
+            why = _no_id(feature, train)
+            unsure: dict[str, Any] = {"level": level, "reason": why} if why else {}
+            rows.append(Measurement(metric="distinct_rate", at=at, value=value, n=len(train), method="count", **unsure))
     return rows or [not_checked("distinct_rate", "no feature holds texts or whole numbers")]
+
+
+def _no_id(feature: Feature, train: Floats) -> str | None:
+    """Return why values of their own are no sign of an id; None where they are one."""
+    if len(train) < FEWEST_FOR_ID:
+        return f"values of few rows (fewer than {FEWEST_FOR_ID}) differ without being ids"
+    known = np.unique(feature.values[~np.isnan(feature.values)])
+    steps = np.diff(train)
+    in_order = bool(np.all(steps > 0) or np.all(steps < 0))
+    consecutive = bool(2 * len(known) > known[-1] - known[0])
+    if feature.is_text or in_order or consecutive:
+        return None
+    return "amounts differ as ids do; these are neither in the order of the rows nor consecutive: look at them"
 
 
 def _score_rows(table: SplitTable, *, level: float, random_state: int) -> list[Measurement]:

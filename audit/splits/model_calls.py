@@ -1,5 +1,6 @@
 """Calling any model that a user brings: tables or arrays in, one checked number per row out."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,11 @@ from audit.errors import InputError
 Floats = npt.NDArray[np.float64]
 Predict = Callable[[Any], npt.ArrayLike]
 """From a DataFrame (or an array, whichever it is given) to one score per row."""
+
+_FAILURES = (
+    TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError, AssertionError, NameError,
+    OSError, ImportError,
+)  # fmt: skip
 
 
 def feature_names(x: pd.DataFrame | Floats) -> list[str]:
@@ -41,6 +47,49 @@ def take(x: pd.DataFrame | Floats, rows: npt.ArrayLike) -> pd.DataFrame | Floats
     return x[places]
 
 
+def called(predict: Callable[[Any], Any], rows: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - whatever it takes
+    """Return what a model says of a copy of the rows, so that one that changes its argument changes nothing here.
+
+    Raises
+    ------
+    InputError
+        If it raises: the text names it.
+
+    Examples
+    --------
+    >>> rows = [2, 1]
+    >>> called(lambda given: given.sort() or given, rows).tolist(), rows
+    ([1, 2], [2, 1])
+    """
+    return np.asarray(on_a_copy("predict", lambda given: np.asarray(predict(given)), rows))
+
+
+def on_a_copy(name: str, function: Callable[[Any], Any], rows: Any) -> Any:  # noqa: ANN401 - whatever it takes
+    """Return what a function of the user makes of a copy of the rows.
+
+    Raises
+    ------
+    InputError
+        If it raises, or the rows cannot be copied.
+
+    Examples
+    --------
+    >>> on_a_copy("predict", lambda rows: rows[1], [0])
+    Traceback (most recent call last):
+    audit.errors.InputError: predict failed on 1 rows of a list: IndexError: list index out of range
+    """
+    try:
+        given = rows.copy() if isinstance(rows, pd.DataFrame) else copy.deepcopy(rows)
+    except (TypeError, RuntimeError) as error:
+        msg = f"rows of type {type(rows).__name__} cannot be copied ({error}); pass a frame or an array"
+        raise InputError([msg]) from error
+    try:
+        return function(given)
+    except _FAILURES as error:
+        msg = f"{name} failed on {len(rows)} rows of a {type(rows).__name__}: {type(error).__name__}: {error}"
+        raise InputError([msg]) from error
+
+
 def scores_of(predict: Predict, x: pd.DataFrame | Floats) -> Floats:
     """Return what a model says of each row, checked.
 
@@ -54,11 +103,11 @@ def scores_of(predict: Predict, x: pd.DataFrame | Floats) -> Floats:
     >>> scores_of(lambda z: z[:, 0], np.array([[0.5], [1.0]])).tolist()
     [0.5, 1.0]
     """
+    given = called(predict, x)
     try:
-        scores = np.asarray(predict(x), dtype=np.float64)
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        msg = f"predict failed on {len(x)} rows of a {type(x).__name__}: {type(error).__name__}: {error}"
-        raise InputError([msg]) from error
+        scores = given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError([f"predict returned no numbers ({error}); expected one score per row"]) from error
     if scores.shape != (len(x),):
         raise InputError([f"predict returned shape {scores.shape} for {len(x)} rows; expected one number per row"])
     if not np.isfinite(scores).all():

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audit.errors import raise_violations
+from audit.errors import InputError, raise_violations
+from audit.splits.model_calls import called
 from audit.values import canonical
 
 Predict = Callable[[Any], npt.ArrayLike]
@@ -54,14 +55,15 @@ def answers(
     Raises
     ------
     InputError
-        If the model returns another number of answers, or a score that is not finite.
+        If the model raises, returns another number of answers, a score that is not finite, or fractions without a
+        threshold: a score that moves by 1e-9 is another label, and every row would flip.
 
     Examples
     --------
     >>> answers(lambda rows: ["yes", "no"], [1, 2], 2, positive="yes").positive.tolist()
     [True, False]
     """
-    given = np.asarray(predict(rows))
+    given = called(predict, rows)
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
     raise_violations(
@@ -70,11 +72,10 @@ def answers(
         else [f"predict must return one answer per row, shape ({n},); it returned shape {given.shape}"]
     )
     if threshold is not None:
-        scores = given.astype(np.float64)
-        bad = int(np.sum(~np.isfinite(scores)))
-        raise_violations([f"predict returned {bad} scores that are not finite; expected numbers"] if bad else [])
+        scores = _scores(given, threshold)
         reached = scores >= threshold
         return Answers(np.where(reached, "1", "0").astype(object), reached, scores)
+    raise_violations(_fraction_violations(given))
     labels = np.array([canonical(value) for value in given], dtype=object)
     missing = sum(label is None for label in labels)
     raise_violations([f"predict returned no label for {missing} rows; expected one for each"] if missing else [])
@@ -83,6 +84,31 @@ def answers(
         return Answers(labels, None, None)
     wanted = {canonical(positive)} if positive is not None else {"1", "true"}
     return Answers(labels, np.array([label in wanted for label in labels], dtype=bool), None)
+
+
+def _scores(given: npt.NDArray[Any], threshold: float) -> npt.NDArray[np.float64]:
+    try:
+        scores = given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"predict returned no numbers ({error}); with a threshold, it must return scores"
+        raise InputError([msg]) from error
+    bad = int(np.sum(~np.isfinite(scores)))
+    violations = [f"predict returned {bad} scores that are not finite; expected numbers"] if bad else []
+    if not np.isfinite(threshold):
+        violations.append(f"threshold must be a finite number; got {threshold}")
+    raise_violations(violations)
+    return scores
+
+
+def _fraction_violations(given: npt.NDArray[Any]) -> list[str]:
+    numbers = (value for value in given.tolist() if isinstance(value, float))
+    fractions = [value for value in numbers if np.isfinite(value) and value != np.floor(value)]
+    if not fractions:
+        return []
+    return [
+        f"predict returned {len(fractions)} fractions, such as {fractions[0]:g}: scores, no labels; pass the threshold "
+        "from which on they are positive"
+    ]
 
 
 def missing_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> list[str]:

@@ -162,7 +162,7 @@ def _brier_rows(test: LabelledRows, sides: Mapping[str, Decisions], level: float
                 level=level,
                 place=place,
             )
-        against = {"kind": "model", "model": before}
+        against = {"kind": "model", "model_version": before}
         place = Place(slice=slice_, against=against)
         if len(losses) == 2:
             change = difference(losses[name], losses[before])

@@ -60,7 +60,8 @@ def counterfactual_flips(
     Raises
     ------
     InputError
-        If columns or values do not occur, or the model answers wrongly.
+        If columns or values do not occur, a value does not fit the type of its column, or the model raises or answers
+        wrongly.
 
     Notes
     -----
@@ -81,9 +82,9 @@ def counterfactual_flips(
     raise_violations(_change_violations(frame, change, [*features, *([cluster] if cluster else [])]))
     attribute = next(iter(change))
     kept = frame[frame[attribute].isin(list(change[attribute]))]
+    groups = {feature: kept[feature].to_numpy(copy=True) for feature in features}
     before = answers(predict, kept, len(kept), threshold=threshold, positive=positive)
     after = answers(predict, changed_rows(kept, change), len(kept), threshold=threshold, positive=positive)
-    groups = {feature: kept[feature].to_numpy() for feature in features}
     options: dict[str, Any] = {
         "cluster": None if cluster is None else kept[cluster].to_numpy(), "level": level,
         "at": (("feature", attribute),),
@@ -131,7 +132,25 @@ def _change_violations(frame: pd.DataFrame, change: Change, columns: Sequence[st
         if place == 0 and not frame[column].isin(list(values)).any():
             found = [str(value) for value in frame[column].unique()[:10]]
             violations.append(f"no row has a value of {column!r} that changes: {list(values)}; found {found}")
+        violations += _type_violations(column, values, frame[column].dtype)
         kind = frame[column].dtype
         if isinstance(kind, pd.CategoricalDtype) and (strange := {*values.values()} - {*kind.categories}):
             violations.append(f"change of {column!r}: {sorted(map(str, strange))} are no categories of that column")
     return violations
+
+
+def _type_violations(column: str, values: Mapping[Hashable, Hashable], kind: Any) -> list[str]:  # noqa: ANN401 - a dtype
+    """Return which new values a column of numbers or booleans cannot hold as they are."""
+    if not pd.api.types.is_numeric_dtype(kind):
+        return []
+    strange = [str(new) for new in values.values() if not _fits(new, kind)]
+    return [f"change of {column!r}: {strange} do not fit its type {kind}; name values of that type"] if strange else []
+
+
+def _fits(value: Hashable, kind: Any) -> bool:  # noqa: ANN401 - a dtype
+    try:
+        held = pd.Series([value], dtype=kind)[0]
+    except (TypeError, ValueError, OverflowError):
+        return False
+    gone = value is None or value is pd.NA or value != value  # noqa: PLR0124 - NaN is the number that differs
+    return bool(pd.isna(held)) if gone else bool(held == value)

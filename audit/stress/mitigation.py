@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, clone
 
 from audit.errors import raise_violations
 from audit.result import Result
+from audit.splits.model_calls import scores_of
 from audit.stress.before_after import Decisions, Floats, LabelledRows, before_and_after, row_violations
 from audit.values import canonical
 
@@ -105,7 +106,8 @@ def group_thresholds(
     Raises
     ------
     InputError
-        If rows are not what `LabelledRows` says, or a group of the test rows has none in train, or one class only.
+        If rows are not what `LabelledRows` says, a group of the test rows has none in train or one class only, or `fit`
+        does not predict one probability per row.
 
     Examples
     --------
@@ -119,7 +121,9 @@ def group_thresholds(
     raise_violations([*row_violations(train, "train"), *row_violations(test, "test")])
     raise_violations(_group_violations(train, test))
     predict = fit(train.features, train.y_true, None)
-    known, scores = (np.asarray(predict(part.features), dtype=np.float64) for part in (train, test))
+    known, scores = (scores_of(predict, part.features) for part in (train, test))
+    _cut(known)  # what is no probability is refused before the search, which does not end on NaN
+    before = _cut(scores)
     optimizer = ThresholdOptimizer(
         estimator=_Given().fit(known), constraints=constraint, prefit=True, predict_method="predict"
     )
@@ -131,7 +135,7 @@ def group_thresholds(
     after = Decisions(np.asarray(labels, dtype=np.int64), None, drawn)
     given = {"mitigation": "group_thresholds", "constraint": constraint}
     return before_and_after(
-        test, _cut(scores), after, name="group_thresholds", level=level, random_state=random_state, given=given
+        test, before, after, name="group_thresholds", level=level, random_state=random_state, given=given
     )
 
 

@@ -11,6 +11,7 @@ from audit.measurement import At, Measurement
 from audit.paired.paired_changes import paired_change_rows
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
+from audit.splits.model_calls import on_a_copy
 from audit.stress.answers import Answers, Predict, answers
 from audit.tasks.shares import Groups, group_counts, number_rows, share_rows
 from audit.values import canonical
@@ -78,7 +79,7 @@ def run_robustness(
     Raises
     ------
     InputError
-        If there is no perturbation, one changes the number of rows, or labels and answers do not fit.
+        If there is no perturbation, one raises or changes the number of rows, or labels and answers do not fit.
 
     Notes
     -----
@@ -100,10 +101,9 @@ def run_robustness(
     truth = _truth(y_true, before, positive)
     found: list[Measurement] = [*group_counts(subjects.sensitive_features, n)]
     for name, perturbation in perturbations.items():
-        disturbed = perturbation(rows)
-        raise_violations(
-            [f"perturbation {name!r} returned {len(disturbed)} rows for {n}"] if len(disturbed) != n else []
-        )
+        disturbed = on_a_copy(f"perturbation {name!r}", perturbation, rows)
+        many = len(disturbed) if hasattr(disturbed, "__len__") else 0
+        raise_violations([f"perturbation {name!r} returned {many} rows for {n}"] if many != n else [])
         after = answers(predict, disturbed, n, threshold=threshold, positive=positive)
         found += _rows(name, before, after, truth, subjects, level)
     given = {

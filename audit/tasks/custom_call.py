@@ -23,7 +23,7 @@ from audit.tally import Codes, joint_codes, sorted_codes
 from audit.values import canonical
 
 CustomMetric = Callable[..., float]
-_FOREIGN = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, AssertionError)
+_SAID = 120
 
 
 class MetricColumns(NamedTuple):
@@ -191,9 +191,9 @@ def called_on(rows: Rows, places: Codes) -> Value:
         warnings.simplefilter("always")
         try:
             value = rows.metric(rows.y_true[places], rows.y_pred[places], **weights)
-        except _FOREIGN as error:
-            return Value(math.nan, f"the metric raised {type(error).__name__}: {str(error)[:120]}")
-    undefined = next((str(w.message)[:120] for w in said if issubclass(w.category, UndefinedMetricWarning)), None)
+        except Exception as error:  # noqa: BLE001 - foreign code raises what it likes; the other groups go on
+            return Value(math.nan, f"the metric raised {_plain(type(error).__name__)}: {_said(error)}")
+    undefined = next((_said(w.message) for w in said if issubclass(w.category, UndefinedMetricWarning)), None)
     if undefined is not None:
         return Value(math.nan, f"the metric warned that it is undefined: {undefined}")
     number = _number(value)
@@ -202,6 +202,17 @@ def called_on(rows: Rows, places: Codes) -> Value:
         msg = f"the metric {rows.name!r} must return one number; it returned {type(value).__name__}{shape}"
         raise InputError([msg])
     return Value(number, None) if math.isfinite(number) else Value(math.nan, f"the metric returned {number}")
+
+
+def _said(raised: object) -> str:
+    try:
+        return _plain(str(raised))
+    except Exception as error:  # noqa: BLE001 - its text is foreign code, too
+        return f"(its message raised {_plain(type(error).__name__)})"
+
+
+def _plain(text: str) -> str:
+    return "".join(mark if mark.isprintable() else " " for mark in text[:_SAID])
 
 
 def _number(value: object) -> float | None:

@@ -15,9 +15,8 @@ import pandas as pd
 from audit.errors import InputError, raise_violations
 from audit.inference.bootstrap import Replicates, bca, difference, needed, replicates, why_none
 from audit.inference.intervals import Interval
-from audit.largest import Bounded, group_label, most_extreme
 from audit.measurement import Against, Measurement, Slice
-from audit.metrics.catalog import METRICS
+from audit.pairwise import Pairwise, largest_of_pairs, over
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
 from audit.rows import Row, measurement
@@ -229,7 +228,7 @@ def _gap_rows(rows: Rows, feature: str, drawn: Mapping[Slice, Replicates | None]
         row = Row(f"{rows.name}_difference", one, against, level)
         found.append(_with_reason(row, gap.value, ends[1], gaps[-1].n, how, why))
     if len(named) > 1:
-        found.append(_largest(rows.name, feature, gaps, len(named) - len(known), level))
+        found.append(_largest(rows, feature, named, gaps, level))
     return found
 
 
@@ -257,21 +256,16 @@ def _known(drawn: Replicates | None) -> Replicates:
     return drawn
 
 
-def _largest(name: str, feature: str, gaps: Sequence[_Gap], undefined: int, level: float) -> Measurement:
-    row = Row(f"{name}_difference", (), {"kind": "groups", "features": [feature]}, level)
+def _largest(rows: Rows, feature: str, named: Sequence[Slice], gaps: Sequence[_Gap], level: float) -> Measurement:
     both = [*gaps, *(gap.mirrored() for gap in gaps)]
     plain, adjusted = (
         Interval(*(np.array([ends[side] for ends in column], dtype=np.float64) for side in (0, 1)))
         for column in ([gap.plain for gap in both], [gap.adjusted for gap in both])
     )
-
-    def label(place: int) -> str:
-        one, two = (group_label((side[0][1],)) for side in both[place].pair)
-        return f"between {one} and {two}"
-
-    bounded = Bounded(
-        np.array([gap.value for gap in both]), np.array([gap.n for gap in both], dtype=np.int64), plain, adjusted,
-        label, lambda _: "bca, difference, largest gap", label, undefined, max(len(gaps), 1),
-    )  # fmt: skip
-    # The metric is asked only for the name of a plain value, which a gap never is.
-    return most_extreme([bounded], row, "max", METRICS["accuracy"])
+    places = {slice_: place for place, slice_ in enumerate(named)}
+    first, second = (np.array([places[gap.pair[side]] for gap in both], dtype=np.int64) for side in (0, 1))
+    sizes = np.array([len(rows.groups[slice_]) for slice_ in named], dtype=np.int64)
+    value = np.array([gap.value for gap in both], dtype=np.float64)
+    found = Pairwise([(slice_[0][1],) for slice_ in named], sizes, first, second, value, plain, adjusted)
+    row = Row(f"{rows.name}_difference", against=over([feature]), level=level)
+    return largest_of_pairs(row, found, method="bca, difference, largest gap")

@@ -22,12 +22,14 @@ from audit.measurement import Measurement
 from audit.measuring import Asked, default_depth, metric_rows
 from audit.metrics.catalog import METRICS
 from audit.paired.several_models import HEADLINES, of_model
+from audit.pairwise import with_groups
 from audit.predictions import PredictionLog, Role
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from audit.run import LEVEL, log_settings, measure
 from audit.tally import Tally
 from audit.tasks.deferral import emptied
+from audit.unknowns.outcome_coverage import unlabelled_count
 from audit.values import BINARY, canonical_array
 from audit.views import metric_names
 
@@ -116,7 +118,7 @@ def run_deciders(
         rows += of_model(found, DECIDERS[role])
     if "action" in decisions:
         depth = default_depth(len(log.sensitive_features)) if intersections is None else intersections
-        rows += _override_rows(plain, joint, decisions, Asked(level, reference, depth=depth))
+        rows += with_groups(_override_rows(plain, joint, decisions, Asked(level, reference, depth=depth)))
     return Result(measurements=tuple(rows), provenance=_provenance(log, options, tallies))
 
 
@@ -190,4 +192,5 @@ def _provenance(log: PredictionLog, options: Mapping[str, Any], tallies: Mapping
     given, defaulted = log_settings(log, options)
     given["deciders"] = {DECIDERS[role]: log.columns[role] for role in tallies}
     given["tallies"] = {DECIDERS[role]: tally.digest() for role, tally in tallies.items()}
+    given["rows_without_y_true"] = unlabelled_count(tallies["y_pred"])
     return Provenance(data=file_digests(log.source), versions=recorded_versions(), given=given, defaulted=defaulted)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.inference.intervals import Interval, quantile
-from audit.largest import MAX_COMPARED, Bounded, group_label, most_extreme
+from audit.largest import MAX_COMPARED
 from audit.measurement import At, Measurement, as_slice
-from audit.metrics.catalog import METRICS
-from audit.rollup import summed
+from audit.pairwise import Pairwise, largest_of_pairs, over
+from audit.rollup import GroupValues, summed
 from audit.rows import Row, measurement
 from audit.tasks.query_items import Items
 
@@ -125,31 +125,27 @@ def _merit_rows(
             row, value=float(ratio[place]), **ends, n=int(n[place]), method="linearised queries, log", reason=reason
         )
         yield replace(shown, at=at)
-    named = [place for place, value in enumerate(values) if value is not None]
-    known = [place for place in named if ratio[place] > 0]
+    named = np.array([place for place, value in enumerate(values) if value is not None], dtype=np.int64)
     if len(named) > 1:
-        yield _largest(ratio, logs, known, len(named), feature, values, n, level, at)
+        yield replace(_largest(ratio[named], logs[:, named], [(values[i],) for i in named], n[named], feature, level),
+                      at=at)  # fmt: skip
 
 
 def _largest(
-    ratio: Floats, logs: Floats, known: list[int], named: int, feature: str, values: list[str | None],
-    n: npt.NDArray[np.int64], level: float, at: At,
-) -> Measurement:  # fmt: skip
-    pairs = list(permutations(known if len(known) <= MAX_COMPARED else [], 2))
+    ratio: Floats, logs: Floats, groups: list[GroupValues], n: npt.NDArray[np.int64], feature: str, level: float
+) -> Measurement:
+    """Return the largest ratio of two groups' ratios; of one with exposure to one without any it has no upper limit."""
+    known = np.flatnonzero(~np.isnan(ratio)) if len(groups) <= MAX_COMPARED else np.empty(0, dtype=np.int64)
+    pairs = list(permutations(known.tolist(), 2))
     one, two = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
-    value, influence = ratio[one] / ratio[two], logs[:, one] - logs[:, two]
-    together = max(len(pairs) // 2, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = ratio[one] / ratio[two]
+    influence = logs[:, one] - logs[:, two]
+    together = max(int(np.sum(~np.isnan(value))) // 2, 1)
     plain, adjusted = (_log(value, influence, level, m) for m in (1, together))
-
-    def label(place: int) -> str:
-        return f"between {group_label((values[one[place]],))} and {group_label((values[two[place]],))}"
-
-    how = "linearised queries, log, largest ratio"
-    sizes = np.minimum(n[one], n[two]) if pairs else n
-    bounded = Bounded(value, sizes, plain, adjusted, label, lambda _: how, label, named - len(known), together)
-    row = Row(f"{RATIO}_ratio", (), {"kind": "groups", "features": [feature]}, level)
-    # The metric is asked only for the name of a plain value, which a gap never is.
-    return replace(most_extreme([bounded], row, "max", METRICS["accuracy"]), at=at)
+    found = Pairwise(groups, n, one, two, value, plain, adjusted)
+    row = Row(f"{RATIO}_ratio", against=over([feature]), level=level)
+    return largest_of_pairs(row, found, method="linearised queries, log, largest ratio")
 
 
 def _error(influence: Floats) -> Floats:

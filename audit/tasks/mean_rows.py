@@ -12,9 +12,9 @@ from audit.errors import raise_violations
 from audit.estimates import Estimates
 from audit.inference.intervals import Interval
 from audit.inference.paired_intervals import paired_square_and_add
-from audit.largest import MAX_COMPARED, Bounded, group_label, most_extreme
+from audit.largest import MAX_COMPARED
 from audit.measurement import Against, At, Measurement
-from audit.metrics.catalog import METRICS
+from audit.pairwise import Pairwise, largest_of_pairs, over
 from audit.rollup import Floats, Partition, partition, summed
 from audit.rows import Row, measurement
 from audit.tasks.means import Scale, mean_covariance, mean_estimates, mean_interval
@@ -199,23 +199,16 @@ def _differences(side: _Side, first: Places, second: Places, level: float, compa
 
 def _largest(side: _Side, named: Places, level: float) -> Measurement:
     slices = side.slices
-    row = Row(f"{side.metric.name}_difference", (), {"kind": "groups", "features": list(slices.features)}, level)
-    known = named[~np.isnan(side.value[named])]
-    one, two = np.triu_indices(len(known) if len(known) <= MAX_COMPARED else 0, k=1)
+    known = np.flatnonzero(~np.isnan(side.value[named]))
+    one, two = np.triu_indices(len(known) if len(named) <= MAX_COMPARED else 0, k=1)
     first, second = np.concatenate([known[one], known[two]]), np.concatenate([known[two], known[one]])
-    together = max(len(one), 1)
-    plain, adjusted = (_differences(side, first, second, level, m) for m in (1, together))
-    n = np.minimum(side.found.n[first], side.found.n[second]) if len(first) else side.found.n[named]
-
-    def label(place: int) -> str:
-        groups = [group_label(slices.groups[int(sides[place])]) for sides in (first, second)]
-        return f"between {groups[0]} and {groups[1]}"
-
-    how = f"square_and_add{_design(side.moments)}, largest gap"
-    value = side.value[first] - side.value[second]
-    bounded = Bounded(value, n, plain, adjusted, label, lambda _: how, label, len(named) - len(known), together)
-    # The metric is asked only for the name of a plain value, which a gap never is.
-    return replace(most_extreme([bounded], row, "max", METRICS["accuracy"]), at=side.metric.at)
+    plain, adjusted = (_differences(side, named[first], named[second], level, m) for m in (1, max(len(one), 1)))
+    value = side.value[named[first]] - side.value[named[second]]
+    groups = [slices.groups[int(place)] for place in named]
+    found = Pairwise(groups, side.found.n[named], first, second, value, plain, adjusted)
+    row = Row(f"{side.metric.name}_difference", against=over(slices.features), level=level)
+    largest = largest_of_pairs(row, found, method=f"square_and_add{_design(side.moments)}, largest gap")
+    return replace(largest, at=side.metric.at)
 
 
 def _design(moments: Moments) -> str:

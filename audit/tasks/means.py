@@ -117,6 +117,22 @@ def mean_interval(estimates: Estimates, scale: Scale, *, level: float, compariso
     "log" keeps the mean of losses that are never negative above 0 and is longer upwards, as the sampling distribution
     of the mean of a skewed loss asks for; "logit" keeps shares in (0, 1).
 
+    Notes
+    -----
+    A loss without an upper bound can be large in rows of a kind that the sample does not hold, and no interval made of
+    the sample allows for them. Where 1 % of rows are 100 off and the others nearly right, 37 % of samples of 100 rows
+    hold none of the former and look harmless: their intervals lie far below the true mean, and a limit on the mean
+    passes. The interval is therefore no evidence against rare large losses; with r rows of which none is of a kind,
+    at most a share 3 / r is (level .95), whatever it costs. Share of intervals wholly below the mean (6,000 samples of
+    each; .025 is promised): of these rows .37 with 100, .04 with 300, .03 with 1,000; of squared exponential losses
+    .10 with 30 and .05 with 300; of lognormal losses with sigma 2 .19 with 100 and .13 with 1,000; of absolute and
+    squared normal errors .02 to .05 from 30 on.
+
+    No interval is withheld for the look of the sample: samples in which few rows carry the loss,
+    (sum z)^2 / sum z^2 < 10, are those that do hold some of the large ones. Their intervals are long and cover; without
+    them the rest covers less often (of squared exponential losses, 30 rows: .85 instead of .89), and just as many
+    intervals are wrongly low.
+
     Examples
     --------
     12.706 is the t quantile of 1 degree of freedom; exp(12.706 x 1 / 2) = 574.27.

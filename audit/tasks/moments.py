@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from audit.counting import BINS, MAX_GROUPS
 from audit.errors import raise_violations
 from audit.exact_sums import exact_sums
-from audit.expressions import fine_weight, key_expressions, number
+from audit.expressions import WEIGHT_RANGE, fine_weight, key_expressions, number
 from audit.predictions import PredictionLog, feature_column
 from audit.rollup import Cells, Floats
 from audit.tally import Codes, sorted_codes
@@ -111,6 +111,8 @@ def collect_moments(
         counts["bad_weight"] = nw.when(fine).then(0).otherwise(1)
         used = used & fine
     terms = _terms(losses, weight, weighted, used)
+    if weight is not None and weighted == "frequency":  # a repeated row counts as often where it has no loss, too
+        terms["rows"] = nw.when(fine_weight(log, weight)).then(weight)
     found = exact_sums(table, keys=keys, terms=terms, flags=counts)
     raise_violations(_violations(found))
     spelled = {
@@ -149,7 +151,8 @@ def _violations(found: pa.Table) -> list[str]:
         return ["the data has no rows; expected at least one prediction"]
     violations = []
     if "bad_weight" in found.column_names and (bad := int(pc.sum(found["bad_weight"]).as_py())):
-        violations.append(f"sample_weight: {bad} rows hold no finite number >= 0; mend or drop those rows")
+        rule = f"that can be counted with ({WEIGHT_RANGE}; frequencies are whole)"
+        violations.append(f"sample_weight: {bad} rows hold no finite number >= 0 {rule}; mend or drop those rows")
     elif "w" in found.column_names and not float(pc.sum(found["w"]).as_py() or 0.0):
         violations.append("sample_weight: all weights are 0; expected some above 0")
     if "cluster" in found.column_names and found["cluster"].null_count:
@@ -215,7 +218,7 @@ def _moments(
     clustered = "cluster" in table.column_names
     return Moments(
         cells=cells,
-        rows=cells.n if weights == "frequency" else table["n"].to_numpy().astype(np.int64),
+        rows=table["rows" if "rows" in table.column_names else "n"].to_numpy().astype(np.int64),
         losses=sums,
         cluster=sorted_codes(canonical_array(table["cluster"]))[0] if clustered else None,
         extra={name: table[name] for name in extra},

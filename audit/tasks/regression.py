@@ -61,7 +61,7 @@ def run_regression(
         Names from `REGRESSION`; None = all that the values allow but the mean squared error, whose root says it in the
         unit of the data.
     quantiles
-        Which quantiles `y_pred` predicts, in (0, 1): the pinball loss at each; ``at.threshold`` is the quantile.
+        Which quantiles `y_pred` predicts, in (0, 1): the pinball loss at each; ``at.quantile`` says which.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def _losses(
         for quantile in quantiles:
             key = f"pinball_{quantile:g}"
             losses[key] = nw.when(error >= 0).then(error * (1 - quantile)).otherwise(error * -quantile)
-            means.append(mean._replace(loss=key, at=(("threshold", quantile),)))
+            means.append(mean._replace(loss=key, at=(("quantile", quantile),)))
     return losses, means
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from audit.counting import count
 from audit.errors import raise_violations
 from audit.measurement import At, Measurement
+from audit.pairwise import with_groups
 from audit.predictions import PredictionLog, RoleColumns
 from audit.tally_rows import measure
 from audit.tasks.mean_rows import Mean, mean_rows
@@ -67,7 +68,7 @@ def share_rows(
     """
     values = np.asarray(flags, dtype=bool)
     log = _log(values.astype(np.int64), groups, cluster, task="binary")
-    found = measure(count(log), level=level, metrics=[_SHARE])
+    found = with_groups(measure(count(log), level=level, metrics=[_SHARE]))
     return tuple(
         replace(row, metric=name + row.metric.removeprefix(_SHARE), at=at)
         for row in found

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from audit.estimates import Estimates, design, estimate, interval
-from audit.inference.gap_intervals import agresti_caffo
-from audit.inference.intervals import Interval, quantile
+from audit.inference.gap_intervals import gap_of_rates
+from audit.inference.intervals import Interval
 from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Counts, Metric
@@ -99,7 +99,9 @@ def attribute_bound_rows(
     (x + s) / (n + s). The largest difference of g and h takes the upper end of g and the lower end of h, which can be
     had at once: successes go to g, failures to h. The idea is that of worst-case bounds: Manski 2003,
     doi:10.1007/b97478; for fairness with unknown groups: Kallus, Mao & Zhou 2022, doi:10.1287/mnsc.2020.3850 (their
-    data combination tightens it, ours needs no second data set).
+    data combination tightens it, ours needs no second data set). The largest gap is one of many: its `low` is the
+    largest Bonferroni-adjusted lower end over all pairs, its `high` the largest unadjusted upper end, as of
+    `audit.gaps.extreme`.
 
     Examples
     --------
@@ -222,12 +224,13 @@ def _largest(
     if not np.isfinite(gap).any():
         return measurement(row, value=np.nan, n=0, method=method, reason="fewer than two groups can be compared")
     first, second = np.unravel_index(np.nanargmax(gap), gap.shape)
-    bounds = _difference(found, level)
+    pairs = len(groups) * (len(groups) - 1) // 2
+    bounds, adjusted = _difference(found, level, 1), _difference(found, level, pairs)
     names = f"between {groups[int(first)][0]} and {groups[int(second)][0]}"
     return measurement(
         row,
         value=float(gap[first, second]),
-        low=float(bounds.low[first, second]),
+        low=float(np.nanmax(adjusted.low)),
         high=float(np.nanmax(bounds.high)),
         n=int(min(found.upper.n[first], found.lower.n[second])),
         method=method,
@@ -235,12 +238,12 @@ def _largest(
     )
 
 
-def _difference(found: Extremes, level: float) -> Interval:
+def _difference(found: Extremes, level: float, together: int) -> Interval:
     upper, lower = found.upper, found.lower
-    bounds = agresti_caffo(
+    bounds = gap_of_rates(
         np.asarray(upper.successes)[:, None], np.asarray(upper.trials)[:, None], np.asarray(lower.successes)[None, :],
         np.asarray(lower.trials)[None, :],
-        critical=quantile(level, df=np.minimum(upper.df[:, None], lower.df[None, :])),
+        level=level, df=np.minimum(upper.df[:, None], lower.df[None, :]), comparisons=together,
     )  # fmt: skip
     off = ~np.eye(len(upper.value), dtype=bool)
     return Interval(_where(off, bounds.low), _where(off, bounds.high))

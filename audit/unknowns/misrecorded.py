@@ -60,7 +60,8 @@ def misrecorded_rows(
     Raises
     ------
     InputError
-        If there is no such feature or rate, or shares do not sum to 1 or miss a recorded group.
+        If there is no such feature or rate, no row has a value of it, or shares do not sum to 1 or miss a recorded
+        group.
 
     Notes
     -----
@@ -110,7 +111,8 @@ def shares_from_errors(errors: Shares, recorded: Mapping[str, float]) -> dict[st
     Raises
     ------
     InputError
-        If no mixture of true groups gives the recorded shares, or the matrix cannot be inverted.
+        If no mixture of true groups gives the recorded shares, these are negative, infinite or all 0, or the matrix
+        cannot be inverted.
 
     Notes
     -----
@@ -129,6 +131,8 @@ def shares_from_errors(errors: Shares, recorded: Mapping[str, float]) -> dict[st
     matrix = np.array([[errors[true].get(group, 0.0) for group in seen] for true in truly])
     observed = np.array([recorded[group] for group in seen], dtype=np.float64)
     violations = _share_violations(errors)
+    if not (np.isfinite(observed).all() and (observed >= 0).all() and observed.sum() > 0):
+        violations.append(f"recorded must hold shares or counts of at least 0, some above; got {dict(recorded)}")
     if len(truly) != len(seen) or np.linalg.matrix_rank(matrix) < len(truly):
         violations.append(f"errors of {len(truly)} true into {len(seen)} recorded groups cannot be inverted")
     raise_violations(violations)
@@ -231,6 +235,8 @@ def _violations(tally: Tally, feature: str, shares: Shares, metrics: Sequence[st
         return [*violations, f"{feature!r} is no sensitive feature; expected one of {list(tally.features)}"]
     cells = cells_of(tally)
     recorded = [value for value in cells.features[feature][1] if value is not None]
+    if not recorded:
+        violations.append(f"no row has a recorded value of {feature!r}; bounds need recorded groups to start from")
     violations += [
         f"shares say nothing of the recorded group {value!r} of {feature!r}"
         for value in recorded

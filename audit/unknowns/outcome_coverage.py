@@ -130,6 +130,21 @@ def unlabelled_rows(metric: str, cells: Cells, slices: Partition) -> tuple[Codes
     return lacking.astype(np.int64), every.astype(np.int64)
 
 
+def unlabelled_count(tally: Tally) -> int:
+    """Return how many rows of a tally have no true label.
+
+    Examples
+    --------
+    >>> from audit.counting import count
+    >>> from audit.predictions import PredictionLog
+    >>> import pyarrow as pa
+    >>> unlabelled_count(count(PredictionLog.from_frame(pa.table({"y": ["1", None], "p": ["1", "0"]}), y_true="y",
+    ...                                                 y_pred="p")))
+    1
+    """
+    return int(tally.cells["n"].to_numpy()[tally.cells["y_true"].is_null().to_numpy()].sum())
+
+
 def everyone_and_groups(cells: Cells, features: Sequence[str]) -> Iterator[Partition]:
     """Return the slices of everyone, then those of each feature alone.
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from audit.measurement import Measurement
 from dashboards.concentration import KINDS, points_of
-from dashboards.labels import safe_label
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.tables import cell_text
 
 
@@ -46,11 +46,11 @@ def concentration_figure(rows: Iterable[Measurement], feature: str, *, title: st
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=line)
     axis = {"range": [-0.02, 1.02], "tickformat": ".0%"}
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
+        title={"text": wrapped(title)},
         xaxis={"title": {"text": "share of people, from the first group"}, **axis},
         yaxis={"title": {"text": "share of harms, of benefits"}, **axis},
         height=420,
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
         showlegend=True,
     )
     return figure

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import safe_label
 from dashboards.theme import POINT
 
@@ -122,7 +123,7 @@ def _lay_out(figure: go.Figure, labels: Sequence[str], known: dict[str, int], ti
     rows = [f"{name} (n = {known.get(label, 0):,})" for name, label in zip(names, labels, strict=True)]
     places = list(range(len(labels)))
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
+        title={"text": wrapped(title)},
         xaxis={
             "tickvals": places,
             "ticktext": names,
@@ -141,6 +142,6 @@ def _lay_out(figure: go.Figure, labels: Sequence[str], known: dict[str, int], ti
             "automargin": True,
         },
         height=_MARGIN + _CELL * len(labels),
-        margin={"l": 10, "r": 20, "t": 50, "b": 60},
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 60},
         plot_bgcolor="#ffffff",
     )

@@ -7,11 +7,13 @@ import plotly.graph_objects as go
 from audit.measurement import Measurement
 from audit.paired.paired_rows import Outcome
 from dashboards.changes import OUTCOMES, Shown
-from dashboards.labels import group_label, safe_label
+from dashboards.figures.wrapping import added_height, wrapped
+from dashboards.labels import group_label
 from dashboards.tables import cell_text, value_text
 from dashboards.theme import PALETTE
 from dashboards.words import metric_title, unit_of
 
+_LINE = "#808080"  # seen on light and on dark paper
 LONGEST = 60
 """Most groups in one picture; the table beside it holds them all."""
 
@@ -19,7 +21,7 @@ _ROW, _MARGIN = 34, 120  # pixels
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "worse": ("x", PALETTE["vermilion"]),
     "changed": ("triangle-up-open", PALETTE["purple"]),
-    "not shown": ("diamond-open", PALETTE["black"]),
+    "not shown": ("diamond-open", _LINE),
     "better": ("circle", PALETTE["blue"]),
 }
 """A shape for each outcome; the colour only repeats it."""
@@ -56,7 +58,7 @@ def differences(rows: Sequence[Shown], *, title: str) -> go.Figure:
         msg = f"a picture of changes shows one metric in at least one group; got {sorted(metrics)} in {len(rows)} rows"
         raise ValueError(msg)
     drawn = list(rows)[:LONGEST]
-    figure = go.Figure(data=[_intervals([shown.row for shown in drawn], PALETTE["black"])])
+    figure = go.Figure(data=[_intervals([shown.row for shown in drawn], _LINE)])
     for outcome in OUTCOMES:
         places = [
             place for place, shown in enumerate(drawn) if shown.outcome == outcome and shown.row.value is not None
@@ -68,9 +70,8 @@ def differences(rows: Sequence[Shown], *, title: str) -> go.Figure:
             text = value_text(shown.row)
             figure.add_annotation(x=0, xref="paper", y=place, text=text, showarrow=False, xanchor="left")
     metric = drawn[0].row.metric
-    name = (
-        f"{metric_title(metric)}{' (percentage points)' if unit_of(metric) == 'points' else ''}: candidate - baseline"
-    )
+    unit = " (percentage points)" if unit_of(metric) == "points" else ""
+    name = f"{metric_title(metric)}{unit}: candidate minus baseline"
     _lay_out(figure, [shown.row for shown in drawn], title, name, percent=unit_of(metric) == "points")
     return figure
 
@@ -156,15 +157,15 @@ def _whiskers(rows: Sequence[Measurement], sign: int) -> dict[str, object]:
     up = [0.0 if None in (row.value, row.high) else float(row.high or 0) - float(row.value or 0) for row in rows]
     down = [0.0 if None in (row.value, row.low) else float(row.value or 0) - float(row.low or 0) for row in rows]
     outer, inner = (up, down) if sign > 0 else (down, up)
-    return {"type": "data", "symmetric": False, "array": outer, "arrayminus": inner, "color": PALETTE["black"]}
+    return {"type": "data", "symmetric": False, "array": outer, "arrayminus": inner, "color": _LINE}
 
 
 def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str, axis: str, *, percent: bool = False) -> None:
     labels = [f"{group_label(row.slice, target='plotly', limit=32)} (n = {row.n:,})" for row in rows]
     figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, yref="paper", line={"color": "#767676", "width": 1.5})
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
-        xaxis={"title": {"text": axis}, "automargin": True, **({"tickformat": ".0%"} if percent else {})},
+        title={"text": wrapped(title)},
+        xaxis={"title": {"text": wrapped(axis)}, "automargin": True, **({"tickformat": ".0%"} if percent else {})},
         yaxis={
             "tickvals": list(range(len(rows))),
             "ticktext": labels,
@@ -173,8 +174,8 @@ def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str, axis: s
             "showgrid": False,
             "zeroline": False,
         },
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-        height=_MARGIN + 40 + _ROW * len(rows),
-        margin={"l": 10, "r": 20, "t": 80, "b": 50},
+        legend={"orientation": "h", "yref": "container", "y": 0.02, "yanchor": "bottom"},
+        height=_MARGIN + 70 + added_height(title) + _ROW * len(rows),
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 110},
         hovermode="closest",
     )

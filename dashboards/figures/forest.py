@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import group_label, safe_label
 from dashboards.tables import cell_text, value_text
 from dashboards.theme import POINT
@@ -103,15 +104,19 @@ def _estimates(rows: Sequence[Measurement]) -> go.Scatter:
 
 def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str) -> None:
     labels = [f"{group_label(row.slice, target='plotly', limit=32)} (n = {row.n:,})" for row in rows]
-    axis: dict[str, object] = {"title": {"text": metric_title(rows[0].metric)}, "zeroline": False, "automargin": True}
+    axis: dict[str, object] = {
+        "title": {"text": wrapped(metric_title(rows[0].metric))},
+        "zeroline": False,
+        "automargin": True,
+    }
     unit = unit_of(rows[0].metric)
     if unit == "share":
         axis |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     elif unit == "points":
         named = f"{metric_title(rows[0].metric)} (percentage points)"
-        axis |= {"tickformat": ".0%", "zeroline": True, "title": {"text": named}}
+        axis |= {"tickformat": ".0%", "zeroline": True, "title": {"text": wrapped(named)}}
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
+        title={"text": wrapped(title)},
         xaxis=axis,
         yaxis={
             "tickvals": list(range(len(rows))),
@@ -121,7 +126,7 @@ def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str) -> None
             "showgrid": False,
             "zeroline": False,
         },
-        height=_MARGIN + 40 + _ROW * len(rows),
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        height=_MARGIN + 40 + added_height(title) + _ROW * len(rows),
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
         hovermode="closest",
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import safe_label
 from dashboards.tables import cell_text
 from dashboards.theme import POINT
@@ -88,13 +89,13 @@ def feature_of(row: Measurement, *, target: str = "text") -> str:
 
 def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str) -> None:
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
+        title={"text": wrapped(title)},
         xaxis={"title": {"text": "Rise of the log loss when shuffled"}, "zeroline": True, "automargin": True},
         yaxis={
             "tickvals": list(range(len(rows))), "ticktext": [feature_of(row, target="plotly") for row in rows],
             "range": [len(rows) - 0.5, -0.5], "automargin": True, "showgrid": False, "zeroline": False,
         },
         height=_MARGIN + 40 + _ROW * len(rows),
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
         hovermode="closest",
     )  # fmt: skip

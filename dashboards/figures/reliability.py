@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from audit.measurement import Slice
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import group_label, safe_label
 from dashboards.reliability import Bin
 from dashboards.tables import cell_text, value_text
@@ -15,7 +16,7 @@ from dashboards.theme import EMPHASIS, POINT
 MOST = 12
 """Most groups in one picture; the table beside it holds them all."""
 
-_COLUMNS, _PANEL, _MARGIN = 3, 300, 110  # pixels
+_COLUMNS, _PANEL, _MARGIN = 2, 300, 130  # pixels
 
 
 def reliability_figure(curves: Mapping[Slice, Sequence[Bin]], *, title: str) -> go.Figure:
@@ -46,14 +47,14 @@ def reliability_figure(curves: Mapping[Slice, Sequence[Bin]], *, title: str) -> 
     ...                        method="mean")
     >>> figure = reliability_figure({(("g", "a"),): [Bin(observed, promised)]}, title="By g")
     >>> figure.data[0].y, figure.data[2].x, figure.data[2].marker.symbol, figure.layout.annotations[0].text
-    ((0.1, 0.3, None), (0.34,), 'diamond-open', 'a (n = 90)')
+    ((0.1, 0.3, None), (0.34,), 'diamond-open', 'a<br>n = 90')
     """
     shown = list(curves.items())[:MOST]
     if not shown:
         msg = "a reliability diagram shows at least one group; got none"
         raise ValueError(msg)
     columns = min(_COLUMNS, len(shown))
-    names = [f"{group_label(group, target='plotly', limit=28)} (n = {_rows(bins):,})" for group, bins in shown]
+    names = [f"{group_label(group, target='plotly', limit=20)}<br>n = {_rows(bins):,}" for group, bins in shown]
     lines = ceil(len(shown) / columns)
     figure = make_subplots(
         rows=lines,
@@ -136,8 +137,8 @@ def _lay_out(figure: go.Figure, lines: int, title: str) -> None:
     figure.update_yaxes(**axis)
     figure.update_yaxes(title={"text": "came true"}, col=1)
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
+        title={"text": wrapped(title)},
         height=_MARGIN + _PANEL * lines,
-        margin={"l": 10, "r": 20, "t": 80, "b": 50},
+        margin={"l": 10, "r": 20, "t": 100 + added_height(title), "b": 50},
         hovermode="closest",
     )

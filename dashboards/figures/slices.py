@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import safe_label, slice_label
 from dashboards.slice_findings import Finding, slice_sentence
 from dashboards.tables import cell_text
@@ -58,13 +59,13 @@ def slices_forest(found: Sequence[Finding], *, title: str) -> go.Figure:
     metric = metric_title(shown[0].row.metric)
     lines = sum(len(each.row.slice) for each in shown)
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
-        xaxis={"title": {"text": f"{metric} (percentage points)"}, "tickformat": ".0%", "zeroline": True,
-               "range": _range(shown), "zerolinecolor": "#333333", "zerolinewidth": 2, "automargin": True},
+        title={"text": wrapped(title)},
+        xaxis={"title": {"text": wrapped(f"{metric} (percentage points)")}, "tickformat": ".0%", "zeroline": True,
+               "range": _range(shown), "zerolinecolor": "#808080", "zerolinewidth": 2, "automargin": True},
         yaxis={"tickvals": list(range(len(shown))), "ticktext": [_label(each) for each in shown],
                "range": [len(shown) - 0.5, -0.5], "automargin": True, "showgrid": False, "zeroline": False},
-        height=_MARGIN + _ROW * len(shown) + _LINE * lines,
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        height=_MARGIN + added_height(title) + _ROW * len(shown) + _LINE * lines,
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
         hovermode="closest",
     )  # fmt: skip
     return figure
@@ -116,11 +117,11 @@ def items_bars(found: Finding) -> go.Figure:
     )
     figure = go.Figure(data=[bars])
     figure.update_layout(
-        title={"text": "What each feature adds, on the half that was searched"},
+        title={"text": wrapped("What each feature adds, on the half that was searched")},
         xaxis={"title": {"text": "percentage points"}, "tickformat": ".1%", "zeroline": True, "automargin": True},
         yaxis={"autorange": "reversed", "automargin": True},
-        height=_MARGIN + 40 * len(parts),
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        height=_MARGIN + 20 + 40 * len(parts),
+        margin={"l": 10, "r": 20, "t": 70, "b": 50},
     )
     return figure
 

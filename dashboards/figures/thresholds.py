@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement, Slice
+from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import group_label, safe_label
 from dashboards.tables import cell_text
 from dashboards.theme import PALETTE
@@ -14,7 +15,8 @@ from dashboards.words import metric_title, unit_of
 MOST = 8
 """Most groups in one picture; the table beside it holds them all."""
 
-_COLOURS = ("blue", "vermilion", "green", "purple", "orange", "sky", "black", "yellow")
+_NAMES = ("blue", "vermilion", "green", "purple", "orange", "sky", "yellow")
+_COLOURS = (*(PALETTE[name] for name in _NAMES), "#808080")  # no black: it is not seen on dark paper
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
 
 
@@ -101,7 +103,7 @@ def _line(place: int, group: Slice, rows: Sequence[Measurement]) -> go.Scatter:
         y=[row.value for row in rows],
         mode="lines",
         name=group_label(group, target="plotly", limit=32),
-        line={"color": PALETTE[_COLOURS[place]], "dash": _DASHES[place], "width": 2},
+        line={"color": _COLOURS[place], "dash": _DASHES[place], "width": 2},
         text=[f"{threshold_text(threshold_of(row) or 0.0)}: {cell_text(row)}" for row in rows],
         hovertemplate="%{text}<extra>%{fullData.name}</extra>",
     )
@@ -114,7 +116,7 @@ def _diamond(place: int, group: Slice, rows: Sequence[Measurement], threshold: f
         y=[near.value],
         mode="markers",
         name=group_label(group, target="plotly", limit=32),
-        marker={"color": PALETTE[_COLOURS[place]], "symbol": "diamond", "size": 11},
+        marker={"color": _COLOURS[place], "symbol": "diamond", "size": 11},
         text=[f"chosen: {threshold_text(threshold)}"],
         hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         showlegend=False,
@@ -122,15 +124,15 @@ def _diamond(place: int, group: Slice, rows: Sequence[Measurement], threshold: f
 
 
 def _lay_out(figure: go.Figure, metric: str, title: str) -> None:
-    axis: dict[str, object] = {"title": {"text": metric_title(metric)}, "zeroline": True, "automargin": True}
+    axis: dict[str, object] = {"title": {"text": wrapped(metric_title(metric))}, "zeroline": True, "automargin": True}
     if unit_of(metric) == "share":
         axis |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     figure.update_layout(
-        title={"text": safe_label(title, target="plotly", limit=120)},
+        title={"text": wrapped(title)},
         xaxis={"title": {"text": "threshold: act where the score is at least"}, "range": [-0.02, 1.02]},
         yaxis=axis,
         height=420,
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
+        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
         legend={"orientation": "h", "y": -0.25},
         showlegend=True,
         hovermode="closest",

@@ -3,6 +3,8 @@
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.labels import group_label, safe_label
+from dashboards.report.blocks import other_slice
+from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.subjects import comparison_text
 from dashboards.tables import DEFAULT_MIN_CELL, interval_text, value_text
@@ -15,7 +17,7 @@ _CARE = (
 )
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return raw gaps beside adjusted ones; nothing where none was adjusted.
 
     Examples
@@ -27,14 +29,18 @@ def sections(result: Result) -> tuple[Section, ...]:
     >>> print(sections(Result(measurements=rows))[0].text.splitlines()[0])
     Selection rate, F against sex = M: raw −10.0 points [−12.0, −8.0]; within strata +1.0 points [−1.0, +3.0].
     """
-    rows = [row for row in result.measurements if "by" in (row.against or {}) and row.n >= DEFAULT_MIN_CELL]
-    if not rows:
-        return ()
+    hidden = hidden_groups(result, min_cell=min_cell)
+    shown = [
+        row
+        for row in result.measurements
+        if row.n >= min_cell and row.slice not in hidden and (row.against is None or other_slice(row) not in hidden)
+    ]
+    rows = [row for row in shown if "by" in (row.against or {})]
     controls = dict.fromkeys(str(dict(row.at)["feature"]) for row in rows)
-    return tuple(_section(result, [row for row in rows if dict(row.at)["feature"] == name], name) for name in controls)
+    return tuple(_section(shown, [row for row in rows if dict(row.at)["feature"] == name], name) for name in controls)
 
 
-def _section(result: Result, rows: list[Measurement], control: str) -> Section:
+def _section(shown: list[Measurement], rows: list[Measurement], control: str) -> Section:
     groups: dict[tuple[object, ...], list[Measurement]] = {}
     for row in rows:
         groups.setdefault((row.metric, row.slice, comparison_text(row)), []).append(row)
@@ -42,7 +48,7 @@ def _section(result: Result, rows: list[Measurement], control: str) -> Section:
     texts = [_sentence(each) for each in order[:6]]
     lacking = [
         row
-        for row in result.measurements
+        for row in shown
         if row.metric.endswith("_adjustment_support") and dict(row.at).get("feature") == control and row.reason
     ]
     if lacking:
@@ -51,9 +57,9 @@ def _section(result: Result, rows: list[Measurement], control: str) -> Section:
             f"Not everyone can be compared: {safe_label(worst.reason, target='text', limit=160)} "
             f"({group_label(worst.slice, limit=40)})."
         )
-    shown = [row for each in order for row in each]
     title = f"Gaps with {safe_label(control, target='text', limit=60)} held fixed"
-    return Section(title=title, text="\n\n".join([*texts, _CARE]), measurements=tuple(map(_named, shown)))
+    named = tuple(_named(row) for each in order for row in each)
+    return Section(title=title, text="\n\n".join([*texts, _CARE]), measurements=named)
 
 
 def _sentence(rows: list[Measurement]) -> str:

@@ -1,6 +1,7 @@
 """What a report carries below its numbers: extra sections, alarms, how the numbers were made, where they come from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,10 @@ from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_tabl
 from dashboards.report.section import Section
 from dashboards.tables import display_row
 
+LONGEST = 24
+"""Most rows of the table of a section; the JSON holds them all."""
+
+_BULLET = "• "
 _METHODS: Mapping[str, str] = MappingProxyType(
     {
         "wilson": "Wilson score intervals for rates",
@@ -21,6 +26,7 @@ _METHODS: Mapping[str, str] = MappingProxyType(
         "exact_square_and_add": "intervals of differences made from the exact intervals of both sides",
         "delong": "DeLong intervals for ROC AUC",
         "delta": "delta-method intervals for smooth functions of counts and of scores",
+        "mover": "intervals made from those of the rates, or of the share of a rare label, that a metric rests on",
         "paired_score": "Tango's score intervals for differences of two models' rates on the same rows",
         "paired_square_and_add": "intervals of differences of two models on the same rows, made from the intervals of "
         "both and their correlation",
@@ -75,16 +81,39 @@ def extra_section(section: Section, *, min_cell: int, hidden: frozenset[Slice] =
     (('One paragraph.', 'Another.'), True)
     """
     rows = section.measurements
-    table = numbers_table(section.title, rows, min_cell, hidden=hidden) if rows else None
-    paragraphs = tuple(
-        safe_label(part, target="text", limit=4000) for part in section.text.split("\n\n") if part.strip()
-    )
+    table = _shortened(numbers_table(section.title, rows, min_cell, hidden=hidden)) if rows else None
     return ExtraSection(
         title=safe_label(section.title, target="text", limit=160),
-        paragraphs=paragraphs,
+        paragraphs=_paragraphs(section.text),
         table=table,
         pictures=section.pictures,
     )
+
+
+def _paragraphs(text: str) -> tuple[str | tuple[str, ...], ...]:
+    """Return paragraphs as text; those that begin with a bullet and follow each other become one list."""
+    found: list[str | tuple[str, ...]] = []
+    for part in text.split("\n\n"):
+        clean = safe_label(part, target="text", limit=4000)
+        if not part.strip():
+            continue
+        if not clean.startswith(_BULLET):
+            found.append(clean)
+            continue
+        item = clean.removeprefix(_BULLET)
+        before = found.pop() if found and isinstance(found[-1], tuple) else ()
+        found.append((*before, item))
+    return tuple(found)
+
+
+def _shortened(table: Table) -> Table:
+    """Return a table without columns that are empty throughout, cut where it becomes a wall."""
+    rows = table.rows[:LONGEST]
+    kept = [place for place in range(len(table.head) - 1) if any(row.cells[place] for row in rows)]
+    body = tuple(TableRow(head=row.head, cells=tuple(row.cells[place] for place in kept)) for row in rows)
+    cut = len(table.rows) - len(rows)
+    note = " ".join(filter(None, (table.note, f"{cut:,} more numbers stand in the JSON." if cut else "")))
+    return replace(table, head=(table.head[0], *(table.head[1 + place] for place in kept)), rows=body, note=note)
 
 
 def alarm_table(result: Result) -> Table | None:

@@ -72,7 +72,7 @@ class GroupSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraSection:
-    """A `Section` as text.
+    """A `Section` as text; among its paragraphs a tuple is a list.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class ExtraSection:
     """
 
     title: str
-    paragraphs: tuple[str, ...]
+    paragraphs: tuple[str | tuple[str, ...], ...]
     table: Table | None
     pictures: tuple[Picture, ...] = ()
 
@@ -123,7 +123,7 @@ def matrix(
         for metric in metrics:
             row = by_key.get((group, metric))
             if group in hidden:
-                cells.append(withheld_text(min_cell))
+                cells.append("hidden" if cells else withheld_text(min_cell))  # said once per row
             elif row is None:
                 cells.append("not measured")
             else:

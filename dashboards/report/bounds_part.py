@@ -1,8 +1,9 @@
 """The part of the report on missing labels and missing groups: what is known of how many, and the worst cases."""
 
-from audit.measurement import Measurement
+from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.labels import features_label, group_label, safe_label
+from dashboards.labels import MISSING, features_label, group_label, safe_label
+from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.tables import DEFAULT_MIN_CELL, interval_text, value_text
 from dashboards.words import metric_title
@@ -14,7 +15,7 @@ _LABELS = (
 )
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return what missing labels and missing groups leave open; nothing where neither was measured.
 
     Examples
@@ -23,17 +24,19 @@ def sections(result: Result) -> tuple[Section, ...]:
     >>> sections(Result(measurements=[row]))[0].title
     'Missing labels'
     """
-    return tuple(each for each in (_labels(result), _groups(result)) if each is not None)
+    hidden = hidden_groups(result, min_cell=min_cell)
+    shown = [row for row in result.measurements if row.n >= min_cell and row.slice not in hidden]
+    return tuple(each for each in (_labels(shown), _groups(shown, hidden)) if each is not None)
 
 
-def _labels(result: Result) -> Section | None:
-    coverage = [row for row in result.measurements if row.metric == "outcome_coverage"]
+def _labels(shown: list[Measurement]) -> Section | None:
+    coverage = [row for row in shown if row.metric == "outcome_coverage"]
     whole = {row.slice for row in coverage if row.value == 1 and not row.at}
-    bounds = [row for row in result.measurements if _is_bound(row) and row.slice not in whole]
+    bounds = [row for row in shown if _is_bound(row) and row.slice not in whole]
     if not bounds and all(row.value == 1 for row in coverage):
         return None
     texts = [_coverage_text(coverage), _LABELS if bounds else ""]
-    rows = [row for row in coverage if not row.at and row.n >= DEFAULT_MIN_CELL]
+    rows = [row for row in coverage if not row.at]
     return Section(title="Missing labels", text="\n\n".join(filter(None, texts)), measurements=(*rows, *bounds))
 
 
@@ -53,9 +56,10 @@ def _coverage_text(coverage: list[Measurement]) -> str:
     return text + "."
 
 
-def _groups(result: Result) -> Section | None:
-    coverage = [row for row in result.measurements if row.metric == "attribute_coverage" and row.value != 1]
-    gaps = [row for row in result.measurements if row.metric.endswith("_difference_upper_bound") and row.at]
+def _groups(shown: list[Measurement], hidden: frozenset[Slice]) -> Section | None:
+    coverage = [row for row in shown if row.metric == "attribute_coverage" and row.value != 1]
+    gaps = [row for row in shown if row.metric.endswith("_difference_upper_bound") and row.at]
+    gaps = [row for row in gaps if not _names_one(row.reason, hidden)]
     if not gaps:
         return None
     texts = []
@@ -71,8 +75,14 @@ def _groups(result: Result) -> Section | None:
     return Section(title="People whose group is not known", text="\n\n".join(texts), measurements=tuple(gaps))
 
 
+def _names_one(reason: str | None, hidden: frozenset[Slice]) -> bool:
+    """Whether a reason names a hidden group: at worst too often, where one name is a part of another."""
+    names = {MISSING if value is None else value for group in hidden for _, value in group}
+    return any(name in (reason or "") for name in names)
+
+
 def _is_bound(row: Measurement) -> bool:
     name, _, ending = row.metric.rpartition("_bound")
-    if ending or not name or row.n < DEFAULT_MIN_CELL or "class" not in dict(row.at):
+    if ending or not name or "class" not in dict(row.at):
         return False
     return name.rpartition("_")[0] in _SHOWN

@@ -34,7 +34,7 @@ _EXPLAINED = (
 _COLUMNS, _PANEL = 3, 1.75  # inches
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return one section per sensitive feature; none where the result has no scores.
 
     Examples
@@ -47,18 +47,18 @@ def sections(result: Result) -> tuple[Section, ...]:
     features = [names[0] for names in combinations_of(result) if len(names) == 1]
     found: list[Section] = []
     for name in features:
-        section = _section(result, name, number=len(found) + 1)
+        section = _section(result, name, number=len(found) + 1, min_cell=min_cell)
         found += [] if section is None else [section]
     return tuple(found)
 
 
-def _section(result: Result, feature: str, *, number: int) -> Section | None:
+def _section(result: Result, feature: str, *, number: int, min_cell: int) -> Section | None:
     tally = result.tally
-    hidden = hidden_groups(result, [feature], min_cell=DEFAULT_MIN_CELL)
+    hidden = hidden_groups(result, [feature], min_cell=min_cell)
     if tally is None:
         return None
     every = curves(reliability(tally, features=[feature], level=level_of(result)))
-    kept = {group: _published(bins) for group, bins in every.items() if group not in hidden}
+    kept = {group: _published(bins, min_cell) for group, bins in every.items() if group not in hidden}
     groups = [group for group in worst_first([*kept], result) if kept[group]]
     if not groups:
         return None
@@ -66,14 +66,13 @@ def _section(result: Result, feature: str, *, number: int) -> Section | None:
     texts = [_EXPLAINED] if number == 1 else []
     for group in first:
         rows = {row.metric: row for row in result.measurements if is_plain(row) and row.slice == group}
-        texts.append(f"{group_label(group, limit=40)}: {calibration_sentence(rows, kept[group])}")
+        texts.append(f"• {group_label(group, limit=40)}: {calibration_sentence(rows, kept[group])}")
     if len(groups) > MOST:
         texts.append(f"{len(groups) - MOST} more groups, with smaller errors, stand in the JSON.")
     tabled = plain_rows(result, features=(feature,), metrics=TABLED)
     title = f"Promised and come true by {whom}"
-    sentence = (
-        f"The groups with the largest calibration error that is shown come first. n < {DEFAULT_MIN_CELL}: not drawn."
-    )
+    sentence = "The groups with the largest calibration error that is shown come first."
+    sentence += f" n < {min_cell}: not drawn." if min_cell > 1 else ""
     sizes = {group: sum(one.observed.n for one in every[group]) for group in first}
     drawn_bins = {group: kept[group] for group in first}
     svg = reliability_svg(drawn_bins, sizes=sizes, identifier=f"calibration-{number}", title=title)
@@ -131,8 +130,8 @@ def reliability_svg(
         return drawn(figure, identifier=identifier, title=title)
 
 
-def _published(bins: Sequence[Bin]) -> tuple[Bin, ...]:
-    return tuple(one for one in bins if one.observed.n >= DEFAULT_MIN_CELL)
+def _published(bins: Sequence[Bin], min_cell: int) -> tuple[Bin, ...]:
+    return tuple(one for one in bins if one.observed.n >= min_cell)
 
 
 def _draw(axes: Axes, group: Slice, bins: Sequence[Bin], n: int) -> None:

@@ -19,7 +19,7 @@ from dashboards.tables import DEFAULT_MIN_CELL, value_text
 from dashboards.theme import PALETTE
 from dashboards.words import metric_title
 
-MOST = 24
+MOST = 12
 """Most changes in the picture and the table; the JSON and the dashboard hold all."""
 
 _EXPLAINED = (
@@ -35,7 +35,7 @@ _MARKS: Mapping[Outcome, tuple[str, str]] = {
 }
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return one section per candidate; none where the result compares no models on the same rows.
 
     Examples
@@ -43,15 +43,15 @@ def sections(result: Result) -> tuple[Section, ...]:
     >>> sections(Result(measurements=[]))
     ()
     """
-    return tuple(_section(result, name, number) for number, name in enumerate(candidates(result), start=1))
+    return tuple(_section(result, name, number, min_cell) for number, name in enumerate(candidates(result), start=1))
 
 
-def _section(result: Result, candidate: str, number: int) -> Section:
-    hidden = hidden_slices(result, min_cell=DEFAULT_MIN_CELL)
-    found = changes(result, candidate=candidate, min_cell=DEFAULT_MIN_CELL, hidden=hidden)
-    said = summary(result, candidate=candidate, min_cell=DEFAULT_MIN_CELL, hidden=hidden)
+def _section(result: Result, candidate: str, number: int, min_cell: int) -> Section:
+    hidden = hidden_slices(result, min_cell=min_cell)
+    found = changes(result, candidate=candidate, min_cell=min_cell, hidden=hidden)
+    said = summary(result, candidate=candidate, min_cell=min_cell, hidden=hidden)
     worse = 1 + min(sum(shown.outcome == "worse" for shown in found), LISTED)
-    texts = [" ".join([*said[:1], "; ".join(said[1:worse])]).strip(), *said[worse:], _EXPLAINED]
+    texts = [*said[:1], *(f"• {one}" for one in said[1:worse]), *said[worse:], _EXPLAINED]
     listed = found[:MOST]
     pictures: tuple[Picture, ...] = ()
     if listed:

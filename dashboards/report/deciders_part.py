@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.labels import slice_label
+from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.tables import DEFAULT_MIN_CELL, cell_text, interval_text, value_text
 
@@ -12,7 +13,7 @@ _DECIDERS = ("model", "human", "final")
 _OVERRIDES = ("override_rate", "helpful_override_rate", "harmful_override_rate", "corrected_error_rate")
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return what is to be said of deferral and of overrides; nothing where the result has neither.
 
     Examples
@@ -20,10 +21,10 @@ def sections(result: Result) -> tuple[Section, ...]:
     >>> sections(Result(measurements=[]))
     ()
     """
-    return (*_deferral(result), *_deciders(result))
+    return (*_deferral(result, min_cell), *_deciders(result, min_cell))
 
 
-def _deferral(result: Result) -> tuple[Section, ...]:
+def _deferral(result: Result, min_cell: int) -> tuple[Section, ...]:
     rate = _plain(result, "deferral_rate")
     if rate is None:
         return ()
@@ -36,12 +37,14 @@ def _deferral(result: Result) -> tuple[Section, ...]:
     )
     return (
         Section(
-            title="Left to people", text=f"{text}\n\n{_by_group(result, 'deferral_rate')}", measurements=tuple(rows)
+            title="Left to people",
+            text=f"{text}\n\n{_by_group(result, 'deferral_rate', min_cell)}",
+            measurements=tuple(rows),
         ),
     )
 
 
-def _deciders(result: Result) -> tuple[Section, ...]:
+def _deciders(result: Result, min_cell: int) -> tuple[Section, ...]:
     rows = [
         row
         for metric in ("accuracy", "false_positive_rate", "false_negative_rate")
@@ -54,7 +57,7 @@ def _deciders(result: Result) -> tuple[Section, ...]:
     overrides = [row for name in _OVERRIDES if (row := _plain(result, name)) is not None]
     deferring = any(row.metric == "deferral_rate" for row in result.measurements)
     parts = (
-        [_override_sentence(overrides, deferring=deferring), _by_group(result, "harmful_override_rate")]
+        [_override_sentence(overrides, deferring=deferring), _by_group(result, "harmful_override_rate", min_cell)]
         if overrides
         else []
     )
@@ -84,15 +87,17 @@ def _override_sentence(overrides: Sequence[Measurement], *, deferring: bool) -> 
     )
 
 
-def _by_group(result: Result, metric: str) -> str:
+def _by_group(result: Result, metric: str, min_cell: int) -> str:
     """Return for whom a rate differs most for sure from the rest; that none does; nothing without groups."""
+    hidden = hidden_groups(result, min_cell=min_cell)
     rows = [
         row
         for row in result.measurements
         if row.metric == f"{metric}_difference"
+        and row.slice not in hidden
         and row.against == {"kind": "rest"}
         and not row.at
-        and row.n >= DEFAULT_MIN_CELL
+        and row.n >= min_cell
         and None not in (row.value, row.low, row.high)
     ]
     if not rows:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from dashboards.labels import safe_label
 
+_SCALE = 1.65  # px per point
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable, readable aloud
     "svg.hashsalt": "evenhanded",
@@ -60,9 +61,9 @@ def _inline(document: str, identifier: str, title: str) -> str:
     inner = re.sub(r"<[^>]+>", lambda tag: _with_prefix(tag.group(), identifier + "-"), inner)
     safe = safe_label(title, target="svg", limit=200)
     view = box.group(1) if box else "0 0 360 100"
-    return (
-        f'<svg class="forest" role="img" aria-label="{safe}" viewBox="{view}">\n<title>{safe}</title>{inner.rstrip()}'
-    )
+    widest = round(_SCALE * float(view.split()[2]))  # px: the letters of all pictures are about as large
+    opening = f'<svg class="forest" style="max-width: {widest}px" role="img" aria-label="{safe}" viewBox="{view}">'
+    return f"{opening}\n<title>{safe}</title>{inner.rstrip()}"
 
 
 def _with_prefix(tag: str, prefix: str) -> str:

@@ -35,7 +35,7 @@ _LIMITS: Mapping[Kind, str] = MappingProxyType(
 )
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return one section per check; none where the result holds none.
 
     Examples
@@ -43,10 +43,10 @@ def sections(result: Result) -> tuple[Section, ...]:
     >>> sections(Result(measurements=[]))
     ()
     """
-    return tuple(_section(result, check, number) for number, check in enumerate(checks(result), start=1))
+    return tuple(_section(result, check, number, min_cell) for number, check in enumerate(checks(result), start=1))
 
 
-def _section(result: Result, check: Check, number: int) -> Section:
+def _section(result: Result, check: Check, number: int, min_cell: int) -> Section:
     metric = METRICS_OF[check.kind][0]
     single = [features for features in check_features(result, check) if len(features) == 1]
     everyone = next(iter(check_rows(result, check, metric, ())), None)
@@ -54,7 +54,7 @@ def _section(result: Result, check: Check, number: int) -> Section:
     pictures: list[Picture] = []
     rows: list[Measurement] = []
     for place, features in enumerate(single):
-        hidden = hidden_groups(result, features, min_cell=DEFAULT_MIN_CELL)
+        hidden = hidden_groups(result, features, min_cell=min_cell)
         shown = [row for row in check_rows(result, check, metric, features) if row.slice not in hidden]
         if not shown:
             continue

@@ -7,7 +7,7 @@ from itertools import count
 from audit.measurement import Measurement, Slice
 from audit.publishing.suppression import suppressed
 from audit.result import Result
-from dashboards.labels import MISSING, features_label, group_label
+from dashboards.labels import MISSING, features_label, group_label, reading_order
 from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table, other_slice
 from dashboards.report.svg import Forest, forest_svg
 from dashboards.subjects import comparison_text
@@ -18,6 +18,8 @@ HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "pr
 """What a stakeholder's page shows of a classifier; every other number stands in the JSON."""
 
 LONGEST_TABLE = 60
+LONGEST_CROSSED = 12
+"""Most groups in the table of a combination of features, the lowest first."""
 
 
 def headline_metrics(result: Result) -> tuple[str, ...]:
@@ -102,7 +104,7 @@ def group_sections(result: Result, *, min_cell: int) -> tuple[GroupSection, ...]
     return tuple(
         _feature_section(result, features[0], min_cell, [f"f{next(numbers)}" for _ in headline_metrics(result)])
         for features in combinations_of(result)
-        if len(features) == 1
+        if len(features) == 1 and headline_metrics(result)
     )
 
 
@@ -221,15 +223,17 @@ def _values_table(
     groups = list(dict.fromkeys(row.slice for row in rows))
     if not single:
         groups = _least_first([row for row in rows if row.slice not in hidden], metrics)
-    body = matrix(rows, groups[:LONGEST_TABLE], ("count", *metrics), hidden, min_cell)
+    longest = LONGEST_TABLE if single else LONGEST_CROSSED
+    body = matrix(rows, groups[:longest], ("count", *metrics), hidden, min_cell)
     notes = []
     if not single and hidden:
-        names = "; ".join(sorted(group_label(group, limit=40) for group in hidden)[:LONGEST_TABLE])
+        names = "; ".join(sorted(group_label(group, limit=40) for group in hidden)[:LONGEST_CROSSED])
+        names += " …" if len(hidden) > LONGEST_CROSSED else ""
         notes.append(
             f"{_counted(len(hidden), 'group')} hidden, small (n < {min_cell}) or protecting a small one: {names}."
         )
-    if len(groups) > LONGEST_TABLE:
-        notes.append(f"{len(groups) - LONGEST_TABLE} more groups stand in the JSON.")
+    if len(groups) > longest:
+        notes.append(f"{len(groups) - longest} more groups stand in the JSON.")
     whom = features_label(features)
     order = "" if single or not metrics else f", lowest {metric_title(_order_metric(metrics)).lower()} first"
     head = (_capital(whom), "Rows", *map(metric_title, metrics))
@@ -249,7 +253,7 @@ def _comparisons(result: Result, feature: str, hidden: frozenset[Slice], min_cel
     for other, rows in found.items():
         present = {row.metric for row in rows}
         names = [f"{name}_difference" for name in metrics if f"{name}_difference" in present]
-        groups = list(dict.fromkeys(row.slice for row in rows))
+        groups = sorted(dict.fromkeys(row.slice for row in rows), key=reading_order)
         body = matrix(rows, groups, names, hidden, min_cell)
         head = (_capital(features_label((feature,))), *(metric_title(base_metric(name)[0]) for name in names))
         caption = f"Differences: each group of {features_label((feature,))} minus {other}, shares in points"

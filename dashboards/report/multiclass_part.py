@@ -12,6 +12,7 @@ from audit.result import Result
 from dashboards.labels import safe_label, slice_label
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn
+from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.report.svg import INK, MUTED
 from dashboards.tables import DEFAULT_MIN_CELL, interval_text, value_text
@@ -24,7 +25,7 @@ _RECALL = "true_positive_rate"
 _MOST = 8
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return the section of an audit of several labels; none for other results.
 
     Examples
@@ -36,11 +37,11 @@ def sections(result: Result) -> tuple[Section, ...]:
     plain = [row for row in recalls if row.against is None]
     if not plain:
         return ()
-    gaps = _gaps(result)
-    text = f"{_worst_sentence(plain)}\n\n{_gap_sentence(gaps)}"
+    gaps = _gaps(result, min_cell)
+    text = f"{_worst_sentence(plain, min_cell)}\n\n{_gap_sentence(gaps)}"
     matrix = [row for row in result.measurements if row.metric == "confusion_rate" and not row.slice]
     labels = sorted({_label(row) for row in plain})
-    pictures = (_picture(matrix, labels),) if matrix and len(labels) <= LONGEST else ()
+    pictures = (_picture(matrix, labels, min_cell),) if matrix and len(labels) <= LONGEST else ()
     return (Section(title="Several labels", text=text, measurements=tuple(gaps[:_MOST]), pictures=pictures),)
 
 
@@ -48,15 +49,17 @@ def _label(row: Measurement) -> str:
     return str(dict(row.at)["class"]) if [key for key, _ in row.at] == ["class"] else ""
 
 
-def _gaps(result: Result) -> list[Measurement]:
+def _gaps(result: Result, min_cell: int) -> list[Measurement]:
     """Return each label's differences of recall between a group and the rest, the largest for sure first."""
+    hidden = hidden_groups(result, min_cell=min_cell)
     rows = [
         row
         for row in result.measurements
         if row.metric == f"{_RECALL}_difference"
+        and row.slice not in hidden
         and row.against == {"kind": "rest"}
         and _label(row)
-        and row.n >= DEFAULT_MIN_CELL
+        and row.n >= min_cell
         and row.value is not None
     ]
     # Of two groups one lies as far below as the other above: the one below is whose rows are missed.
@@ -69,10 +72,10 @@ def _for_sure(row: Measurement) -> float:
     return max(row.low, -row.high, 0.0)
 
 
-def _worst_sentence(rows: Sequence[Measurement]) -> str:
-    known = [row for row in rows if row.value is not None and row.n >= DEFAULT_MIN_CELL]
+def _worst_sentence(rows: Sequence[Measurement], min_cell: int) -> str:
+    known = [row for row in rows if row.value is not None and row.n >= min_cell]
     if not known:
-        return f"No label has {DEFAULT_MIN_CELL} true rows: nothing can be said of single labels."
+        return f"No label has {min_cell} true rows: nothing can be said of single labels."
     worst = min(known, key=lambda row: row.value or 0.0)
     name = safe_label(_label(worst), target="text", limit=60)
     found = f"{value_text(worst)} {interval_text(worst)}".strip()
@@ -96,7 +99,7 @@ def _gap_sentence(gaps: Sequence[Measurement]) -> str:
     )
 
 
-def _picture(rows: Sequence[Measurement], labels: Sequence[str]) -> Picture:
+def _picture(rows: Sequence[Measurement], labels: Sequence[str], min_cell: int) -> Picture:
     cells = {(str(dict(row.at)["class"]), str(dict(row.at)["predicted"])): row for row in rows}
     title = "Which true label got which prediction, everyone"
     size = 0.62 * len(labels) + 1.9
@@ -118,15 +121,15 @@ def _picture(rows: Sequence[Measurement], labels: Sequence[str]) -> Picture:
             axes.text(-0.6, line, name, ha="right", va="center", color=INK, parse_math=False)
             axes.text(line, len(labels) - 0.3, name, ha="right", va="top", color=INK, rotation=30, parse_math=False)
             for place, predicted in enumerate(labels):
-                _cell(axes, (place, line), cells.get((true, predicted)))
+                _cell(axes, (place, line), cells.get((true, predicted)), min_cell)
         svg = drawn(figure, identifier="confusion", title=title)
     sentence = "Each line is one true label and sums to 100 %; what is right stands on the diagonal."
     return Picture(svg=svg, title=title, sentence=sentence)
 
 
-def _cell(axes: Axes, at: tuple[int, int], row: Measurement | None) -> None:
-    if row is None or row.value is None or row.n < DEFAULT_MIN_CELL:
-        hidden = row is not None and row.n < DEFAULT_MIN_CELL
+def _cell(axes: Axes, at: tuple[int, int], row: Measurement | None, min_cell: int) -> None:
+    if row is None or row.value is None or row.n < min_cell:
+        hidden = row is not None and row.n < min_cell
         axes.text(*at, "hidden" if hidden else "–", ha="center", va="center", color=MUTED, fontsize=7)
         return
     axes.add_patch(

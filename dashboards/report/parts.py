@@ -1,6 +1,7 @@
 """What a report says beyond rates and gaps: one part per capability, each silent where the result has none of its rows.
 
-A part is one function from a result to the sections that it has to say; adding one = one module, one row here.
+A part is one function from a result, and from the smallest n that may be published, to the sections that it has to say;
+adding one = one module, one row here.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from audit.result import Result
 from dashboards.report import (
     adjusted_part,
+    baselines_part,
     bounds_part,
     calibration_part,
     compare_part,
@@ -26,35 +28,46 @@ from dashboards.report import (
 )
 from dashboards.report.section import Section
 
-Part = Callable[[Result], tuple[Section, ...]]
+Part = Callable[[Result, int], tuple[Section, ...]]
 
-PARTS: tuple[Part, ...] = (
-    sealed_part.sections,
-    lint_part.sections,
-    multiclass_part.sections,
-    deciders_part.sections,
+
+def _of_any_size(sections: Callable[[Result], tuple[Section, ...]]) -> Part:
+    """Return a part that names no group with its numbers, or looks after small ones by itself."""
+    return lambda result, _: sections(result)
+
+
+LEADING: tuple[Part, ...] = (
+    _of_any_size(sealed_part.sections),
+    _of_any_size(lint_part.sections),
+    _of_any_size(baselines_part.sections),
     compare_part.sections,
-    calibration_part.sections,
-    slices_part.sections,
-    thresholds_part.sections,
-    representation_part.sections,
-    regression_part.sections,
-    ranking_part.sections,
-    mitigation_part.sections,
+    _of_any_size(slices_part.sections),
+    _of_any_size(sources_part.sections),
+    _of_any_size(mitigation_part.sections),
     flips_part.sections,
-    adjusted_part.sections,
-    bounds_part.sections,
-    sources_part.sections,
+    thresholds_part.sections,
+    ranking_part.sections,
+    deciders_part.sections,
+    multiclass_part.sections,
 )
-"""In the order in which a report shows them."""
+"""What a run was made for stands before its groups."""
+
+FURTHER: tuple[Part, ...] = (
+    regression_part.sections,
+    calibration_part.sections,
+    bounds_part.sections,
+    adjusted_part.sections,
+    representation_part.sections,
+)
+"""What an audit says beside its rates stands after them. Both in the order in which a report shows them."""
 
 
-def part_sections(result: Result) -> tuple[Section, ...]:
+def part_sections(parts: tuple[Part, ...], result: Result, *, min_cell: int) -> tuple[Section, ...]:
     """Return the sections of every part that has something to say about a result.
 
     Examples
     --------
-    >>> part_sections(Result(measurements=[]))
+    >>> part_sections(LEADING + FURTHER, Result(measurements=[]), min_cell=10)
     ()
     """
-    return tuple(section for part in PARTS for section in part(result))
+    return tuple(section for part in parts for section in part(result, min_cell))

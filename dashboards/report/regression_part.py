@@ -1,6 +1,7 @@
 """The part of the report on predicted numbers: for whom they are too high or too low, and whose errors are larger."""
 
 from audit.measurement import Measurement
+from audit.pairwise import is_over
 from audit.result import Result
 from dashboards.labels import features_label, group_label
 from dashboards.report.groups import combinations_of, hidden_groups
@@ -13,7 +14,7 @@ MOST = 6
 """Most groups that a sentence names; the table holds all."""
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return one section per sensitive feature; none where the result holds no errors of numbers.
 
     Examples
@@ -24,11 +25,11 @@ def sections(result: Result) -> tuple[Section, ...]:
     if not any(row.metric == BIAS for row in result.measurements):
         return ()
     features = [names for names in combinations_of(result) if len(names) == 1]
-    return tuple(_section(result, names) for names in features)
+    return tuple(_section(result, names, min_cell) for names in features)
 
 
-def _section(result: Result, features: tuple[str, ...]) -> Section:
-    hidden = hidden_groups(result, features, min_cell=DEFAULT_MIN_CELL)
+def _section(result: Result, features: tuple[str, ...], min_cell: int) -> Section:
+    hidden = hidden_groups(result, features, min_cell=min_cell)
     rows = [row for row in plain_rows(result, features=features, metrics=(BIAS,)) if row.slice not in hidden]
     texts = [
         _side("Predicted too high", [row for row in rows if row.low is not None and row.low > 0]),
@@ -60,6 +61,5 @@ def _side(opening: str, rows: list[Measurement]) -> str:
 
 
 def _largest(result: Result, features: tuple[str, ...]) -> Measurement | None:
-    wanted = {"kind": "groups", "features": list(features)}
-    found = (row for row in result.measurements if row.metric == f"{SIZE}_difference" and row.against == wanted)
+    found = (row for row in result.measurements if row.metric == f"{SIZE}_difference" and is_over(row, features))
     return next(found, None)

@@ -1,18 +1,21 @@
 """The report: one HTML page, no scripts, no links to elsewhere; the same input gives the same bytes."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from audit.measurement import Slice
 from audit.result import Result
 from audit.store import write_text
 from dashboards.judgements import judged_gate, read_gate
 from dashboards.labels import safe_label
 from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table
+from dashboards.report.blocks import ExtraSection
 from dashboards.report.groups import gap_table, group_sections, hidden_groups, intersection_sections
-from dashboards.report.parts import part_sections
+from dashboards.report.parts import FURTHER, LEADING, part_sections
 from dashboards.report.section import Section
 from dashboards.report.summary import summarise
 from dashboards.tables import DEFAULT_MIN_CELL
@@ -44,7 +47,8 @@ def render_report(
 
     The page needs no network, no scripts and no other file, and says so to the browser in its content security policy.
     It opens with a summary for people who decide: what was asked, what was found, for whom it fails first, what is not
-    known and what would show it. The groups, the largest gaps, the intersections, the method and the provenance follow.
+    known and what would show it. What the run
+    was made for, the groups, the largest gaps, the intersections, the method and the provenance follow.
 
     Parameters
     ----------
@@ -83,6 +87,7 @@ def render_report(
     smallest = _min_cell(gate, min_cell)
     judged = None if gate is None else judged_gate(_record(gate), min_cell=smallest)
     hidden = hidden_groups(result, min_cell=smallest)
+    shown = partial(_as_text, min_cell=smallest, hidden=hidden)
     return _PAGES.get_template("report.html").render(
         title=safe_label(title, target="text", limit=160),
         summary=summarise(result, judged, min_cell=smallest),
@@ -92,9 +97,8 @@ def render_report(
         gaps=gap_table(result, min_cell=smallest),
         intersections=intersection_sections(result, min_cell=smallest),
         alarms=alarm_table(result),
-        sections=[
-            extra_section(section, min_cell=smallest, hidden=hidden) for section in (*part_sections(result), *sections)
-        ],
+        leading=shown(part_sections(LEADING, result, min_cell=smallest)),
+        further=shown([*part_sections(FURTHER, result, min_cell=smallest), *sections]),
         methods=interval_methods(result),
         levels=sorted({row.level for row in result.measurements if row.level is not None}),
         min_cell=smallest,
@@ -141,6 +145,10 @@ def write_report(
     page = render_report(result, gate=gate, title=title, sections=sections, min_cell=min_cell)
     write_text(target, page)
     return target
+
+
+def _as_text(sections: Sequence[Section], *, min_cell: int, hidden: frozenset[Slice]) -> list[ExtraSection]:
+    return [extra_section(section, min_cell=min_cell, hidden=hidden) for section in sections]
 
 
 def _min_cell(gate: "GateResult | Mapping[str, Any] | None", asked: int | None) -> int:

@@ -12,7 +12,7 @@ from dashboards.tables import DEFAULT_MIN_CELL, interval_text, number_text
 _FOUR_FIFTHS = 0.8
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return who is over- and underrepresented by feature, and impact ratios; nothing where neither was measured.
 
     Examples
@@ -22,15 +22,15 @@ def sections(result: Result) -> tuple[Section, ...]:
     """
     represented = [row for row in result.measurements if row.metric == "representation_ratio"]
     features = dict.fromkeys(row.slice[0][0] for row in represented)
-    found = [_representation(result, name) for name in features]
+    found = [_representation(result, name, min_cell) for name in features]
     crossed = dict.fromkeys(
         tuple(name for name, _ in row.slice) for row in result.measurements if row.metric == "impact_ratio"
     )
-    return (*found, *(_impact(result, names) for names in crossed))
+    return (*found, *(_impact(result, names, min_cell) for names in crossed))
 
 
-def _representation(result: Result, feature: str) -> Section:
-    hidden = hidden_groups(result, [feature], min_cell=DEFAULT_MIN_CELL)
+def _representation(result: Result, feature: str, min_cell: int) -> Section:
+    hidden = hidden_groups(result, [feature], min_cell=min_cell)
     rows = [row for row in result.measurements
             if row.metric.startswith("representation_") and [name for name, _ in row.slice] == [feature]
             and row.slice not in hidden]  # fmt: skip
@@ -56,11 +56,11 @@ def _ratio_sentence(row: Measurement) -> str:
     side = "underrepresented" if (row.value or 0.0) < 1 else "overrepresented"
     number = number_text(row.value or 0.0, unit="ratio")
     why = safe_label(row.reason, target="text", limit=120)
-    return f"{group_label(row.slice, limit=40)} is {side}: {number} times its share {interval_text(row)} ({why})."
+    return f"• {group_label(row.slice, limit=40)} is {side}: {number} times its share {interval_text(row)} ({why})."
 
 
-def _impact(result: Result, features: Sequence[str]) -> Section:
-    hidden = hidden_groups(result, features, min_cell=DEFAULT_MIN_CELL)
+def _impact(result: Result, features: Sequence[str], min_cell: int) -> Section:
+    hidden = hidden_groups(result, features, min_cell=min_cell)
     rows = [row for row in result.measurements
             if row.metric == "impact_ratio" and tuple(name for name, _ in row.slice) == tuple(features)
             and row.slice not in hidden]  # fmt: skip

@@ -14,6 +14,7 @@ from dashboards.report.section import Section
 from dashboards.report.svg import GRID, INK, MUTED
 from dashboards.slice_findings import (
     Finding,
+    all_searched,
     cut_sentence,
     findings,
     grouped,
@@ -30,6 +31,7 @@ MOST = 10
 
 _GROUPS = 5
 _SUSPECTS = 3
+_LOOKED = 200  # of a search of all rows, so many are looked at for the first that may be shown
 _LIMITS = (
     "What this does not show: why a slice differs; slices with too few rows to be searched; features that were not "
     "named. What is not confirmed is not shown to be equal."
@@ -55,6 +57,8 @@ def sections(result: Result) -> tuple[Section, ...]:
     if searched_row(result) is None:
         return ()
     found = findings(result)
+    if all_searched(result):
+        return (_explored(result, found),)
     shown = _publishable(found)
     confirmed = [each for each in shown if each.confirmed]
     suspects = [each for each in shown if not each.confirmed]
@@ -68,6 +72,15 @@ def sections(result: Result) -> tuple[Section, ...]:
     ]
     text = "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
     return (Section(title="Slices that differ from the rest", text=text, pictures=_pictures(confirmed)),)
+
+
+def _explored(result: Result, found: Sequence[Finding]) -> Section:
+    """Return the section on a search of all rows: first that nothing is confirmed, then the first slices listed."""
+    shown = _publishable(found[:_LOOKED])[:MOST]
+    listed = [f"• {slice_sentence(each)}" for each in shown]
+    head = [f"The {len(listed)} that come first:"] if len(listed) > 1 else []
+    text = "\n\n".join(filter(None, (searched_sentence(result), cut_sentence(result), *head, *listed)))
+    return Section(title="Exploratory: slices of all rows, none of them confirmed", text=text)
 
 
 def _publishable(found: Sequence[Finding]) -> list[Finding]:

@@ -10,7 +10,7 @@ from dashboards.learning_curves import curve_points, curve_text, expected_gain
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn
 from dashboards.report.section import Section
-from dashboards.source_words import MEANINGS, evidence_of, source_verdicts, verdict_words
+from dashboards.source_words import MEANINGS, evidence_of, source_verdicts, verdict_words, why_words
 from dashboards.tables import interval_text, value_text
 from dashboards.theme import EMPHASIS, POINT
 
@@ -28,7 +28,7 @@ def sections(result: Result) -> tuple[Section, ...]:
     >>> row = Measurement(metric="bias_source", slice=(("sex", "F"),), at=(("class", "historical"),), value=0.0, n=90,
     ...                   method="evidence", reason="true outcomes differ by +0.1 points")
     >>> print(sections(Result(measurements=[row]))[0].text.splitlines()[0])
-    ○ not supported: historical. The world itself treats groups differently; a record of it that is right still holds
+    • ○ not supported: historical. The world itself treats groups differently; a record of it that is right still holds
     that. Here: true outcomes differ by +0.1 points.
     """
     verdicts = source_verdicts(result)
@@ -54,8 +54,7 @@ def _gap_text(gap: Measurement) -> str:
 
 def _verdict_text(row: Measurement) -> str:
     source = str(dict(row.at)["class"])
-    said = safe_label(row.reason, target="text", limit=600)
-    return f"{verdict_words(row)}: {source}. {MEANINGS.get(source, '')} Here: {said}."
+    return f"• {verdict_words(row)}: {source}. {MEANINGS.get(source, '')} Here: {why_words(row)}."
 
 
 def _pictures(result: Result) -> tuple[Picture, ...]:

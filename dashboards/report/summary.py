@@ -6,14 +6,18 @@ from pathlib import PurePath
 from audit.measurement import Measurement
 from audit.result import Result
 from checklists.verdict import Verdict
-from dashboards import changes
 from dashboards.judgements import JudgedGate, JudgedRow, verdict_counts
 from dashboards.labels import features_label, group_label, safe_label, slice_label
 from dashboards.report.groups import combinations_of, headline_metrics, hidden_groups, positive_label
+from dashboards.report.leads import leads
 from dashboards.tables import FEW_ROWS, interval_text, is_small, plain_rows, value_text
 from dashboards.words import base_metric, metric_title
 
 _LEADING = 3
+_LARGEST = (
+    "By attribute, the difference between a group and all others that is largest for sure (by the near end of its "
+    "interval):"
+)
 
 _FINDINGS: dict[Verdict, str] = {
     "PASS": "Every requirement holds on these rows: {counts}.",
@@ -84,20 +88,17 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
     """
     unknown = _unknown(result, min_cell)
     if gate is None:
-        leading = largest_gaps(result, min_cell=min_cell)
-        compared = changes.summary(result, min_cell=min_cell, hidden=changes.hidden_slices(result, min_cell=min_cell))
+        answer = leads(result, min_cell=min_cell)
+        leading = answer[1:] if answer else largest_gaps(result, min_cell=min_cell)
         return Summary(
             verdict=None,
             rows=_rows_sentence(result),
             asked="No policy was judged: nothing on this page says whether these numbers are acceptable.",
-            found="By attribute, the difference between a group and all others that is largest for sure (by the near "
-            "end of its interval):"
-            if leading
-            else next(iter(compared), "No groups were compared."),
+            found=next(iter(answer), _LARGEST if leading else "No groups were compared."),
             decides="Whoever may decide on the use of this model has to say which limits must hold, in a policy.",
             failing=(),
             judged=(),
-            leading=leading or compared[1:],
+            leading=leading,
             unknown=unknown,
             needed=(),
         )
@@ -202,9 +203,11 @@ def _gate_unknown(gate: JudgedGate, result: Result) -> tuple[str, ...]:
         texts.insert(
             0, f"The verdicts rest on other evidence (digest {gate.result}) than the result that is shown below."
         )
-    texts += [
-        f"{row.id}: {row.reason}." for row in gate.rows if row.verdict in {"INSUFFICIENT", "INVALID"} and row.reason
-    ]
+    by_reason: dict[str, list[str]] = {}
+    for row in gate.rows:
+        if row.verdict in {"INSUFFICIENT", "INVALID"} and row.reason:
+            by_reason.setdefault(row.reason, []).append(row.id)
+    texts += [f"{', '.join(names)}: {reason}." for reason, names in by_reason.items()]
     return tuple(texts)
 
 

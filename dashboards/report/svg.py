@@ -20,7 +20,7 @@ INK, MUTED, GRID = "#1a1a1a", "#5f5f5f", "#d9d9d9"
 LONGEST = 30
 """Most groups in one picture; the table beside it holds them all."""
 
-_WIDTH, _ROW, _MARGIN = 4.4, 0.27, 0.46  # inches
+_WIDTH, _ROW, _MARGIN = 4.8, 0.27, 0.46  # inches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def forest_svg(forest: Forest) -> str:
 def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
     height = figure.get_figheight()
     bottom = 0.36 / height
-    axes = figure.add_axes((0.37, bottom, 0.43, 1 - bottom - 0.06 / height))
+    axes = figure.add_axes((0.41, bottom, 0.4, 1 - bottom - 0.06 / height))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
     axes.patch.set_visible(False)
@@ -116,7 +116,7 @@ def _axes(figure: Figure, rows: Sequence[Measurement]) -> Axes:
 
 
 def _draw(axes: Axes, place: int, row: Measurement, forest: Forest) -> None:
-    _write(axes, place, group_label(row.slice, limit=20), at=-0.02, ha="right", color=INK)
+    _write(axes, place, group_label(row.slice, limit=26), at=-0.02, ha="right", color=INK)
     if row.slice in forest.hidden:
         _write(axes, place, "hidden", at=0.02, ha="left", color=MUTED, style="italic")
         return

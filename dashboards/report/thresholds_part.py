@@ -44,7 +44,7 @@ _STYLES = (
 )
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return what a report says of thresholds and of who bears harms; nothing where neither was measured.
 
     Examples
@@ -57,7 +57,9 @@ def sections(result: Result) -> tuple[Section, ...]:
     if best:
         found.append(_everyone(result, best))
         features = [names[0] for names in combinations_of(result) if len(names) == 1]
-        sized = ((name, _by_feature(result, name, best, number)) for number, name in enumerate(features, start=1))
+        sized = (
+            (name, _by_feature(result, name, best, number, min_cell)) for number, name in enumerate(features, start=1)
+        )
         found += [section for _, section in sized if section is not None]
     ordered = ordered_features(result.measurements)
     found += [_concentration(result, name, number) for number, name in enumerate(ordered, start=1)]
@@ -121,8 +123,10 @@ def _everyone(result: Result, best: Mapping[Slice, Measurement]) -> Section:
     return Section(title="Which threshold pays", text="\n\n".join(texts), measurements=rows, pictures=pictures)
 
 
-def _by_feature(result: Result, feature: str, best: Mapping[Slice, Measurement], number: int) -> Section | None:
-    hidden = hidden_groups(result, [feature], min_cell=DEFAULT_MIN_CELL)
+def _by_feature(
+    result: Result, feature: str, best: Mapping[Slice, Measurement], number: int, min_cell: int
+) -> Section | None:
+    hidden = hidden_groups(result, [feature], min_cell=min_cell)
     found = of_features(curves(result.measurements, UTILITY), [feature])
     shown = {group: rows for group, rows in found.items() if group not in hidden}
     if not shown:
@@ -182,7 +186,7 @@ def _index_sentence(row: Measurement) -> str:
 def _concentration_svg(rows: Sequence[Measurement], feature: str, *, identifier: str, title: str) -> str:
     people = [0.0, *(row.value or 0.0 for row in points_of(rows, "people", feature))]
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(3.6, 3.2))
+        figure = Figure(figsize=(5.6, 3.2))
         axes = figure.subplots()
         for name, (label, colour, dash, _) in KINDS.items():
             points = points_of(rows, name, feature)

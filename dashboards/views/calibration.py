@@ -14,7 +14,7 @@ from dashboards.labels import features_label, group_label, safe_label
 from dashboards.reliability import SHOWN, Bin, calibration_sentence, curves, has_calibration, level_of, worst_first
 from dashboards.report.groups import combinations_of
 from dashboards.tables import display_row, interval_text, plain_rows, value_text
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_list, show_table
 from dashboards.words import metric_sentence, metric_title
 
@@ -33,9 +33,7 @@ def page() -> None:
     if result is None:
         return
     if not has_calibration(result):
-        st.info(
-            "This run has no scores to judge: an audit that is given --y-score, and saved with its counts, is shown."
-        )
+        say_empty("calibration")
         return
     st.markdown(
         "A score of 0.3 promises that it comes true three times in ten. Where it does not, a limit on the score means "

@@ -9,6 +9,7 @@ from audit.errors import EvidenceError
 from audit.result import Result
 from audit.store import RunEntry, list_runs
 from dashboards.labels import safe_label
+from dashboards.pages import PAGES, empty_sentence
 from dashboards.runs import entry_verdict, open_gate, open_run, runs_folder
 from dashboards.views.table import show_text
 
@@ -23,7 +24,8 @@ def choose_run() -> None:
     with st.sidebar:
         st.selectbox("Run, newest first", [entry.run_id for entry in entries], key=_KEY, bind="query-params")
         entry = chosen_entry(entries)
-        st.caption(f"{entry_verdict(entry)} · {entry.time:%Y-%m-%d %H:%M} UTC · {entry.rows:,} rows")
+        rows = f" · {entry.rows:,} rows" if entry.rows else ""
+        st.caption(f"{entry_verdict(entry)} · {entry.time:%Y-%m-%d %H:%M} UTC{rows}")
 
 
 def chosen_entry(entries: tuple[RunEntry, ...]) -> RunEntry:
@@ -67,6 +69,13 @@ def opened_gate(entry: RunEntry) -> Mapping[str, Any] | None:
         st.error("▲ broken evidence: the verdicts of this run cannot be shown.")
         show_text(str(error))
         return None
+
+
+def say_empty(name: str) -> None:
+    """Say what a page would show, and the command that makes a run that has it."""
+    page = PAGES[name]
+    st.info(safe_label(empty_sentence(page), target="markdown", limit=800))
+    st.code(page.command, language=None, wrap_lines=True)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -14,7 +14,7 @@ from dashboards.figures.forest import alternative_text
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.groups import positive_label
 from dashboards.tables import display_row, interval_text, value_text
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_list, show_table
 from dashboards.words import direction_sentence, metric_sentence, metric_title
 
@@ -33,11 +33,7 @@ def page() -> None:
         return
     names = candidates(result)
     if not names:
-        st.info("This run compares no models on the same rows. This command makes one that does:")
-        st.code(
-            "evenhanded compare DATA.csv --y-true LABEL --baseline OLD --candidate NEW --sensitive race,sex --out runs",
-            language=None,
-        )
+        say_empty("compare")
         return
     candidate = _candidate(names)
     said = summary(result, candidate=candidate)
@@ -82,19 +78,16 @@ def _show_changes(result: Result, features: tuple[str, ...], metric: str, candid
     if not rows:
         st.info("This run holds no change of this metric for these groups.")
         return ()
-    title = f"Change of {metric_title(metric)} by {features_label(features) if features else _EVERYONE}"
+    title = f"Change: {metric_title(metric)} by {features_label(features) if features else _EVERYONE}"
     alt = alternative_text([shown.row for shown in rows], title=title)
-    picture, table = st.columns([4, 3])
-    with picture:
-        st.plotly_chart(differences(rows, title=title), alt=alt, key="changes-figure", config={"displayModeBar": False})
-        st.caption(
-            "A mark is the change from the baseline to the candidate, the line its paired interval. Where the line "
-            "crosses 0 neither a rise nor a fall is shown. The intervals of all groups of a feature hold together."
-        )
-        if len(rows) > LONGEST:
-            st.caption(f"The picture shows {LONGEST} of {len(rows):,} groups; the table shows all.")
-    with table:
-        show_table([_change_row(shown) for shown in rows], alt=alt, key="changes-table")
+    st.plotly_chart(differences(rows, title=title), alt=alt, key="changes-figure", config={"displayModeBar": False})
+    st.caption(
+        "A mark is the change from the baseline to the candidate, the line its paired interval. Where the line "
+        "crosses 0 neither a rise nor a fall is shown. The intervals of all groups of a feature hold together."
+    )
+    if len(rows) > LONGEST:
+        st.caption(f"The picture shows {LONGEST} of {len(rows):,} groups; the table shows all.")
+    show_table([_change_row(shown) for shown in rows], alt=alt, key="changes-table")
     return rows
 
 
@@ -127,12 +120,9 @@ def _show_rows(
         return ()
     title = f"Rows that became right or wrong by {features_label(features) if features else _EVERYONE}"
     alt = alternative_text([row for pair in pairs for row in pair], title=title)
-    picture, table = st.columns([4, 3])
-    with picture:
-        figure = helped_and_harmed_figure(pairs, title=title)
-        st.plotly_chart(figure, alt=alt, key="rows-figure", config={"displayModeBar": False})
-    with table:
-        show_table([_rows_row(*pair) for pair in pairs], alt=alt, key="rows-table")
+    figure = helped_and_harmed_figure(pairs, title=title)
+    st.plotly_chart(figure, alt=alt, key="rows-figure", config={"displayModeBar": False})
+    show_table([_rows_row(*pair) for pair in pairs], alt=alt, key="rows-table")
     return pairs
 
 

@@ -10,12 +10,12 @@ from dashboards.commands import audit_command
 from dashboards.export import csv_text
 from dashboards.figures.confusion import LONGEST, alternative_text, confusion_heatmap
 from dashboards.labels import safe_label, slice_label
+from dashboards.pages import labels_of
 from dashboards.tables import display_row
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_table
 
 _OF_LABELS = ("true_positive_rate", "precision", "f1")
-_COMMAND = "evenhanded audit DATA.csv --y-true LABEL --y-pred PREDICTION --sensitive race --task multiclass --out runs"
 
 
 def page() -> None:
@@ -30,8 +30,7 @@ def page() -> None:
         return
     labels = labels_of(result)
     if not labels:
-        st.info("This run has no labels to confuse: it was made of two labels, or of numbers. Audits of several have.")
-        st.code(_COMMAND, language=None, wrap_lines=True)
+        say_empty("confusion")
         return
     group = _choose(result)
     matrix = [row for row in result.measurements if row.metric == "confusion_rate" and row.slice == group]
@@ -44,18 +43,6 @@ def page() -> None:
     st.download_button("Download these numbers (CSV)", csv_text([*matrix, *by_label]), file_name=name, mime="text/csv")
     st.caption("The command that makes these numbers again:")
     st.code(audit_command(result), language=None, wrap_lines=True)
-
-
-def labels_of(result: Result) -> tuple[str, ...]:
-    """Return the labels of a result, in order; none where it is not one of several labels.
-
-    Examples
-    --------
-    >>> row = Measurement(metric="f1", at=(("class", "cat"),), value=0.5, n=9, method="x")
-    >>> labels_of(Result(measurements=[row]))
-    ('cat',)
-    """
-    return tuple(sorted({str(dict(row.at)["class"]) for row in result.measurements if "class" in dict(row.at)}))
 
 
 def label_rows(result: Result, group: Slice) -> list[Measurement]:

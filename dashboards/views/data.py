@@ -28,7 +28,7 @@ from dashboards.lint_rows import (
     unchecked_sentence,
 )
 from dashboards.tables import display_row, interval_text, value_text
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_list, show_table, show_text
 
 _SHOWN = 200
@@ -57,13 +57,12 @@ def page() -> None:
 
 
 def _show_how() -> None:
-    st.info("This run holds no lint of a split. The command below makes one; save it with --out.")
+    say_empty("data")
     st.markdown(
         "A lint looks at the rows that a model was trained on and those that it is tested on, for whatever makes the "
         "test flatter the model:"
     )
     show_list(known_checks())
-    st.code("evenhanded lint train.csv test.csv --y-true LABEL --cluster PERSON --out runs", language=None)
 
 
 def _show_findings(read: Sequence[Finding]) -> None:

@@ -12,6 +12,7 @@ from dashboards.labels import safe_label, slice_label
 from dashboards.report.groups import positive_label
 from dashboards.slice_findings import (
     Finding,
+    all_searched,
     cut_sentence,
     findings,
     searched_row,
@@ -21,6 +22,7 @@ from dashboards.slice_findings import (
 )
 from dashboards.tables import interval_text, number_text, value_text
 from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.explored_slices import show_explored
 from dashboards.views.table import show_list, show_table, show_text
 from dashboards.words import base_metric, direction_sentence, metric_sentence, metric_title
 
@@ -42,7 +44,9 @@ def page() -> None:
         return
     show_text(" ".join(filter(None, (searched_sentence(result), cut_sentence(result)))))
     found = findings(result)
-    if found:
+    if found and all_searched(result):
+        show_explored(_filtered(found))
+    elif found:
         st.markdown(_meaning(found[0], result))
         chosen = _filtered(found)
         _show_group([each for each in chosen if each.confirmed], confirmed=True)

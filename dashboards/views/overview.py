@@ -8,6 +8,7 @@ from audit.result import Result
 from audit.store import RunEntry, read_document
 from dashboards.judgements import JudgedGate, JudgedRow, judged_gate
 from dashboards.labels import features_label, safe_label
+from dashboards.pages import pages_of
 from dashboards.report.summary import Summary, summarise
 from dashboards.runs import NOT_JUDGED, entry_verdict
 from dashboards.theme import verdict_text
@@ -44,6 +45,7 @@ def _show_run(entry: RunEntry, result: Result) -> None:
     st.markdown(safe_label(summary.asked, target="markdown", limit=1000))
     st.markdown(safe_label(summary.found, target="markdown", limit=1000))
     _show_findings(summary, gate)
+    _show_links(result)
     if summary.unknown:
         st.subheader("What is not known")
         show_list(summary.unknown)
@@ -55,6 +57,17 @@ def _show_run(entry: RunEntry, result: Result) -> None:
     report = read_document(entry.path, "report.html")
     if report is not None:
         st.download_button("Download the report (HTML)", report, file_name=f"{entry.run_id}.html", mime="text/html")
+
+
+def _show_links(result: Result) -> None:
+    """Lead to the pages that have something to show of this run."""
+    found = pages_of(result)
+    if not found:
+        return
+    st.subheader("This run also holds")
+    for page in found:
+        st.page_link(page.file, label=page.title)
+        st.caption(f"{page.shows[:1].upper()}{page.shows[1:]}.")
 
 
 def _show_findings(summary: Summary, gate: JudgedGate | None) -> None:
@@ -86,7 +99,7 @@ def _run_rows(entries: Sequence[RunEntry]) -> list[dict[str, str]]:
         {
             "Time (UTC)": f"{entry.time:%Y-%m-%d %H:%M}",
             "Verdict": entry_verdict(entry),
-            "Rows": f"{entry.rows:,}",
+            "Rows": f"{entry.rows:,}" if entry.rows else "",
             "Features": features_label(entry.features) if entry.features else "",
             "Model version": "" if entry.model_version is None else safe_label(entry.model_version, target="text"),
             "Run": entry.run_id,

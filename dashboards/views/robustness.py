@@ -20,15 +20,9 @@ from dashboards.robustness import (
     lead_sentence,
 )
 from dashboards.tables import display_row
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_table, show_text
 from dashboards.words import metric_sentence, metric_title
-
-_EXAMPLE = """from pathlib import Path
-import evenhanded as eh
-
-result = eh.counterfactual_flips(predict, frame, change={"sex": {"F": "M", "M": "F"}})
-eh.save_run(result, Path("runs"))"""
 
 
 def page() -> None:
@@ -47,8 +41,7 @@ def page() -> None:
         "attribute, or the quality of the inputs. This page shows how often its answer changed, and for whom."
     )
     if not found:
-        st.info("This run holds no such check: no flips, no disturbed inputs, no prediction sets. One is made so:")
-        st.code(_EXAMPLE, language="python")
+        say_empty("robustness")
         return
     check, metric = _choose(found, result)
     rows = _groups(result, check, metric)

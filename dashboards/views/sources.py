@@ -8,15 +8,17 @@ from dashboards.export import csv_text
 from dashboards.figures.sources import learning_curve_figure
 from dashboards.labels import group_label, safe_label
 from dashboards.learning_curves import curve_points, curve_text, expected_gain
-from dashboards.source_words import MEANINGS, evidence_of, source_verdicts, sources_command, verdict_words
-from dashboards.tables import display_row
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
-from dashboards.views.table import show_list, show_table
-
-_EXAMPLE = (
-    "evenhanded sources DATA.csv --y-true LABEL --sensitive sex --features age,degree,years "
-    "--audited-label AUDITED --population CENSUS.csv --out runs"
+from dashboards.source_words import (
+    MEANINGS,
+    evidence_of,
+    source_verdicts,
+    sources_command,
+    verdict_words,
+    why_words,
 )
+from dashboards.tables import display_row
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
+from dashboards.views.table import show_list, show_table, show_text
 
 
 def page() -> None:
@@ -31,8 +33,7 @@ def page() -> None:
         return
     verdicts = source_verdicts(result)
     if not verdicts:
-        st.info("This run does not look for sources of bias. This command does:")
-        st.code(_EXAMPLE, language=None, wrap_lines=True)
+        say_empty("sources")
         return
     _summary(result, verdicts)
     _one(result, verdicts)
@@ -59,12 +60,12 @@ def _summary(result: Result, verdicts: tuple[Measurement, ...]) -> None:
         {
             "Source": str(dict(row.at)["class"]),
             "Verdict": verdict_words(row),
-            "Why": safe_label(row.reason, target="text", limit=400),
             "What it is": MEANINGS.get(str(dict(row.at)["class"]), ""),
         }
         for row in verdicts
     ]
-    show_table(rows, alt="Each source of bias with its verdict and why", key="sources")
+    show_table(rows, alt="Each source of bias with its verdict", key="sources")
+    show_list([f"{verdict_words(row)}, {dict(row.at)['class']}: {why_words(row)}" for row in verdicts])
     st.caption(
         "A source is named only where numbers speak for it; that others are not supported does not clear them. "
         "Unbiased data is not unbiased decisions: the model and its use matter, too."
@@ -76,7 +77,7 @@ def _one(result: Result, verdicts: tuple[Measurement, ...]) -> None:
     names = [str(dict(row.at)["class"]) for row in verdicts]
     chosen = st.selectbox("Source", names, key="source", bind="query-params")
     row = next((row for row in verdicts if dict(row.at)["class"] == chosen), verdicts[0])
-    show_list([f"{verdict_words(row)}: {row.reason}"])
+    show_list([f"{verdict_words(row)}: {why_words(row)}"])
     evidence = [each for each in evidence_of(result, str(dict(row.at)["class"])) if "k" not in dict(each.at)]
     if not evidence:
         st.caption("There are no numbers: nothing was provided that could test it.")
@@ -87,6 +88,12 @@ def _one(result: Result, verdicts: tuple[Measurement, ...]) -> None:
 def _row(row: Measurement) -> dict[str, str]:
     shown = display_row(row)
     return {"What": shown.name, "Value": shown.value, "Interval": shown.interval, "n": shown.n, "Note": shown.note}
+
+
+def _point(row: Measurement) -> dict[str, str]:
+    shown = display_row(row)
+    rows = f"{int(dict(row.at)['k']):,}"
+    return {"Rows of the group": rows, "Held-out error": shown.value, "Interval": shown.interval, "n": shown.n}
 
 
 def _curve(result: Result) -> None:
@@ -106,7 +113,9 @@ def _curve(result: Result) -> None:
             "not help."
         )
     with table:
-        show_table([_row(row) for row in (*points, *([gain] if gain is not None else []))], alt=alt, key="curve-table")
+        show_table([_point(each) for each in points], alt=alt, key="curve-table")
+        if gain is not None:
+            show_text(gain.reason or "")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from dashboards.commands import audit_command
 from dashboards.export import csv_text
 from dashboards.figures.forest import LONGEST, alternative_text, forest
 from dashboards.labels import features_label, group_label, safe_label
+from dashboards.pages import PAGES
 from dashboards.report.groups import combinations_of, headline_metrics, positive_label
 from dashboards.subjects import comparison_text
 from dashboards.tables import display_row, is_plain, plain_rows
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_table
 from dashboards.words import direction_sentence, metric_sentence, metric_title
 
@@ -31,8 +32,8 @@ def page() -> None:
     result = opened(entry)
     if result is None:
         return
-    if not combinations_of(result):
-        st.info("This run has no groups: it was made without sensitive features.")
+    if not PAGES["subgroups"].holds(result):
+        say_empty("subgroups")
         return
     features, metric = _choose(result)
     st.markdown(_meaning(metric, result))

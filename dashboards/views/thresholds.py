@@ -18,6 +18,7 @@ from dashboards.export import csv_text
 from dashboards.figures.concentration import concentration_figure
 from dashboards.figures.thresholds import MOST, alternative_text, threshold_figure
 from dashboards.labels import features_label, group_label, safe_label
+from dashboards.pages import has_scores
 from dashboards.report.groups import combinations_of
 from dashboards.subjects import subject_text
 from dashboards.tables import cell_text, display_row, value_text
@@ -31,7 +32,7 @@ from dashboards.threshold_rows import (
     payoffs_of,
     threshold_text,
 )
-from dashboards.views.chosen import chosen_entry, listed_runs, opened
+from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_list, show_table
 from dashboards.words import metric_title
 
@@ -56,10 +57,8 @@ def page() -> None:
     if result is None:
         return
     tally = result.tally
-    if tally is None or tally.bins is None or tally.positive is None:
-        st.info(
-            "This run has no scores to set thresholds on: one that is given --y-score, and saved with its counts, has."
-        )
+    if tally is None or not has_scores(result):
+        say_empty("thresholds")
         return
     st.markdown(
         "A threshold turns a score into an action: act where the score is at least that. Move it, state what each "
@@ -70,13 +69,16 @@ def page() -> None:
     rates = _rates(entry.digest, features, threshold, level, tally)
     _show_rates(rates, features, threshold)
     payoff = _stated(result)
+    found: tuple[Measurement, ...] = ()
+    priced: tuple[Measurement, ...] = ()
     if payoff is not None:
         found = _worth(entry.digest, features, payoff, level, tally)
         _show_worth(found, features, threshold)
         priced = _price(entry.digest, features, payoff, level, tally) if len(features) == 1 else ()
         _show_price(priced, features)
-        _offer([*rates, *found, *priced], result, payoff, entry.run_id)
     _show_concentration(result)
+    if payoff is not None:
+        _offer([*rates, *found, *priced], result, payoff, entry.run_id)
 
 
 def _choose(result: Result, tally: Tally) -> tuple[tuple[str, ...], float]:
@@ -144,15 +146,12 @@ def _show_worth(rows: Sequence[Measurement], features: tuple[str, ...], threshol
     title = "Mean payoff by threshold" + (f" and {features_label(features)}" if features else "")
     alt = alternative_text(found, title=title, marked=threshold)
     figure = threshold_figure(found, title=title, marked=threshold, best=best)
-    picture, table = st.columns([4, 3])
-    with picture:
-        st.plotly_chart(figure, alt=alt, key="worth-figure", config={"displayModeBar": False})
-        st.caption("The dashed line is the threshold of the slider, a diamond the one that pays most for the group.")
-        if len(found) > MOST:
-            st.caption(f"The picture shows {MOST} of {len(found):,} groups; the table shows all.")
-    with table:
-        shown = [_worth_row(group, of_group, best, threshold) for group, of_group in found.items()]
-        show_table(shown, alt=alt, key="worth-table")
+    st.plotly_chart(figure, alt=alt, key="worth-figure", config={"displayModeBar": False})
+    st.caption("The dashed line is the threshold of the slider, a diamond the one that pays most for the group.")
+    if len(found) > MOST:
+        st.caption(f"The picture shows {MOST} of {len(found):,} groups; the table shows all.")
+    shown = [_worth_row(group, of_group, best, threshold) for group, of_group in found.items()]
+    show_table(shown, alt=alt, key="worth-table")
     show_list([best_sentence(row) for row in list(best.values())[:8]])
     st.caption(
         "The threshold is chosen on a smoothed curve, since the highest point of a bumpy one is a lucky one; beside it "

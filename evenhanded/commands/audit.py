@@ -11,7 +11,8 @@ from audit.result import Result
 from checklists.gate import judge
 from checklists.gate_result import GateResult
 from evenhanded.audited import audited
-from evenhanded.options import Names, Pair, config_option, edges
+from evenhanded.audited_tables import print_impact, print_population
+from evenhanded.options import InParts, Names, Pair, config_option, edges
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, print_gaps, print_gate, print_groups, progress
 from evenhanded.runs import open_run
@@ -21,6 +22,22 @@ _ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight"
           "timestamp": "timestamp", "model_version": "model_version", "prediction_id": "prediction_id",
           "human": "human_decision", "final": "action"}  # fmt: skip
 
+
+_PARTS = {
+    "Options": (
+        "y_true", "y_pred", "y_score", "sensitive", "positive", "threshold", "reference", "bins", "policy", "html_file",
+        "out", "help",
+    ),
+    "More (scores and metrics)": ("score_max", "metrics", "level", "all_pairs", "intersections"),
+    "More (who is in the data, and who is selected)": ("population", "impact_ratios", "attributes", "on"),
+    "More (weights, clusters, versions)": (
+        "weight", "weights", "cluster", "timestamp", "model_version", "prediction_id",
+    ),
+    "More (other tasks)": ("task", "labels", "separator", "k"),
+    "More (people who decide)": ("abstain", "human", "final"),
+    "More (what is held fixed, what is missing)": ("control", "missing", "bounds"),
+    "More (comparing, judging, writing)": ("baseline", "stage", "json_file", "junit_file", "title", "config"),
+}  # fmt: skip
 
 _HELP = """Error rates of every group in DATA (CSV or Parquet), with intervals.
 
@@ -32,7 +49,7 @@ Without a policy the exit code is 0. Example:
 """
 
 
-@click.command("audit", help=_HELP)
+@click.command("audit", cls=InParts, parts=_PARTS, help=_HELP)
 @click.argument("data", type=_PATH)
 @config_option
 @click.option("--y-true", metavar="COLUMN", help="True labels (true numbers, relevance).")
@@ -91,6 +108,14 @@ Without a policy the exit code is 0. Example:
 @click.option("--stage", help="Judge only the requirements of this stage.")
 @click.option("--control", type=Names(), help="Gaps also with these columns held fixed (by strata, by regression).")
 @click.option("--bounds", is_flag=True, help="Also the worst cases that missing labels and groups allow.")
+@click.option(
+    "--population",
+    type=Pair(),
+    multiple=True,
+    metavar="FEATURE=FILE",
+    help="Who is in the data, against a reference population: a CSV of group and share or count.",
+)
+@click.option("--impact-ratios", is_flag=True, help="Selection rates over the highest one, by group and crossed.")
 @click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
 @click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML.")
 @click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
@@ -143,5 +168,7 @@ def _print(result: Result, gate: GateResult | None) -> None:
     screen = console()
     print_groups(result, out=screen)
     print_gaps(result, out=screen)
+    print_impact(result, out=screen)
+    print_population(result, out=screen)
     if gate is not None:
         print_gate(gate, out=screen)

@@ -7,12 +7,13 @@ import click
 from audit.measurement import Measurement
 from dashboards.tables import interval_text, value_text
 from dashboards.words import metric_title
+from evenhanded.options import seed_option
 from evenhanded.printing import console, print_gate, print_groups, print_rows
 
 
 @click.command("demo")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of split and training.")
+@seed_option("Seed of split and training.")
 @click.option("--epochs", type=click.IntRange(1, 100), default=8, show_default=True, help="Passes through the data.")
 def command(*, out: Path, seed: int, epochs: int) -> int:
     """Train a triage model on public health data, audit it, judge it, report it.

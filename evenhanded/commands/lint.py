@@ -15,7 +15,7 @@ from audit.splits.split_table import SplitTable, read_splits
 from audit.store import write_text
 from dashboards.labels import safe_label
 from dashboards.lint_rows import LABELS
-from evenhanded.options import Names, Pair, config_option
+from evenhanded.options import Names, Pair, config_option, seed_option
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, progress
 
@@ -46,7 +46,7 @@ scores that are too good, and parts that differ. Exit code 0; with --strict 1 if
 @click.option("--split", type=Pair(), metavar="COLUMN=VALUE", help="One file: which rows are the test part.")
 @click.option("--limit", "limits", type=Pair(), multiple=True, metavar="CHECK=LIMIT", help="From where on it counts.")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the models and of drawn rows.")
+@seed_option("Seed of the models and of drawn rows.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if something is found.")
 @click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
 @click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")

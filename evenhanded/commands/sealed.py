@@ -29,7 +29,7 @@ _HELP = """A sealed test: the vendor never sees the labels, and it is opened onc
   evenhanded sealed status box
 
 It records every attempt, and sees changes of labels, rows and policy. It neither encrypts nor signs: keep the folder
-where the vendor cannot reach it, and note the digest of the seal elsewhere.
+where the vendor cannot reach it, note the digest of the seal elsewhere, and pass it as --seal to open and status.
 """
 
 
@@ -71,7 +71,7 @@ def new(test: Path, policy: Path, folder: Path, by: str, **options: Any) -> int:
         f"sealed: {made.rows:,} rows in {folder}, at {made.sealed_at}",
         f"give away only: {folder / FOR_VENDOR}",
         f"ask for: a CSV or Parquet file with {asked}, one row for each",
-        "note this digest of the seal elsewhere:",
+        "note this digest of the seal elsewhere, and pass it as --seal to open and status:",
         f"  {made.digest()}",
     )
     screen = console()
@@ -104,23 +104,30 @@ def open_(folder: Path, predictions: Path, by: str, expect: str | None, out: Pat
 
 @command.command("status")
 @click.argument("folder", type=_PATH)
-def status_(folder: Path) -> int:
+@click.option("--seal", "expect", metavar="DIGEST", help="The digest of the seal as it was noted elsewhere.")
+def status_(folder: Path, expect: str | None) -> int:
     """Say how the sealed test in FOLDER stands; exit code 4 if anything has changed since it was sealed."""
     screen = console()
-    found = status(folder)
-    for line in _lines(found):
+    found = status(folder, expect=expect)
+    for line in _lines(found, compared=expect is not None):
         screen.print(safe_label(line, target="terminal", limit=600))
     return 4 if found.changes else 0
 
 
-def _lines(found: SealStatus) -> list[str]:
+def _lines(found: SealStatus, *, compared: bool) -> list[str]:
     made, opened = found.seal, found.opened
     lines = [f"sealed at {made.sealed_at} by {made.sealed_by}: {made.rows:,} rows, seal {made.digest()}"]
     if opened is None:
         lines.append("closed: no one has opened it")
+    elif "trace" in opened:
+        lines.append(f"opened: {opened['trace']}")
     else:
         sent = f"with predictions {opened.get('predictions')}; result {opened.get('result')}"
         lines.append(f"opened at {opened.get('time')} by {opened.get('by')} {sent}")
     lines += [f"attempt at {each.get('time')} by {each.get('by')}: {each.get('outcome')}" for each in found.attempts]
     lines += [f"CHANGED: {change}" for change in found.changes]
-    return lines if found.changes else [*lines, "intact: labels, rows and policy are those that were sealed"]
+    if not found.changes:
+        lines.append("intact: labels, rows and policy are those that were sealed")
+    if not compared:
+        lines.append("the seal itself was not compared: pass --seal with the digest that was noted when it was sealed")
+    return lines

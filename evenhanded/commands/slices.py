@@ -1,5 +1,6 @@
 """``evenhanded slices``: combinations of features with the worst rate, found on one half, confirmed on the other."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import click
 from audit.predictions import PredictionLog, RoleColumns
 from audit.result import Result
 from audit.search.slices import METRIC, MIN_SUPPORT, QUANTILES, run_slices
-from evenhanded.options import Names, Pair, config_option, edges
+from evenhanded.options import Names, Pair, config_option, edges, seed_option
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, progress
 
@@ -23,7 +24,8 @@ _SUSPECTS = 10
 _HELP = """Slices of DATA (CSV or Parquet) with the worst rate: found on one half, confirmed on the other.
 
 Every combination of the values of the features is searched on a random half of the rows. The most striking ones are
-measured again on the other half, with intervals that hold together. The exit code is 0 whatever is found. Example:
+measured again on the other half, with intervals that hold together. With --all-rows every row is searched and every
+slice listed, and nothing is confirmed. The exit code is 0 whatever is found. Example:
 
 \b
   evenhanded slices scored.csv --y-true outcome --y-pred flagged \\
@@ -42,9 +44,10 @@ measured again on the other half, with intervals that hold together. The exit co
 @click.option("--min-support", type=float, default=MIN_SUPPORT, show_default=True, help="Smallest share of the rows.")
 @click.option("--max-depth", type=int, default=3, show_default=True, help="Most features of one slice.")
 @click.option("--all-depths", is_flag=True, help="Combine any number of features.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split; choose one before looking.")
+@seed_option("Seed of the split; choose one before looking.")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Level that the intervals hold together.")
-@click.option("--limit", type=int, default=20, show_default=True, help="Most slices that go to confirmation.")
+@click.option("--all-rows", is_flag=True, help="Exploratory: search all rows, list every slice, confirm nothing.")
+@click.option("--limit", type=int, help="Most slices that go to confirmation [20] or, of all rows, are listed [10000].")
 @click.option("--epsilon", type=float, default=0.01, show_default=True, help="Rates this close say the same.")
 @click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
 @click.option(
@@ -92,8 +95,10 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
             limit=options["limit"],
             epsilon=options["epsilon"],
             quantiles=options["quantiles"],
+            confirm=not options["all_rows"],
         )
-    saved = write_outputs(result, options, title="Search for slices that differ from the rest")
+    title = "Exploratory search for slices" if options["all_rows"] else "Search for slices that differ from the rest"
+    saved = write_outputs(result, options, title=title)
     print_slices(result)
     say_where(saved, options)
     return 0
@@ -125,10 +130,20 @@ def print_slices(result: Result) -> None:
     No slice was confirmed.
     3 slices were searched on one half of the rows (40 rows); none of them stood out enough to be confirmed.
     """
-    from dashboards.slice_findings import cut_sentence, findings, grouped, searched_sentence, slice_sentence
+    from dashboards.slice_findings import (
+        all_searched,
+        cut_sentence,
+        findings,
+        grouped,
+        searched_sentence,
+        slice_sentence,
+    )
 
     screen = console()
     found = findings(result)
+    if all_searched(result):
+        _print_explored(result, found)
+        return
     confirmed = [each for each in found if each.confirmed]
     suspects = [each for each in found if not each.confirmed]
     screen.print(f"Confirmed ({len(confirmed)} of {len(found)}):" if confirmed else "No slice was confirmed.")
@@ -147,6 +162,20 @@ def print_slices(result: Result) -> None:
             screen.print(sentence)
     if suspects:
         screen.print("Not confirmed does not mean equal: fewer than all rows were there to show it.")
+
+
+def _print_explored(result: Result, found: "Sequence[Finding]") -> None:
+    """Print a search of all rows: first that nothing is confirmed, then the first slices."""
+    from dashboards.labels import safe_label
+    from dashboards.slice_findings import cut_sentence, searched_sentence, slice_sentence
+
+    screen = console()
+    for sentence in filter(None, (searched_sentence(result), cut_sentence(result))):
+        screen.print(safe_label(sentence, target="terminal", limit=4000))
+    for each in found[:_SUSPECTS]:
+        screen.print(f"- {slice_sentence(each, target='terminal')}")
+    if len(found) > _SUSPECTS:
+        screen.print(f"... and {len(found) - _SUSPECTS:,} more; all of them stand in the JSON")
 
 
 def _inside(found: "Finding") -> str:

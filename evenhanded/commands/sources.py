@@ -9,7 +9,7 @@ import click
 from audit.provenance import file_digests
 from audit.result import Result
 from dashboards.labels import safe_label
-from evenhanded.options import Names, config_option
+from evenhanded.options import Names, config_option, seed_option
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, print_rows, progress
 
@@ -36,7 +36,7 @@ is "not testable because ...". A model is fitted again and again on DATA. The ex
 @click.option("--group", metavar="VALUE", help="The group in question; else the one with the highest error.")
 @click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
 @click.option("--audited-label", metavar="COLUMN", help="The label after an audit; empty where nobody looked.")
-@click.option("--population", type=_PATH, help="How common each group is: the column and share or count, or people.")
+@click.option("--population", type=_PATH, help="How common each group is: a CSV of group,share or count.")
 @click.option("--benchmark", type=_PATH, help="The rows that the model is evaluated on; else held-out rows of DATA.")
 @click.option("--deployment", type=_PATH, help="Rows from use: groups; predictions, decisions and outcomes if known.")
 @click.option("--y-pred", metavar="COLUMN", help="What the model said, in --deployment.")
@@ -49,7 +49,7 @@ is "not testable because ...". A model is fitted again and again on DATA. The ex
     help="The model that is fitted again; the closer to yours, the better.",
 )
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the folds.")
+@seed_option("Seed of the folds.")
 @click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
 @click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
 @click.option("--title", help="Title of the report.")
@@ -69,7 +69,8 @@ def sources_of(options: dict[str, Any]) -> Result:
     """Return the evidence that the options ask for."""
     from audit.causes.bias_sources import bias_sources
     from audit.causes.fits import FITS
-    from audit.causes.sample_tables import SampleColumns, development_sample, other_sample, population_shares
+    from audit.causes.sample_tables import SampleColumns, development_sample, other_sample
+    from audit.publishing.representation import read_reference
 
     columns = SampleColumns(
         y_true=options["y_true"],
@@ -90,9 +91,7 @@ def sources_of(options: dict[str, Any]) -> Result:
         FITS[options["model"]],
         feature=options["sensitive"],
         group=options["group"],
-        population=None
-        if options["population"] is None
-        else population_shares(options["population"], options["sensitive"]),
+        population=None if options["population"] is None else read_reference(options["population"]),
         benchmark=others["benchmark"],
         deployment_rows=others["deployment"],
         level=options["level"],

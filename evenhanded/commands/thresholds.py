@@ -12,13 +12,12 @@ from audit.errors import raise_violations
 from audit.measurement import Measurement
 from audit.predictions import PredictionLog, RoleColumns
 from audit.provenance import file_digests
-from audit.publishing.representation import read_reference, representation
 from audit.result import Result
 from audit.scores.concentration import OUTCOMES, Outcome, concentration_rows
 from audit.scores.threshold_run import run_thresholds
 from audit.scores.utility import Payoff
 from audit.tally import Tally
-from evenhanded.options import Names, Pair, config_option, edges
+from evenhanded.options import Names, Pair, config_option, edges, seed_option
 from evenhanded.outputs import check_outputs, say_where, write_outputs
 from evenhanded.printing import console, print_rows, progress
 
@@ -81,7 +80,7 @@ class Amounts(click.ParamType[dict[str, float]]):
 @click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
 @click.option("--split", is_flag=True, help="Choose on a random half of the rows, measure on the other.")
 @click.option("--held-out", type=_PATH, metavar="FILE", help="Choose on DATA, measure on this file.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split.")
+@seed_option("Seed of the split.")
 @click.option(
     "--order",
     type=Pair(),
@@ -91,13 +90,6 @@ class Amounts(click.ParamType[dict[str, float]]):
 )
 @click.option("--harms", type=Amounts(), default="fp=1,fn=1", show_default=True, help="How much harm an outcome is.")
 @click.option("--benefits", type=Amounts(), default="tp=1", show_default=True, help="How much benefit an outcome is.")
-@click.option(
-    "--population",
-    type=Pair(),
-    multiple=True,
-    metavar="FEATURE=FILE",
-    help="Reference population of a feature, a CSV of group and share or count.",
-)
 @click.option("--weight", metavar="COLUMN", help="Weight of each row.")
 @click.option(
     "--weights",
@@ -172,7 +164,6 @@ def print_thresholds(result: Result) -> None:
         if not row.slice:
             screen.print(safe_label(gain_sentence(row), target="terminal", limit=400))
     other = [row for row in result.measurements if row.metric.endswith("_concentration_index")]
-    other += [row for row in result.measurements if row.metric == "representation_ratio"]
     rows = [display_row(row) for row in [*(each for key, each in best.items() if key), *priced, *other]]
     if rows:
         head = ["what", "value", "interval", "n"]
@@ -185,23 +176,22 @@ def print_thresholds(result: Result) -> None:
 def _measured(payoff: Payoff, options: dict[str, Any]) -> Result:
     log = log_of(options["data"], options)
     held_out = None if options["held_out"] is None else log_of(options["held_out"], options)
-    orders, populations = dict(options["order"]), dict(options["population"])
+    orders = dict(options["order"])
     raise_violations(
-        [f"{flag} names {name!r}, which is not among --sensitive {','.join(log.sensitive_features)}"
-         for flag, given in (("--order", orders), ("--population", populations))
-         for name in given if name not in log.sensitive_features]
-    )  # fmt: skip
-    references = {name: read_reference(Path(path)) for name, path in populations.items()}
+        [
+            f"--order names {name!r}, which is not among --sensitive {','.join(log.sensitive_features)}"
+            for name in orders
+            if name not in log.sensitive_features
+        ]
+    )
     result = run_thresholds(
         log, payoff, held_out=held_out, split=options["split"], random_state=options["seed"], level=options["level"]
     )
-    if not orders and not references:
+    if not orders:
         return result
     tally = count(log)
     rows = [row for name, text in orders.items() for row in _concentrated(tally, name, text, options)]
-    rows += [row for name, shares in references.items()
-             for row in representation(tally, name, shares, level=options["level"])]  # fmt: skip
-    return _with(result, rows, orders, populations, options)
+    return _with(result, rows, orders, options)
 
 
 def _concentrated(tally: Tally, feature: str, order: str, options: dict[str, Any]) -> tuple[Measurement, ...]:
@@ -210,20 +200,12 @@ def _concentrated(tally: Tally, feature: str, order: str, options: dict[str, Any
     return concentration_rows(tally, feature, names, harms=harms, benefits=benefits, level=options["level"])
 
 
-def _with(
-    result: Result,
-    rows: list[Measurement],
-    orders: dict[str, str],
-    populations: dict[str, str],
-    options: dict[str, Any],
-) -> Result:
+def _with(result: Result, rows: list[Measurement], orders: dict[str, str], options: dict[str, Any]) -> Result:
     """Return the result with more rows, and with what they were made from."""
     given = dict(result.provenance.given)
-    if orders:
-        given |= {"order": {name: [one.strip() for one in text.split(",")] for name, text in orders.items()}}
-        given |= {"harms": options["harms"], "benefits": options["benefits"]}
-    files = [options["data"], *([options["held_out"]] if options["held_out"] else []), *map(Path, populations.values())]
-    given |= {"population": populations} if populations else {}
+    given |= {"order": {name: [one.strip() for one in text.split(",")] for name, text in orders.items()}}
+    given |= {"harms": options["harms"], "benefits": options["benefits"]}
+    files = [options["data"], *([options["held_out"]] if options["held_out"] else [])]
     provenance = replace(result.provenance, given=given, data=file_digests(files))
     return replace(result, measurements=(*result.measurements, *rows), provenance=provenance)
 

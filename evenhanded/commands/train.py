@@ -9,7 +9,7 @@ import click
 
 from audit.errors import InputError
 from audit.values import BINARY, canonical
-from evenhanded.options import Names, config_option
+from evenhanded.options import Names, config_option, seed_option
 from evenhanded.printing import console
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--epochs", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Passes through the data.")
 @click.option("--lr", type=float, default=2e-3, show_default=True, help="Largest learning rate of the cycle.")
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Rows per step.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of everything drawn.")
+@seed_option("Of the split and of everything drawn.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 @click.option("--model", type=_PATH, default=Path("model"), show_default=True, help="Folder for the checkpoint.")
 @click.option(

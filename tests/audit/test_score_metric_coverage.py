@@ -58,10 +58,12 @@ def truths(world, names):
 
 
 def covered(rows, truth):
+    """Return the share of intervals that hold the truth; a value without one is no success, and there are few."""
     defined = [row for row in rows if row.value is not None]
+    bounded = [row for row in defined if row.low is not None and row.high is not None]
     assert len(defined) > 0.97 * len(rows)
-    inside = [(row.low is None or row.low <= truth) and (row.high is None or truth <= row.high) for row in defined]
-    return float(np.mean(inside))
+    assert len(bounded) > 0.98 * len(defined)
+    return float(np.mean([row.low - 1e-9 <= truth <= row.high + 1e-9 for row in bounded]))
 
 
 def coverage(counted, truth):
@@ -136,6 +138,118 @@ def test_weights_and_clusters_at_length():
     truth = {name: group_values(large, name, features=[], level=0.95)[0].value for name in SCORED + DISTANCES}
     found = coverage(clustered(random, 1000, 200, 5)[0], truth)
     assert min(found.values()) >= 0.93, found
+
+
+MEANS = ("brier_score", "calibration_in_the_large")
+
+
+def uniform(least, most):
+    def drawn(random, n):
+        score = random.uniform(least, most, n)
+        return random.random(n) < score, score
+
+    return drawn
+
+
+def rare_negatives(random, n):
+    y, score = rare(random, n)
+    return ~y, 1 - score
+
+
+def blind(random, n):
+    """Scores that spread widely and promise ten times what happens."""
+    score = random.beta(1.2, 2.5, n)
+    return random.random(n) < score / 10, score
+
+
+RARE = {
+    "one in a hundred": uniform(0.005, 0.015),
+    "one in five hundred": uniform(0.001, 0.003),
+    "one in 25": uniform(0.03, 0.05),
+    "rare": rare,
+    "rare negatives": rare_negatives,
+    "blind": blind,
+}
+
+
+@pytest.mark.parametrize("world", RARE)
+def test_rare_labels(world):
+    # Residuals alone cover in .30 to .63 where one in a hundred of 50 to 100 rows is positive.
+    truth = truths(RARE[world], MEANS)
+    y, score = RARE[world](np.random.default_rng(11), 300 * 100)
+    found = coverage(tally(y, score, runs(300, 100)), truth)
+    assert min(found.values()) >= 0.935, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [50, 100, 300])
+@pytest.mark.parametrize("world", RARE)
+def test_rare_labels_at_length(world, n):
+    truth = truths(RARE[world], MEANS)
+    y, score = RARE[world](np.random.default_rng(12), 3000 * n)
+    found = coverage(tally(y, score, runs(3000, n)), truth)
+    assert min(found.values()) >= 0.93, found
+
+
+def test_rare_labels_under_weights_and_clusters():
+    truth = truths(rare, MEANS)
+    random = np.random.default_rng(13)
+    y, score = rare(random, 300 * 150)
+    found = coverage(tally(y, score, runs(300, 150), w=random.lognormal(0, 0.6, len(y))), truth)
+    assert min(found.values()) >= 0.935, found
+    y, score = (column.repeat(4) for column in rare(random, 300 * 50))
+    found = coverage(tally(y, score, runs(300, 200), c=np.arange(300 * 50).repeat(4)), truth)
+    assert min(found.values()) >= 0.935, found
+
+
+def test_without_a_positive_a_brier_score_is_not_known_to_two_digits():
+    score = np.random.default_rng(14).uniform(0.005, 0.015, 100)
+    (brier,) = group_values(
+        tally(np.zeros(100, dtype=bool), score, ["a"] * 100), "brier_score", features=[], level=0.95
+    )
+    assert brier.value < 0.0002
+    assert brier.low <= brier.value
+    assert 0.03 < brier.high < 0.04  # Clopper-Pearson's .0362 of rows, at a loss of nearly 1 each
+    assert brier.method == "mover, rare label"
+
+
+def halves(random, n):
+    """Half the rows score .55 and are always positive, half score 0 and never: .225 in all, .45 at most."""
+    score = np.where(random.random(n) < 0.5, 0.55, 0.0)
+    return score > 0, score
+
+
+def thirds(random, n):
+    score = random.choice([0.25, 0.55, 0.95], n, p=[0.2, 0.3, 0.5])
+    return score > 0.5, score
+
+
+def certain(random, n):
+    """All rows are positive, and their scores lie all over one bin."""
+    return np.ones(n, dtype=bool), random.uniform(0.5, 0.6, n)
+
+
+CERTAIN = {"halves": (halves, 0.225, 0.45), "thirds": (thirds, 0.21, 0.45), "certain": (certain, 0.45, 0.45)}
+
+
+@pytest.mark.parametrize("n", [200, 2000])
+@pytest.mark.parametrize("world", CERTAIN)
+def test_the_shares_of_bins_are_estimated_too(world, n):
+    # With shares and mean scores for known, halves of 5,000 rows cover in .23.
+    draw, *truth = CERTAIN[world]
+    y, score = draw(np.random.default_rng(15), 200 * n)
+    found = coverage(tally(y, score, runs(200, n)), dict(zip(DISTANCES, truth, strict=True)))
+    assert min(found.values()) >= 0.935, found
+
+
+def test_the_shares_of_bins_under_weights_and_clusters():
+    random = np.random.default_rng(16)
+    y, score = halves(random, 200 * 600)
+    found = coverage(tally(y, score, runs(200, 600), w=random.lognormal(0, 0.6, len(y))), {DISTANCES[0]: 0.225})
+    assert min(found.values()) >= 0.935, found
+    y, score = (column.repeat(4) for column in halves(random, 200 * 150))
+    found = coverage(tally(y, score, runs(200, 600), c=np.arange(200 * 150).repeat(4)), {DISTANCES[0]: 0.225})
+    assert min(found.values()) >= 0.935, found
 
 
 @pytest.mark.parametrize("name", SCORED + DISTANCES)

@@ -143,7 +143,7 @@ def test_a_group_that_someone_answers_for_need_not_be_shown_and_hides_no_failure
     grouped = {**PSI, "groups": ("race",)}
     assert gate(rows, grouped).verdict == "INSUFFICIENT"
     found = gate(rows, grouped, not_auditable=(signed(race="b"),))
-    assert said(found) == ("PASS", "not shown for: b (excused: few)")
+    assert said(found) == ("PASS", "not shown for: b (excused: few); why")
     assert gate(rows[1:], grouped, not_auditable=(signed(race="b"),)).verdict == "INSUFFICIENT"
     bad = row(0.3, 0.4, slice=(("race", "b"),))
     assert gate([rows[0], bad], grouped, not_auditable=(signed(race="b"),)).verdict == "FAIL"
@@ -155,7 +155,8 @@ def test_a_group_that_someone_answers_for_need_not_be_shown_and_hides_no_failure
         ({}, None, "INSUFFICIENT"),
         ({"among": [["a"]]}, None, "INSUFFICIENT"),
         ({"among": [["a"], ["b"]]}, None, "PASS"),
-        ({"among": [["a"], ["b"]]}, "between a and b; 1 group undefined", "INSUFFICIENT"),
+        ({"among": [["a"]], "undefined": [["b"]]}, None, "INSUFFICIENT"),
+        ({"among": [["a"], ["b"]], "undefined": [["c"]]}, "between a and b; 1 group undefined", "PASS"),
     ],
 )
 def test_a_largest_gap_must_show_which_groups_took_part(
@@ -166,6 +167,20 @@ def test_a_largest_gap_must_show_which_groups_took_part(
     rows += [row(0.0, 0.1, metric="psi", slice=(("race", group),)) for group in "ab"]
     gap = {"metric": "psi", "compare": "difference", "groups": ("race",), "max": 0.2}
     assert gate(rows, gap, expect={"race": ("a", "b")}).verdict == verdict
+
+
+def test_without_expect_the_rows_of_the_groups_say_who_took_part() -> None:
+    gap = {"metric": "psi", "compare": "difference", "groups": ("race",), "max": 0.2}
+    over = row(0.05, 0.15, metric="psi_difference", against={"kind": "groups", "features": ["race"]})
+    assert "does not say which groups took part" in said(gate([over], gap))[1]
+    rows = [row(0.0, 0.1, metric="psi", slice=(("race", group),)) for group in "ab"]
+    assert gate([over, *rows], gap).verdict == "PASS"
+    small = row(0.0, 0.1, metric="psi", slice=(("race", "c"),), n=12)
+    assert said(gate([over, *rows, small], gap)) == ("INSUFFICIENT", "c: n = 12, fewer than 30")
+    gone = row(None, None, metric="psi", slice=(("race", "c"),), value=None, reason="no bins")
+    assert said(gate([over, *rows, gone], gap)) == ("INSUFFICIENT", "c: no bins")
+    only_counted = Measurement(metric="count", slice=(("race", "c"),), value=90, n=90, method="count")
+    assert said(gate([over, *rows, only_counted], gap)) == ("INSUFFICIENT", "took no part in psi_difference: c")
 
 
 def test_a_group_without_a_row_in_the_latest_window_is_not_shown() -> None:

@@ -1,14 +1,24 @@
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from audit.causes.bias_sources import bias_sources
+from audit.causes.fits import logistic_fit
+from audit.causes.worlds import planted_world
+from audit.paired.comparison import run_compare
 from audit.predictions import PredictionLog
 from audit.result import Result
 from audit.run import run_audit
+from audit.search.slices import run_slices
+from audit.splits.data_evidence import data_evidence
+from audit.splits.leakage import lint_splits
+from audit.splits.split_table import read_splits
 from audit.store import save_run
+from audit.stress.flips import counterfactual_flips
 from checklists.gate import judge
 from checklists.gate_result import GateResult
 from checklists.policy import Policy
@@ -110,3 +120,65 @@ def scored_log() -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def scored() -> Result:
     return make_scored(["Blue", "Green", "Red"], sizes=[1200, 1500, 900])
+
+
+NASTY = (
+    "<script>alert(1)</script>",
+    "=1+1",
+    "\u202egnp.exe",
+    "a" * 300,
+    "$x$ and $y$",
+    "`rm -rf`",
+    "![x](http://evil.example)",
+)
+"""Fewer than `HOSTILE`, so that every group of a search and of a picture of scores has rows."""
+
+
+def nasty_frame(rows: int = 3500) -> pd.DataFrame:
+    """Return predictions of two models with scores, in groups with hostile names; the first group fares worse."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"g": np.array(NASTY, dtype=object)[rng.integers(0, len(NASTY), rows)]})
+    frame["<i>s</i>"] = rng.choice(["`F`", "$M$"], rows)
+    frame["y"] = rng.integers(0, 2, rows)
+    worse = frame["g"] == NASTY[0]
+    frame["score"] = np.clip(0.4 * frame["y"] + 0.6 * rng.random(rows) + 0.2 * worse, 0, 1).round(3)
+    frame["old"] = (frame["score"] > 0.5).astype(int)
+    frame["new"] = np.where(worse & (rng.random(rows) < 0.3), 1 - frame["old"], frame["old"])
+    return frame
+
+
+def nasty_results() -> Mapping[str, Result]:
+    frame, features = nasty_frame(), ["g", "<i>s</i>"]
+    scored = PredictionLog.from_frame(frame, y_true="y", y_score="score", threshold=0.5, sensitive_features=features)
+    plain = PredictionLog.from_frame(frame, y_true="y", y_pred="new", sensitive_features=features)
+    labels = frame.assign(
+        y=np.resize(NASTY, len(frame)), p=np.where(frame["old"], np.resize(NASTY, len(frame)), "=1+1")
+    )
+    several = PredictionLog.from_frame(labels, y_true="y", y_pred="p", sensitive_features=features, task="multiclass")
+    split = frame.drop(columns=["g", "old", "new"]).rename(columns={"<i>s</i>": NASTY[0], "score": NASTY[6]})
+    split = split.assign(**{NASTY[0]: split[NASTY[0]] == "$M$"})
+    table = read_splits(split[:2000], split[2000:], y_true="y")
+    linted, evidence = lint_splits(table), data_evidence(table)
+    world = planted_world("measurement", n=900)
+    names = np.where(world.data.group == "B", NASTY[0], NASTY[4])
+    flipped = counterfactual_flips(
+        lambda rows: (rows["score"] + 0.2 * (rows["g"] == NASTY[0]) > 0.5).astype(int), frame,
+        change={"g": {NASTY[0]: NASTY[1], NASTY[1]: NASTY[0]}}, sensitive_features=features,
+    )  # fmt: skip
+    return {
+        "subgroups": run_audit(plain),
+        "calibration": run_audit(scored),
+        "compare": run_compare(frame, y_true="y", candidate="new", baseline="old", sensitive_features=features),
+        "errors": run_slices(plain, metric="accuracy"),
+        "confusion": run_audit(several),
+        "data": replace(linted, measurements=(*linted.measurements, *evidence.measurements)),
+        "sources": bias_sources(replace(world.data, group=names), logistic_fit, feature="<b>g</b>", group=NASTY[0]),
+        "robustness": flipped,
+    }
+
+
+@pytest.fixture(scope="session")
+def nasty() -> Mapping[str, Result]:
+    """Return one run of each kind, by the page that it is for, with hostile names throughout."""
+    found = nasty_results()
+    return found | {"thresholds": found["calibration"]}

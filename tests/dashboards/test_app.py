@@ -113,7 +113,7 @@ def test_broken_files_are_said_and_nothing_is_shown(runs):
 def test_a_run_without_groups(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENHANDED_RUNS", str(tmp_path))
     save_run(Result(measurements=()), tmp_path)
-    assert "no groups" in opened("subgroups").info[0].value
+    assert "holds nothing for this page" in opened("subgroups").info[0].value
 
 
 @pytest.mark.parametrize("page", [None, "subgroups"])

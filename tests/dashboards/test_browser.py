@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from audit.store import save_run
+from audit.store import list_runs, save_run
+from dashboards.pages import PAGES
 from dashboards.report import render_report
 
 CHROMIUM = shutil.which("chromium")
@@ -30,9 +31,16 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(hostile, tmp_path_factory):
+def folder(hostile, nasty, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
+    for result in nasty.values():
+        save_run(result, folder)
     save_run(hostile, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -61,13 +69,14 @@ def watched(browser, **options):
     return page, faults, hosts
 
 
-def choose(page, box, option):
-    """Choose an option once the page is at rest; a page that is still being drawn may close the list again."""
+def choose(page, box, option, *, shows):
+    """Choose an option until the page shows it: a page that is still being drawn may close the list again."""
     for _ in range(5):
         page.locator("[data-testid='stApp'][data-test-script-state='notRunning']").wait_for()
         page.get_by_role("combobox", name=box).click()
         try:
             page.get_by_role("option", name=option).click(timeout=5000)
+            page.get_by_text(shows).wait_for(timeout=10_000)
         except playwright.TimeoutError:
             page.keyboard.press("Escape")
         else:
@@ -75,14 +84,37 @@ def choose(page, box, option):
     pytest.fail(f"the list of {box!r} never held {option!r}")
 
 
-def test_hostile_names_run_nothing_and_reach_nobody(browser, address):
-    page, faults, hosts = watched(browser)
-    page.goto(address)
-    page.get_by_role("heading", name="All runs").wait_for()
-    page.get_by_role("link", name="Subgroups").click()
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "overview"])
+def test_every_page_is_quiet_and_fits(browser, address, folder, nasty, name, scheme, width):
+    page, faults, hosts = watched(browser, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.goto(f"{address}/?run={run_of(folder, nasty[name])}")
+    main = page.locator("[data-testid='stMain']")
+    main.get_by_role("link", name=PAGES[name].title, exact=True).click()
     page.get_by_role("heading", name="Take it along").wait_for()
-    choose(page, "Reference group", "=cmd()")
-    page.get_by_text("Groups whose line crosses 0").wait_for()
+    page.locator("[data-testid='stApp'][data-test-script-state='notRunning']").wait_for()
+    charts = page.locator("[data-testid='stPlotlyChart']")
+    for place in range(charts.count()):
+        charts.nth(place).locator(".main-svg").first.wait_for()
+        assert charts.nth(place).locator("[aria-label]").count() or charts.nth(place).get_attribute("aria-label")
+    assert (faults, hosts) == ([], {"127.0.0.1"})
+    assert page.locator("script:has-text('alert(1)'), img[src*='evil'], a[href*='evil']").count() == 0
+    assert main.evaluate("element => element.scrollWidth") <= width
+    page.close()
+
+
+def run_of(folder, result):
+    digest = result.digest()
+    return next(entry.run_id for entry in list_runs(folder) if entry.digest == digest)
+
+
+def test_hostile_names_run_nothing_and_reach_nobody(browser, address, folder, hostile):
+    page, faults, hosts = watched(browser)
+    page.goto(f"{address}/?run={run_of(folder, hostile)}")
+    page.get_by_role("heading", name="All runs").wait_for()
+    page.locator("[data-testid='stSidebar']").get_by_role("link", name="Subgroups").click()
+    page.get_by_role("heading", name="Take it along").wait_for()
+    choose(page, "Reference group", "=cmd()", shows="Groups whose line crosses 0")
     page.wait_for_timeout(1000)
     assert (faults, hosts) == ([], {"127.0.0.1"})
     assert page.locator("script:has-text('alert(1)'), img[src='x'], a[href^='javascript']").count() == 0

@@ -40,8 +40,8 @@ def test_an_empty_store_says_what_to_run(folder):
 
 def test_a_run_without_scores_says_what_is_missing(runs):
     app = opened(run=runs["judged"].name)
-    assert "no scores" in app.info[0].value
-    assert "--y-score" in app.info[0].value
+    assert "holds nothing for this page" in app.info[0].value
+    assert "--y-score" in app.code[0].value
     assert not app.dataframe
 
 

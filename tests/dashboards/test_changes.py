@@ -17,7 +17,7 @@ from dashboards.changes import Shown, changes, helped_and_harmed, hidden_slices,
 from dashboards.commands import compare_command
 from dashboards.figures.differences import LONGEST, differences, helped_and_harmed_figure
 from dashboards.report.compare_part import changes_svg, sections
-from dashboards.report.parts import part_sections
+from dashboards.report.parts import LEADING, part_sections
 from dashboards.report.render import render_report
 from dashboards.tables import value_text
 from dashboards.words import metric_title, unit_of
@@ -67,8 +67,8 @@ def test_words_of_changes():
         metric="accuracy_difference_group_min", value=-0.1, low=-0.2, high=0.0, n=90, level=0.95, method="paired_score",
         against=against,
     )  # fmt: skip
-    assert (value_text(row), metric_title(row.metric)) == ("−10.0 points", "Largest fall of Accuracy")
-    assert metric_title("accuracy_change_difference") == "Growth of the gap in Accuracy"
+    assert (value_text(row), metric_title(row.metric)) == ("−10.0 points", "Largest fall of accuracy")
+    assert metric_title("accuracy_change_difference") == "Growth of the gap in accuracy"
     assert [unit_of(name) for name in ("accuracy_change_difference", "became_right")] == ["points", "count"]
 
 
@@ -83,7 +83,7 @@ def test_small_groups_are_not_published():
 
 def test_the_part_of_the_report():
     result = compared(harmed="b")
-    (section,) = part_sections(result)[:1]
+    (section,) = part_sections(LEADING, result, min_cell=10)[:1]
     assert section.title == "Candidate and baseline on the same rows"
     assert section.text.startswith("With new instead of old")
     assert section.measurements[0].slice == (("g", "b"),)
@@ -151,7 +151,7 @@ def test_the_page(tmp_path, monkeypatch):
 
 def test_the_page_of_another_run_says_what_to_run(runs):
     app = switched(run=runs["plain"].name)
-    assert "compares no models" in app.info[0].value
+    assert "holds nothing for this page" in app.info[0].value
     assert "evenhanded compare" in app.code[0].value
 
 

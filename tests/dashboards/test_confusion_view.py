@@ -45,7 +45,7 @@ def test_an_empty_store_says_what_to_run(folder):
 def test_a_run_of_two_labels_says_that_it_has_no_matrix(folder, result):
     save_run(result, folder)
     app = opened()
-    assert "no labels to confuse" in app.info[0].value
+    assert "holds nothing for this page" in app.info[0].value
     assert "--task multiclass" in app.code[0].value
 
 

@@ -91,7 +91,7 @@ def test_another_run_says_how_to_make_one(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENHANDED_RUNS", str(tmp_path))
     save_run(Result(measurements=()), tmp_path)
     app = opened()
-    assert "no lint of a split" in app.info[0].value
+    assert "holds nothing for this page" in app.info[0].value
     assert app.code[0].value.startswith("evenhanded lint train.csv test.csv")
 
 

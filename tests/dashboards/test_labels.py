@@ -40,7 +40,14 @@ def test_plotly_has_no_tags():
 
 def test_every_mark_of_markdown_is_escaped():
     label = safe_label("![x](http://x) *a* _b_ `c` :red[d] $e$", target="markdown")
-    assert label == r"\!\[x\]\(http\:\/\/x\) \*a\* \_b\_ \`c\` \:red\[d\] \$e\$"
+    assert label.replace("\u200a", "") == r"\!\[x\]\(http\:\/\/x\) \*a\* \_b\_ \`c\` \:red\[d\] \$e\$"
+
+
+@pytest.mark.parametrize("text", ["https://evil.example", "HTTP://evil", "www.evil.example", "a@evil.example"])
+def test_an_address_is_no_link(text):
+    # Markdown makes links of bare addresses after it has taken the escapes away.
+    assert text not in safe_label(text, target="markdown").replace("\\", "")
+    assert safe_label(text, target="text") == text
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t=", " @", "\r\n+"])

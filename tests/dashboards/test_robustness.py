@@ -106,7 +106,7 @@ def test_another_check_and_measure_are_chosen_by_hand_or_by_link(tmp_path, monke
 
 def test_a_run_without_checks_says_how_one_is_made(tmp_path, monkeypatch):
     app = opened(tmp_path, monkeypatch, Result(measurements=()))
-    assert "holds no such check" in app.info[0].value
+    assert "holds nothing for this page" in app.info[0].value
     assert "counterfactual_flips" in app.code[0].value
     empty = opened(tmp_path / "none", monkeypatch, None)
     assert "No run is saved yet" in empty.info[0].value

@@ -259,6 +259,33 @@ def test_the_page_of_a_search_that_found_nothing(tmp_path, monkeypatch):
     assert any("none of them stood out" in text.value for text in app.text)
 
 
+def test_the_page_of_a_search_of_all_rows_says_first_that_nothing_is_confirmed(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENHANDED_RUNS", str(tmp_path))
+    searched = run_slices(log_of(HOSTILE), metric="false_positive_rate", confirm=False, min_support=0.05)
+    save_run(searched, tmp_path)
+    app = opened(feature="sex")
+    assert app.text[0].value.startswith("Exploratory: all rows were searched and none kept to confirm on")
+    assert [header.value for header in app.header] == ["Slices of all rows, none of them confirmed", "Take it along"]
+    table = app.dataframe[0].value
+    assert all("sex = " in name for name in table["Slice"])
+    assert "Interval" not in table.columns
+    first = next(each for each in findings(searched) if "sex" in dict(each.row.slice))
+    assert table["t (exploratory)"].tolist()[0] == f"{first.scores['t']:.2f}"
+    assert "--all-rows" in app.code[-1].value
+    assert len(app.dataframe) == 1
+
+
+def test_the_report_of_a_search_of_all_rows_hides_few_rows(result):
+    searched = run_slices(log_of(rows=300), metric="false_positive_rate", confirm=False)
+    small = [each for each in findings(searched) if each.row.n < 10]
+    assert small
+    (section,) = sections(searched)
+    assert section.text.startswith("Exploratory: all rows were searched")
+    assert not any(slice_sentence(each) in section.text for each in small)
+    assert "than in the rest" not in section.text
+    assert section.pictures == ()
+
+
 def test_hostile_names_are_no_markdown(hostile, tmp_path, monkeypatch):
     monkeypatch.setenv("EVENHANDED_RUNS", str(tmp_path))
     save_run(hostile, tmp_path)

@@ -54,7 +54,7 @@ def test_an_empty_store_and_a_run_without_scores_say_what_to_do(store):
     assert "No run is saved yet" in opened().info[0].value
     data = frame(["a", "b"]).assign(p=1)
     save_run(run_audit(PredictionLog.from_frame(data, y_true="y", y_pred="p", sensitive_features=["g"])), store)
-    assert "no scores to set thresholds on" in opened().info[0].value
+    assert "holds nothing for this page" in opened().info[0].value
     save_run(Result(measurements=()), store)
     assert opened().info
 

@@ -46,3 +46,18 @@ def test_comparisons():
     assert metric_title("equalized_odds_difference").startswith("Difference in true or false positive rate")
     assert unit_of("demographic_parity_ratio") == "ratio"
     assert unit_of("equalized_odds_difference") == "points"
+
+
+def test_names_made_of_other_metrics_are_explained():
+    assert metric_title("matthews_corrcoef_lower_bound") == "Lowest possible Matthews correlation"
+    assert metric_title("accuracy_difference_upper_bound") == "Highest possible difference in accuracy"
+    assert metric_title("decided_negative_likelihood_ratio") == (
+        "Negative likelihood ratio of the rows that the model decided"
+    )
+    assert unit_of("accuracy_difference_upper_bound") == "points"
+    assert unit_of("decided_accuracy") == unit_of("f1_adjustment_support") == "share"
+    assert unit_of("decided_f1_difference") == "number"
+    for name in METRICS:
+        for made in (f"{name}_lower_bound", f"{name}_upper_bound", f"decided_{name}", f"{name}_if_deferred_right"):
+            assert metric_sentence(made, "yes").endswith(metric_sentence(name, "yes"))
+            assert len(metric_sentence(made, "yes")) > len(metric_sentence(name, "yes"))

@@ -67,6 +67,7 @@ def test_without_strict_the_exit_code_is_0_and_one_file_may_hold_both_parts(part
         (("train.csv", "gone.csv", "--y-true", "y"), "does not exist"),
         (("train.csv", "--y-true", "y"), "not both, not neither"),
         (("train.csv", "test.csv", "--y-true", "no"), "missing in train"),
+        (("train.csv", "test.csv", "--y-true", "y", "--seed", "-1"), "Invalid value for '--seed'"),
         (("train.csv", "test.csv", "--y-true", "y", "--limit", "a=b"), "expected a number"),
         (("train.csv", "test.csv", "--y-true", "y", "--limit", "speed=1"), "unknown check 'speed'"),
         (("train.csv", "test.csv", "--y-true", "y", "--json", "."), "is a folder"),
@@ -112,6 +113,12 @@ def test_sealed_new_open_status(parts):
     text = (parts / "r.html").read_text()
     assert "A sealed test" in text
     assert "2 attempts to open it had been refused before" in text
+    assert "the seal itself was not compared: pass --seal" in told
+    assert "not compared" not in run("sealed", "status", "box", "--seal", digest, cwd=parts, code=0).stdout
+    assert "CHANGED" in run("sealed", "status", "box", "--seal", "0" * 64, cwd=parts, code=4).stdout
+    (parts / "box/opened.json").unlink()
+    assert "opened.json is missing" in run("sealed", "status", "box", "--seal", digest, cwd=parts, code=4).stdout
+    assert "opened.json is missing" in run(*opened, digest, cwd=parts, code=4).stderr
     (parts / "box/keep/policy.yaml").write_text("")
     assert "CHANGED" in run("sealed", "status", "box", cwd=parts, code=4).stdout
 

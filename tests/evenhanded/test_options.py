@@ -6,6 +6,8 @@ import click
 import pytest
 
 from audit.errors import InputError
+from audit.seeds import MAX_SEED
+from evenhanded.cli import FIRST, MORE, group
 from evenhanded.commands.audit import command as audit
 from evenhanded.commands.gate import command as gate
 from evenhanded.commands.train import command as train
@@ -128,3 +130,15 @@ def test_every_option_may_stand_in_a_file(command, tmp_path):
     for parameter in command.params:
         long = [name.removeprefix("--") for name in parameter.opts if name.startswith("--")]
         assert all(name in str(caught.value) for name in long if name != "config")
+
+
+def test_every_seed_is_checked_where_it_is_read():
+    context = click.Context(group)
+    commands = [group.get_command(context, name) for name in (*FIRST, *MORE)]
+    seeds = {each.name: option for each in commands for option in each.params if option.name == "seed"}
+    assert {"lint", "sources", "thresholds", "slices", "baselines", "train", "demo"} <= seeds.keys()
+    for name, option in seeds.items():
+        assert option.type.convert(str(MAX_SEED), option, None) == MAX_SEED, name
+        for wrong in ("-1", str(MAX_SEED + 1), "1.5"):
+            with pytest.raises(click.BadParameter):
+                option.type.convert(wrong, option, None)

@@ -28,8 +28,8 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def audited(data, folder):
-    command = [sys.executable, "-m", "evenhanded", "audit", str(data), *OPTIONS, "--json", "r.json"]
+def audited(data, folder, *more):
+    command = [sys.executable, "-m", "evenhanded", "audit", str(data), *OPTIONS, *more, "--json", "r.json"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
     return json.loads((folder / "r.json").read_text())["measurements"]
 
@@ -84,18 +84,63 @@ def test_ratios_to_the_reference(everyone):
         assert row["value"] == pytest.approx(value, abs=5e-7), metric
 
 
+def test_values_of_both_predictions(everyone):
+    """PPV and NPV; likelihood ratios follow from the rates: TPR / FPR and FNR / TNR."""
+    assert plain(everyone, "negative_predictive_value")[None] == pytest.approx(0.688, abs=5e-4)
+    sides = ("true_positive", "false_positive", "false_negative", "true_negative")
+    tpr, fpr, fnr, tnr = (plain(everyone, f"{side}_rate")[None] for side in sides)
+    assert tpr / fpr == pytest.approx(1.935, abs=5e-4)
+    assert fnr / tnr == pytest.approx(0.5529, abs=5e-5)
+
+
+def between(rows, metric):
+    (row,) = (row for row in rows if row["metric"] == metric and (row["against"] or {}).get("kind") == "groups")
+    return row["value"]
+
+
+def test_two_races_alone(compas_file, tmp_path):
+    rows = audited(kept(compas_file, tmp_path, lambda row: row["race"] in FILTERED), tmp_path)
+    assert between(rows, "demographic_parity_difference") == pytest.approx(0.240200, abs=5e-7)
+    assert between(rows, "equalized_odds_difference") == pytest.approx(0.213925, abs=5e-7)
+    gap = pair(rows, "African-American", "Caucasian")
+    assert gap["method"] == "agresti_caffo"
+    assert (gap["low"], gap["high"]) == pytest.approx((0.182128, 0.245124), abs=5e-7)
+
+
+def test_the_same_pair_among_fifteen(compas_file, tmp_path):
+    gap = pair(audited(compas_file, tmp_path, "--all-pairs"), "African-American", "Caucasian")
+    assert gap["method"] == "agresti_caffo, simultaneous over 15"
+    assert (gap["low"], gap["high"]) == pytest.approx((0.1665, 0.2608), abs=5e-5)
+
+
+def pair(rows, one, two):
+    """Return the difference of the false positive rates of two races."""
+    (row,) = (row for row in rows if row["metric"] == "false_positive_rate_difference" and row["slice"] == {"race": one}
+              and row["against"] == {"kind": "slice", "slice": {"race": two}})  # fmt: skip
+    return row
+
+
 def test_rates_after_propublicas_filter(compas_file, tmp_path):
-    with gzip.open(compas_file, "rt", newline="") as stream, (tmp_path / "filtered.csv").open("w", newline="") as kept:
-        reader = csv.DictReader(stream)
-        writer = csv.DictWriter(kept, reader.fieldnames)
-        writer.writeheader()
-        writer.writerows(row for row in reader if keeps(row))
-    rows = audited(tmp_path / "filtered.csv", tmp_path)
+    rows = audited(kept(compas_file, tmp_path, keeps), tmp_path)
     assert plain(rows, "count")[None] == 6172
     assert plain(rows, "roc_auc")[None] == pytest.approx(0.709789, abs=5e-7)
     for race, values in FILTERED.items():
         metrics = ("count", "false_positive_rate", "false_negative_rate", "selection_rate")
         assert [plain(rows, metric)[race] for metric in metrics] == pytest.approx(values, abs=5e-7)
+    rows = audited(kept(compas_file, tmp_path, lambda row: keeps(row) and row["race"] in FILTERED), tmp_path)
+    assert between(rows, "demographic_parity_difference") == pytest.approx(0.245107, abs=5e-7)
+    assert between(rows, "equalized_odds_difference") == pytest.approx(0.211582, abs=5e-7)
+
+
+def kept(compas_file, folder, condition):
+    """Write the rows that hold a condition and return the file."""
+    path = folder / "filtered.csv"
+    with gzip.open(compas_file, "rt", newline="") as stream, path.open("w", newline="") as target:
+        reader = csv.DictReader(stream)
+        writer = csv.DictWriter(target, reader.fieldnames)
+        writer.writeheader()
+        writer.writerows(row for row in reader if condition(row))
+    return path
 
 
 def keeps(row):

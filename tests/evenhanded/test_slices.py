@@ -70,7 +70,8 @@ def test_nothing_to_find_is_said_and_the_code_is_0(tmp_path):
     [
         (("--metric", "roc_auc"), "slices are searched by a rate"),
         (("--min-support", "0"), "min_support must lie in (0, 1]; got 0"),
-        (("--min-support", "2", "--max-depth", "0", "--seed", "-1"), "3 problems with the input"),
+        (("--min-support", "2", "--max-depth", "0"), "2 problems with the input"),
+        (("--seed", "-1"), "Invalid value for '--seed'"),
         (("--features", "sex,sex"), "sensitive feature 'sex' is named twice"),
         (("--features", "sex,colour"), "column 'colour' (sensitive feature) is missing"),
         (("--bin", "age=young"), "--bin age=young: expected numbers, as in age=25,45"),

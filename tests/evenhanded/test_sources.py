@@ -108,15 +108,22 @@ def test_texts_missing_values_and_hostile_names(tmp_path):
     ("arguments", "said"),
     [
         (("--features", "x0,zz"), "column 'zz' is missing; there is 'x0'"),
+        (("--features", "x0", "--seed", "-1"), "Invalid value for '--seed'"),
         (("--features", "x0", "--group", "X"), "there is no group 'X'; expected one of ['man', 'woman']"),
         (("--features", "x0", "--population", "none.csv"), "none.csv does not exist"),
-        (("--features", "x0", "--population", "hiring.csv", "--level", "2"), "level must lie in (0, 1); got 2.0"),
+        (("--features", "x0", "--population", "census.csv", "--level", "2"), "level must lie in (0, 1); got 2.0"),
         (("--features", "x0", "--html", "none/r.html"), "none does not exist"),
+        (("--features", "x0", "--population", "hiring.csv"), "line 2: expected group,share"),
+        (
+            ("--features", "x0", "--population", "names.csv"),
+            "shares no group with the data: it names ['male', 'female']",
+        ),
         (("--features", "x0", "--deployment", "census2.csv"), "column 'sex' is missing"),
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_to_do(arguments, said, folder):
     (folder / "census2.csv").write_text("gender,count\nman,5\n")
+    (folder / "names.csv").write_text("sex,proportion\nmale,0.5\nfemale,0.5\n")
     assert said in run("hiring.csv", *ROLES, *arguments, cwd=folder, code=2).stderr
 
 
@@ -133,3 +140,13 @@ def test_wrong_use_ends_with_2_and_says_what_to_do(arguments, said, folder):
 def test_files_without_a_question_are_refused(text, said, tmp_path):
     (tmp_path / "d.csv").write_text(text)
     assert said in run("d.csv", *ROLES, "--features", "x", cwd=tmp_path, code=2).stderr
+
+
+def test_rows_in_use_without_an_outcome_count_in_who_is_there(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"sex": [*"FM"] * 300, "x": rng.normal(size=600), "rating": rng.integers(0, 2, 600)})
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    known = rng.random(600) < np.where(frame["sex"] == "M", 0.9, 0.1)
+    frame.assign(rating=frame["rating"].astype("Int64").where(known)).to_csv(tmp_path / "u.csv", index=False)
+    done = run("d.csv", *ROLES, "--features", "x", "--deployment", "u.csv", cwd=tmp_path)
+    assert "the group's share differs by +0.0 points" in " ".join(done.stdout.split())

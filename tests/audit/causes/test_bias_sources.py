@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from audit.causes.bias_sources import bias_sources, named_sources, verdict_of
-from audit.causes.evidence import SOURCES
+from audit.causes.evidence import SOURCES, Case, compared
+from audit.causes.evidence_composition import MIN_MEASURED, evaluation
 from audit.causes.evidence_models import balancing_weights
 from audit.causes.learning_curves import FITTED, LearningCurve, learning_curve
 from audit.causes.samples import Sample, predictions
 from audit.causes.worlds import hiring_world, planted_world, smile_world
 from audit.errors import InputError
+from audit.measurement import Measurement
 from audit.result import Result
 
 NONE = ()
@@ -43,6 +45,21 @@ def confusion(runs):
     }
 
 
+def reason_of(result, source):
+    """Return the verdict row of one source."""
+    return next(r for r in result.measurements if r.metric == "bias_source" and dict(r.at)["class"] == source)
+
+
+def zero(x, y, weight):
+    """Fit nothing: every label is 0, so that a row is wrong where its label is 1."""
+    return lambda new: np.zeros(len(new))
+
+
+def plain(group, y, **columns):
+    group = np.asarray(group, dtype=object)
+    return Sample(features=np.zeros((len(group), 1)), group=group, y=y, **columns)
+
+
 def check(found, runs, *, right, alarms):
     lines = [" | ".join(["planted", "nothing", *SOURCES, "several"])]
     for planted, named in found.items():
@@ -55,7 +72,7 @@ def check(found, runs, *, right, alarms):
 
 
 def test_the_planted_source_is_the_one_that_is_named():
-    check(confusion(2), 2, right=0.5, alarms=0.0)
+    check(confusion(2), 2, right=1.0, alarms=0.0)
 
 
 @pytest.mark.slow
@@ -188,6 +205,7 @@ def test_data_without_a_question_are_refused(changes, said):
         ({"population": {"A": 0.0, "B": 0.0}}, "population must hold shares or counts"),
         ({"population": {"A": float("nan")}}, "population must hold shares or counts"),
         ({"level": 1.5}, "level must lie in"),
+        ({"random_state": -1}, "random_state must be a whole number from 0 to 4294967295; got -1"),
     ],
 )
 def test_wrong_options_are_refused(options, said):
@@ -235,3 +253,117 @@ def test_few_rows_of_a_group_are_not_testable_instead_of_a_guess():
     row = next(row for row in result.measurements if dict(row.at).get("class") == "representation")
     assert row.value is None
     assert "group 'B' has 12 rows to score, fewer than 40; collect more" in row.reason
+
+
+def test_ten_equal_groups_have_no_source_and_the_worst_of_them_no_gap():
+    rng, found, named, runs = np.random.default_rng(0), 0, 0, 25
+    for _ in range(runs):
+        group = np.repeat([f"g{place}" for place in range(10)], 100)
+        result = bias_sources(plain(group, (rng.random(1000) < 0.2).astype(int)), zero, feature="team")
+        row = next(row for row in result.measurements if row.metric == "held_out_error_rate_difference")
+        found, named = found + (row.low > 0), named + bool(named_sources(result))
+        assert "simultaneous over 10" in row.method
+    assert found <= 0.1 * runs  # 21 % before the choice of the group was allowed for
+    assert named == 0
+
+
+def test_a_group_that_was_named_beforehand_is_one_comparison():
+    group, y = np.repeat(["a", "b", "c"], 100), np.arange(300) % 5 == 0
+    result = bias_sources(plain(group, y.astype(int)), zero, group="a")
+    row = next(row for row in result.measurements if row.metric == "held_out_error_rate_difference")
+    assert row.method == "agresti_caffo"
+
+
+def reversed_groups(sizes, effects, rng):
+    """Return rows of which the feature means as much as `effects` say, by group."""
+    group = np.repeat(list(sizes), list(sizes.values()))
+    x = rng.normal(size=(len(group), 1))
+    slope = np.array([effects[name] for name in group])
+    y = (slope * x[:, 0] + rng.normal(size=len(group)) > 0).astype(int)
+    return Sample(features=x, group=group.astype(object), y=y)
+
+
+def test_aggregation_names_the_group_that_is_far_off_beside_precise_ones():
+    rng = np.random.default_rng(3)
+    data = reversed_groups({"A": 1500, "B": 300, "C": 300}, {"A": 2, "B": 2, "C": -2}, rng)
+    row = reason_of(bias_sources(data, ridge, group="A"), "aggregation")
+    assert row.value == 1
+    assert "errs more often on C than a model of its own" in row.reason
+    assert " on A " not in row.reason
+
+
+def test_aggregation_says_which_groups_leave_it_open():
+    rng = np.random.default_rng(3)
+    data = reversed_groups({"A": 1500, "B": 110, "C": 90}, {"A": 2, "B": -0.3, "C": -5}, rng)
+    result = bias_sources(data, ridge, group="C")
+    row = reason_of(result, "aggregation")
+    assert row.value is None
+    assert "errs more often on B than a model of its own by +" in row.reason
+    assert "C has 90 rows, fewer than 100" in row.reason
+
+
+@pytest.mark.parametrize(("rows", "share"), [(6, 0.1), (25, 0.1), (60, 0.05)])
+def test_what_deployment_changes_is_covered_and_seldom_a_false_alarm(rows, share):
+    rng, runs, covered, said = np.random.default_rng(0), 300, 0, Counter()
+    held_out = np.zeros(600 + rows, dtype=int)
+    used = plain(np.repeat(["A", "B"], 500), None)
+    for _ in range(runs):
+        data = plain(["A"] * 600 + ["B"] * rows, (rng.random(600 + rows) < share).astype(int))
+        case = Case(data=data, feature="team", group="B", fit=zero, held_out=held_out, deployment=used)
+        found = evaluation(case)
+        row, said = found.measurements[0], said + Counter([found.verdict])
+        covered += row.low <= 0 <= row.high  # both groups err alike: the mix changes nothing
+    assert covered >= 0.93 * runs
+    assert said["supported"] <= 0.05 * runs
+    if rows < MIN_MEASURED:
+        assert said == {"not testable": runs}
+        assert f"fewer than {MIN_MEASURED} rows of B" in found.sentence
+
+
+def test_more_than_two_groups_are_weighted_as_in_use():
+    rng = np.random.default_rng(5)
+    group = np.repeat(["A", "B", "C"], [3000, 1000, 1000])
+    y = rng.random(5000) < np.repeat([0.1, 0.1, 0.6], [3000, 1000, 1000])
+    used = plain(np.repeat(["A", "B", "C"], [500, 500, 3000]), None)
+    result = bias_sources(plain(group, y.astype(int)), zero, deployment_rows=used, group="C")
+    assert named_sources(result) == ("evaluation",)
+    row = next(r for r in result.measurements if r.metric == "error_rate_difference" and r.slice == ())
+    assert row.low < 0.55 * 0.5 < row.high  # C goes from 20 % to 75 % of the rows, and errs by 50 points more
+
+
+def test_outcomes_that_are_known_for_some_leave_everyone_in_the_composition():
+    rng = np.random.default_rng(1)
+    group = np.repeat(["F", "M"], 500)
+    data = plain(group, rng.integers(0, 2, 1000))
+    known = rng.random(1000) < np.where(group == "M", 0.9, 0.1)
+    used = plain(group, np.where(known, data.y, 0), labelled=known)
+    result = bias_sources(data, zero, deployment_rows=used, group="F")
+    share = next(row for row in result.measurements if row.metric == "composition_difference")
+    assert share.value == 0
+    changed = [row for row in result.measurements if dict(row.at).get("class") == "deployment" and row.slice]
+    assert {dict(row.slice)["group"]: row.n for row in changed if row.metric == "error_rate_difference"} == {
+        "F": known[:500].sum(), "M": known[500:].sum()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("population", "said"),
+    [
+        ({"female": 0.5, "male": 0.5}, r"shares no group with the data: it names \['female', 'male'\], .*\['A', 'B'\]"),
+        ({"A": 1.0}, r"lacks \['B'\] of the data: it names \['A'\], the data hold \['A', 'B'\]"),
+    ],
+)
+def test_a_population_of_other_names_is_refused(population, said):
+    with pytest.raises(InputError, match=said):
+        bias_sources(planted_world("none", n=300).data, ridge, population=population)
+
+
+def test_sentences_follow_the_sign():
+    row = Measurement(metric="x", value=-0.002, low=-0.004, high=0.001, n=9, method="student")
+    assert compared(row, "more often", "less often") == ("less often", "0.2 points [-0.1, 0.4]")
+    data = plain(np.repeat(["A", "B"], 200), (np.arange(400) < 100).astype(int), audited=np.zeros(400))
+    result = bias_sources(data, zero, group="B")
+    assert (
+        "labels of B are wrong less often than those of others by 50.0 points"
+        in reason_of(result, "measurement").reason
+    )

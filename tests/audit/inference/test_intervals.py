@@ -168,3 +168,22 @@ def test_inputs_broadcast_and_scalars_come_back_as_arrays():
     assert isinstance(single, Interval)
     assert all(isinstance(bound, np.ndarray) and bound.shape == () and bound.dtype == np.float64 for bound in single)
     assert rate([], []).low.shape == (0,)
+
+
+@pytest.mark.parametrize("df", [1.0, 1.3, 2.0, 5.0])
+@pytest.mark.parametrize(("x", "n"), [(0, 5), (3, 8), (5, 5), (9.5, 400), (0, 40_000), (20, 45), (39_999, 40_000)])
+def test_bounds_stay_inside_and_only_widen_with_the_level_however_few_the_degrees_of_freedom(x, n, df):
+    levels = 1 - np.geomspace(0.2, 1e-15, 60)
+    for comparisons in (1, 100):
+        low, high = rate(x, n, level=levels, df=df, comparisons=comparisons)
+        assert np.all((low >= 0) & (low <= x / n) & (x / n <= high) & (high <= 1))
+        assert np.all(np.diff(low) <= 1e-12)
+        assert np.all(np.diff(high) >= -1e-12)
+
+
+def test_where_no_confidence_is_left_the_interval_is_everything():
+    """A t quantile of 1 degree of freedom at level .9999 is 6,366: the error of Clopper-Pearson underflows to 0."""
+    bounds = rate([3, 0, 8], 8, level=0.9999, df=1.0)
+    assert bounds.low.tolist() == [0, 0, 0]
+    assert bounds.high.tolist() == [1, 1, 1]
+    assert np.isnan(rate(3, 8, level=1.0, df=1.0).low)

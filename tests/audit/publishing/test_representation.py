@@ -120,3 +120,25 @@ def test_a_reference_from_a_file(tmp_path):
         read_reference(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_reference(tmp_path / "none.csv")
+
+
+def test_a_reference_of_other_names_is_refused_with_both_lists():
+    with pytest.raises(InputError, match=r"names \['female', 'male'\], the data hold \['F', 'M'\]"):
+        representation(tally_of(["F", "M"]), "g", {"female": 0.5, "male": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sex\nF\nM\n", "line 2: expected group,share"),
+        ("F,51\nM,49\n", "line 1: expected a header"),
+        ("sex,share\nF,nan\n", "line 2: expected group,share with a number of at least 0"),
+        ("sex,share\nF,-1\n", "line 2: expected group,share with a number of at least 0"),
+        ("sex,code,share\nF,f,1\n", "line 2: expected group,share"),
+    ],
+)
+def test_files_that_are_no_population_are_refused(text, said, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        read_reference(path)

@@ -117,7 +117,7 @@ SHAPES = st.sampled_from([(3,), (6,), (2, 4), (4, 3), (5, 6), (2, 3, 2), (3, 2, 
 COUNTS = st.one_of(st.integers(0, 14), st.integers(0, 60), st.integers(30, 3000))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(SHAPES.flatmap(lambda shape: arrays(np.int64, shape, elements=COUNTS)), st.sampled_from([3, 5, 10]))
 def test_a_linear_program_over_all_tables_finds_no_hidden_cell(counts, min_cell):
     rows = cube(counts)
@@ -127,7 +127,7 @@ def test_a_linear_program_over_all_tables_finds_no_hidden_cell(counts, min_cell)
     assert bool(hidden) == bool(small) or counts.sum() < min_cell
     if hidden == {row.slice for row in rows}:  # fewer than min_cell people in all: nothing is published
         return
-    for target in sorted(hidden, key=str)[:4]:
+    for target in hidden:
         assert width_by_brute_force(counts, rows, hidden, target) >= min_cell - 1 - 1e-6
 
 

@@ -179,6 +179,8 @@ def test_run_refuses_everything_at_once():
     assert len(refused.value.violations) == 4
     with pytest.raises(InputError, match="read in another way"):
         run_thresholds(log_of(data), EVEN, held_out=log_of(data.assign(g="z"), missing="drop"))
+    with pytest.raises(InputError, match="random_state must be a whole number from 0 to 4294967295; got -1"):
+        run_thresholds(log_of(data), EVEN, split=True, random_state=-1)
 
 
 @pytest.mark.parametrize(

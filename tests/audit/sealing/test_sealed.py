@@ -153,6 +153,46 @@ def test_any_change_is_seen(frame, box, tmp_path, part):
     assert bool(status(box).changes) == (part != "seal")
 
 
+@pytest.mark.parametrize("left", [(ATTEMPTS, "result.json"), (ATTEMPTS,), ("result.json",)])
+def test_removing_the_record_of_the_opening_closes_nothing(frame, box, tmp_path, left):
+    open_sealed(box, send(frame, tmp_path), by="First")
+    for name in {OPENED, ATTEMPTS, "result.json"} - set(left):
+        (box / name).unlink()
+    found = status(box)
+    assert found.opened is not None
+    assert found.opened.get("by") == ("First" if ATTEMPTS in left else None)
+    assert [change for change in found.changes if "opened.json is missing, though the test was opened" in change]
+    with pytest.raises(EvidenceError, match=r"opened\.json is missing, though the test was opened"):
+        open_sealed(box, send(frame, tmp_path), by="Second")
+    assert not (box / OPENED).exists()
+
+
+def test_an_edited_seal_is_seen_by_its_digest_and_by_the_opening(frame, box, tmp_path):
+    noted, text = status(box).seal.digest(), (box / SEAL).read_text()
+    edited = text.replace('"positive": null', '"positive": "0"')
+    assert edited != text
+    (box / SEAL).write_text(edited)
+    assert status(box).changes == ()  # nothing here to compare it with
+    (change,) = status(box, expect=noted).changes
+    assert f"not {noted}" in change
+    (box / SEAL).write_text(text)
+    assert status(box, expect=noted).changes == ()
+    open_sealed(box, send(frame, tmp_path), by="First", expect=noted)
+    assert status(box, expect=noted).changes == ()
+    (box / SEAL).write_text(edited)
+    (change,) = status(box).changes
+    assert f"opened.json says {noted}" in change
+
+
+def test_an_edited_result_is_seen(frame, box, tmp_path):
+    open_sealed(box, send(frame, tmp_path), by="First")
+    text = (box / "result.json").read_text()
+    (box / "result.json").write_text(text.replace("First", "Other"))
+    assert "result.json has the digest" in status(box).changes[0]
+    (box / "result.json").write_text("{")
+    assert "result.json is broken" in status(box).changes[0]
+
+
 def test_rewriting_the_same_values_is_no_change(box):
     pq.read_table(box / KEPT_TEST).to_pandas().sample(frac=1, random_state=0).to_parquet(box / KEPT_TEST, index=False)
     assert status(box).changes == ()

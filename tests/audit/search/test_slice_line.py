@@ -1,7 +1,12 @@
 """The slices of SliceLine, as its authors publish them."""
 
+from fractions import Fraction
+from itertools import combinations, product
+
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from audit.search.slice_line import slice_line, slice_line_score
 
@@ -89,3 +94,47 @@ def test_sliceline_score_of_everyone_is_zero_and_without_errors_it_is_undefined(
 def test_sliceline_names_bad_input(codes, errors, alpha, text):
     with pytest.raises(ValueError, match=text):
         slice_line(np.array(codes), errors, min_rows=1, alpha=alpha)
+
+
+def exact_slices(rows, tenths, min_rows, alpha):
+    """Return the score of every slice that has one above 0, by its items, in whole numbers and fractions only."""
+    found = {}
+    width = len(rows[0])
+    mean = Fraction(sum(tenths), len(rows))
+    for size in range(1, width + 1):
+        for features in combinations(range(width), size):
+            for values in product(range(3), repeat=size):
+                inside = [e for row, e in zip(rows, tenths, strict=True) if tuple(row[f] for f in features) == values]
+                if len(inside) >= min_rows and mean > 0:
+                    share = Fraction(sum(inside), len(inside)) / mean
+                    score = alpha * (share - 1) - (1 - alpha) * (Fraction(len(rows), len(inside)) - 1)
+                    if score > 0:
+                        found[tuple(zip(features, values, strict=True))] = score
+    return found
+
+
+@st.composite
+def tables(draw):
+    width = draw(st.integers(1, 3))
+    row = st.tuples(*[st.integers(0, 2)] * width)
+    rows = draw(st.lists(row, min_size=1, max_size=12))
+    return rows, draw(st.lists(st.integers(0, 12), min_size=len(rows), max_size=len(rows)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(table=tables(), min_rows=st.integers(1, 4), hundredths=st.sampled_from([1, 50, 95, 100]))
+@example(table=([(0,), (1,), (1,)], [1, 1, 1]), min_rows=1, hundredths=95)
+@example(table=([(0,)] * 6, [1, 2, 3, 4, 5, 7]), min_rows=1, hundredths=100)
+def test_the_slices_are_those_of_brute_force_in_exact_numbers(table, min_rows, hundredths):
+    rows, tenths = table
+    expected = exact_slices(rows, tenths, min_rows, Fraction(hundredths, 100))
+    errors = [tenth / 10 for tenth in tenths]
+    found = slice_line(np.array(rows), errors, min_rows=min_rows, top=1000, alpha=hundredths / 100)
+    assert {tuple(each.items.items()) for each in found} == expected.keys()
+    for each in found:
+        inside = [place for place, row in enumerate(rows) if all(row[f] == value for f, value in each.items.items())]
+        assert each.score == pytest.approx(float(expected[tuple(each.items.items())]), abs=1e-12)
+        assert each.size == len(inside)
+        assert each.largest == max(errors[place] for place in inside)
+    ordered = sorted(expected.items(), key=lambda item: (-item[1], len(item[0])))
+    assert [len(each.items) for each in found] == [len(items) for items, _ in ordered]

@@ -91,6 +91,9 @@ def test_wrong_input_is_listed():
         label_errors([0], [[0.5]], classes=[0])
     with pytest.raises(InputError, match="expected"):
         top_losses([0, 1, 1], [0.5, 0.5], classes=[0, 1])
+    for k in (-1, 0, True, 1.5):
+        with pytest.raises(InputError, match="k must be a whole number of rows, at least 1; got"):
+            top_losses([0, 1], [0.5, 0.5], classes=[0, 1], k=k)
     assert label_errors([], np.zeros((0, 2)), classes=[0, 1]) == ()
 
 

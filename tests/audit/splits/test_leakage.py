@@ -12,6 +12,7 @@ from audit.result import Result
 from audit.splits.findings import findings
 from audit.splits.leak_checks import CHECKS
 from audit.splits.leakage import lint_splits
+from audit.splits.split_checks import time_row
 from audit.splits.split_table import read_splits
 
 ROWS = (1200, 600)
@@ -175,14 +176,61 @@ def test_time_order(clean):
     mixed = pd.concat(clean).sample(frac=1, random_state=0)
     result = lint(*split(mixed), timestamp="day")
     assert "train_after_test_rate" in found(result)
-    assert result.find("train_after_test_rate").value > 0.9
+    assert result.find("train_after_test_rate").value == pytest.approx(0.5, abs=0.05)
+
+
+def test_time_order_is_no_matter_of_one_odd_row(clean):
+    """500 and 500 rows cut by time, one test row without a time but with 0 for it: 1/500 of the pairs, no finding."""
+    train, test = (frame.iloc[:500].copy() for frame in clean)
+    test.loc[test.index[0], "day"] = -1.0
+    result = lint(train, test, timestamp="day")
+    row = result.find("train_after_test_rate")
+    assert row.value == pytest.approx(1 / 500)
+    assert 0 < row.low < row.value < row.high < 0.02
+    assert "train_after_test_rate" not in found(result) | found(result, "undecided")
+    test.loc[test.index[:50], "day"] = -1.0
+    assert "train_after_test_rate" in found(lint(train, test, timestamp="day"))
+
+
+def test_equal_times_are_in_order():
+    train = pd.DataFrame({"x": [1.0, 2.0], "y": [0, 1], "t": [1, 2]})
+    assert lint(train, train.assign(t=2), features=["x"], timestamp="t").find("train_after_test_rate").value == 0
+
+
+def test_the_interval_of_time_order_holds_its_rate():
+    """Test times lie 1.5 standard deviations later: P(train later) = Phi(-1.5 / sqrt 2) = 0.1444."""
+    rng, covered, repeats = np.random.default_rng(11), 0, 200
+    for _ in range(repeats):
+        train, test = (
+            pa.table({"x": np.zeros(n), "y": np.arange(n) % 2, "t": rng.normal(shift, size=n)})
+            for n, shift in ((80, 0.0), (40, 1.5))
+        )
+        row = time_row(read_splits(train, test, y_true="y", timestamp="t"), level=0.95)
+        covered += row.low <= 0.1444 <= row.high
+    assert covered / repeats >= 0.95
+
+
+def test_whole_numbers_that_differ_are_amounts_unless_in_order(clean, rng):
+    ages = pd.DataFrame({"age": [23, 41, 35, 67, 52, 29, 48, 60], "y": [0, 1] * 4})
+    few = lint(ages, ages)
+    assert "distinct_rate" in found(few, "undecided")
+    assert "fewer than 200" in of(few, "distinct_rate", "age").reason
+    for start, frame in zip((0, 1200), clean, strict=True):
+        frame["income"] = rng.choice(np.arange(10_000, 900_000), len(frame), replace=False)
+        frame["number"] = rng.permutation(np.arange(start, start + len(frame)))
+        frame["rising"] = np.cumsum(rng.integers(1, 90, len(frame))) + start * 100
+    result = lint(*clean)
+    named = {
+        dict(each.row.at)["feature"]: each.status for each in findings(result) if each.row.metric == "distinct_rate"
+    }
+    assert named == {"income": "undecided", "number": "found", "rising": "found", "kind": "clear", "level": "clear"}
 
 
 def test_times_as_text_are_told_in_the_evidence():
     train = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [0, 1, 0], "t": ["2026-01-01", "2026-03-01T12:00:00Z", None]})
     test = pd.DataFrame({"x": [1.0, 5.0], "y": [0, 1], "t": ["2026-02-01", "2026-04-01"]})
     row = lint(train, test, features=["x"], timestamp="t").find("train_after_test_rate")
-    assert (row.value, row.n) == (0.5, 2)
+    assert (row.value, row.n) == (0.25, 2)
     assert "2026-02-01 00:00 UTC" in row.reason
     assert "2026-03-01 12:00 UTC" in row.reason
 
@@ -318,8 +366,9 @@ def test_everything_wrong_is_listed():
         read_splits(pa.table([[1], [2], [1]], names=["x", "x", "y"]), train, y_true="y", features=["x"])
     table = read_splits(train.assign(x=1), train.assign(x=1), y_true="y", features=["x"], positive="a")
     with pytest.raises(InputError) as error:
-        lint_splits(table, level=2, limits={"velocity": 1, "split_roc_auc": np.nan})
-    assert len(error.value.violations) == 3
+        lint_splits(table, level=2, limits={"velocity": 1, "split_roc_auc": np.nan}, random_state=-1)
+    assert len(error.value.violations) == 4
+    assert "random_state must be a whole number" in str(error.value)
     blank = pd.DataFrame({"x": [1.0, 2.0], "y": [None, None]})
     with pytest.raises(InputError, match="no test row has a label"):
         lint_splits(read_splits(blank.assign(y=[0, 1]), blank, y_true="y"))

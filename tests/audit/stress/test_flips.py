@@ -133,6 +133,69 @@ def test_wrong_answers_are_refused(predict, text):
         counterfactual_flips(predict, people(), change=SWAP)
 
 
+def test_a_model_that_changes_its_argument_changes_nothing_here():
+    def pure(rows):
+        return (rows["sex"] == "M").astype(int)
+
+    def in_place(rows):
+        rows["sex"] = rows["sex"].map({"F": 0, "M": 1})
+        rows["who"] = 0
+        return rows["sex"]
+
+    frame = people(60).assign(who=np.arange(60) // 2)
+    before = frame.copy()
+    named = {"change": SWAP, "sensitive_features": ["race"], "cluster": "who"}
+    found, expected = (counterfactual_flips(predict, frame, **named) for predict in (in_place, pure))
+    assert found.measurements == expected.measurements
+    assert row_of(found, "counterfactual_flip_rate").value == 1
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_scores_without_a_threshold_are_no_labels():
+    frame = people()
+
+    def predict(rows):
+        return rows["income"] / 100 + 1e-9 * (rows["sex"] == "M")
+
+    with pytest.raises(InputError, match=r"predict returned 400 fractions, such as .*: scores, no labels; pass the"):
+        counterfactual_flips(predict, frame, change=SWAP)
+    assert (
+        row_of(counterfactual_flips(predict, frame, change=SWAP, threshold=0.5), "counterfactual_flip_rate").value == 0
+    )
+    whole = counterfactual_flips(lambda rows: (rows["sex"] == "M").astype(float), frame, change=SWAP)
+    assert row_of(whole, "flip_to_positive_rate", sex="F").value == 1
+
+
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_a_model_that_raises_is_named(threshold):
+    with pytest.raises(InputError, match="predict failed on 400 rows of a DataFrame: ZeroDivisionError: "):
+        counterfactual_flips(lambda _: 1 / 0, people(), change=SWAP, threshold=threshold)
+    with pytest.raises(InputError, match="predict failed on 400 rows of a DataFrame: RuntimeError: no device"):
+        counterfactual_flips(_no_device, people(), change=SWAP, threshold=threshold)
+
+
+def _no_device(_):
+    msg = "no device"
+    raise RuntimeError(msg)
+
+
+def test_scores_and_thresholds_are_numbers():
+    with pytest.raises(InputError, match="with a threshold, it must return scores"):
+        counterfactual_flips(lambda rows: ["yes"] * len(rows), people(), change=SWAP, threshold=0.5)
+    with pytest.raises(InputError, match="threshold must be a finite number; got nan"):
+        counterfactual_flips(lambda rows: rows["income"], people(), change=SWAP, threshold=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [([0, 1] * 50, {0: "M", 1: "F"}), ([0, 1] * 50, {0: 0.5}), ([True, False] * 50, {True: "no"}), ([0.5], {0.5: "1"})],
+)
+def test_new_values_must_fit_their_column(column, values):
+    frame = pd.DataFrame({"sex": column})
+    with pytest.raises(InputError, match=r"change of 'sex': \[.*\] do not fit its type (int64|bool|float64); name"):
+        counterfactual_flips(lambda rows: rows["sex"], frame, change={"sex": values})
+
+
 def test_wrong_changes_are_refused():
     with pytest.raises(InputError, match="change names nothing"):
         counterfactual_flips(len, people(), change={})

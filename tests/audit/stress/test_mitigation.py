@@ -153,6 +153,11 @@ def test_bad_input():
         reweighed(lambda *_: lambda rows: np.full(len(rows), 3.0), good, good)
     with pytest.raises(InputError, match=r"must predict probabilities in \[0, 1\]; 50 of 50"):
         reweighed(lambda *_: lambda rows: np.full(len(rows), np.nan), good, good)
+    for scores, text in ((np.nan, "values that are no finite numbers"), (3.0, "must predict probabilities")):
+        with pytest.raises(InputError, match=text):  # before Fairlearn's search, which never ends on NaN
+            group_thresholds(lambda *_, s=scores: lambda rows: np.full(len(rows), s), part(300), good)
+    with pytest.raises(InputError, match=r"predict returned shape \(49,\) for 50 rows"):
+        group_thresholds(lambda *_: lambda rows: np.full(len(rows) - 1, 0.5), good, good)
     unknown = good._replace(sensitive_features={"sex": np.where(np.arange(50) < 2, "<script>", "F")})
     with pytest.raises(InputError, match="test has the group '<script>', of which train has no row"):
         group_thresholds(fit, good, unknown)

@@ -108,6 +108,36 @@ def test_the_largest_gap_of_equal_groups_reaches_0():
     assert covered / repeats >= 0.93
 
 
+def test_what_changes_its_argument_changes_nothing_here():
+    def more(x):
+        x += 1
+        return x
+
+    def model(x):
+        x *= 10
+        return (x[:, 0] > 35).astype(int)
+
+    rows = np.arange(8.0)[:, None]
+    subjects = Subjects([0] * 4 + [1] * 4, {"sex": ["F", "M"] * 4})
+    found = run_robustness(model, rows, {"one": more, "same": lambda x: x}, subjects)
+    assert row_of(found, "perturbation_flip_rate", at="one").value == 1 / 8
+    assert row_of(found, "perturbation_flip_rate", at="same").value == 0
+    assert rows[:, 0].tolist() == list(range(8))
+
+
+def test_what_raises_is_named():
+    images, y, group = pictures(20)
+    subjects = Subjects(y, {"contrast": group})
+    with pytest.raises(InputError, match="predict failed on 20 rows of a ndarray: ZeroDivisionError"):
+        run_robustness(lambda _: 1 / 0, images, {"same": lambda x: x}, subjects)
+    with pytest.raises(InputError, match="perturbation 'wide' failed on 20 rows of a ndarray: InputError: share must"):
+        run_robustness(brightness, images, {"wide": lambda x: disturb.crop(x, share=2)}, subjects)
+    with pytest.raises(InputError, match="perturbation 'none' returned 0 rows for 20"):
+        run_robustness(brightness, images, {"none": lambda _: None}, subjects)
+    with pytest.raises(InputError, match="20 fractions, such as"):
+        run_robustness(lambda x: x.mean(axis=(1, 2)) + 0.001, images, {"same": lambda x: x}, subjects)
+
+
 def test_bad_input():
     images, y, group = pictures(20)
     subjects = Subjects(y, {"contrast": group})

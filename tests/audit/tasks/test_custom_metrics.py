@@ -1,15 +1,17 @@
 import time
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
-from scipy.stats import spearmanr
+from scipy.stats import binom, spearmanr
 from sklearn.metrics import mean_absolute_error, precision_score, roc_auc_score
 
 from audit.errors import InputError
-from audit.inference.bootstrap import Replicates, bca, replicates
+from audit.inference.bootstrap import Replicates, bca, needed, replicates
+from audit.inference.bootstrap import difference as difference_of
 from audit.predictions import PredictionLog
 from audit.result import Result
 from audit.run import run_audit
@@ -113,11 +115,10 @@ def test_a_missing_group_is_shown_where_fairlearn_refuses_it():
     assert plain(rows, "mine", g=None).n == 120
 
 
-@pytest.mark.parametrize("repeats", [5, pytest.param(40, marks=pytest.mark.slow)])
-def test_the_gap_of_equal_groups_may_be_0_where_fairlearns_interval_excludes_it(repeats):
+def test_the_gap_of_equal_groups_may_be_0_where_fairlearns_interval_excludes_it():
     random = np.random.default_rng(5)
-    ours = theirs = 0
-    for seed in range(repeats):
+    ours = 0
+    for seed in range(3):
         frame = pd.DataFrame({"y": 1.0, "p": random.normal(size=300), "g": np.repeat([*"abc"], 100)})
         rows = custom_metric_rows(
             frame, mean_prediction, name="mine", columns=MetricColumns("y", "p", ("g",)), random_state=seed
@@ -127,9 +128,27 @@ def test_the_gap_of_equal_groups_may_be_0_where_fairlearns_interval_excludes_it(
             metrics=mean_prediction, y_true=frame["y"], y_pred=frame["p"], sensitive_features=frame["g"], n_boot=100,
             ci_quantiles=[0.025, 0.975], random_state=1,
         )  # fmt: skip
-        theirs += frame_of.difference_ci()[0] <= 0
-    assert ours >= (0.85 if repeats > 30 else 0.8) * repeats
-    assert theirs == 0
+        assert frame_of.difference_ci()[0] > 0
+    assert ours >= 2  # how often it holds is the next test
+
+
+def largest_low(values, random):
+    """Return the lower end of the largest gap of means, of the intervals that the rows are made of."""
+    drawn = [
+        replicates(lambda places, own=own: float(own[places].mean()), np.arange(len(own)),
+                   n_boot=needed(0.95, 3), random_state=random, value=float(own.mean()))
+        for own in values
+    ]  # fmt: skip
+    bounds = [bca(difference_of(one, two), level=0.95, comparisons=3) for one, two in combinations(drawn, 2)]
+    return max(max(float(low), -float(high)) for low, high in bounds)
+
+
+@pytest.mark.parametrize("repeats", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_the_largest_gap_of_equal_groups_is_above_0_in_one_of_twenty_samples(repeats):
+    """Where the error is .06, as the bootstrap of 60 rows has it, so many misses come once in a thousand tests."""
+    random = np.random.default_rng(6)
+    missed = sum(largest_low(random.normal(size=(3, 60)), random) > 0 for _ in range(repeats))
+    assert missed <= binom.isf(1e-3, repeats, 0.06)
 
 
 @pytest.mark.parametrize("repeats", [150, pytest.param(1000, marks=pytest.mark.slow)])
@@ -312,3 +331,53 @@ def test_a_hundred_thousand_rows_take_seconds():
         frame, lambda y, p: float(np.abs(y - p).mean()), name="m", columns=MetricColumns("y", "p", ("g",)), n_boot=20
     )
     assert time.perf_counter() - start < 20
+
+
+class MineError(Exception):
+    """What only its author knows."""
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise LookupError
+
+
+def fails_for_group_a(error):
+    def metric(y, p):
+        if np.ptp(y) == 0:
+            raise error
+        return mean_prediction(y, p)
+
+    return metric
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MineError("too few of them"), "the metric raised MineError: too few of them"),
+        (OSError(2, "gone", "model.bin"), "the metric raised FileNotFoundError: [Errno 2] gone: 'model.bin'"),
+        (StopIteration(), "the metric raised StopIteration: "),
+        (MineError("red\x1b[31m\nline \u202eback"), "the metric raised MineError: red [31m line  back"),
+        (MineError("x" * 5000), "the metric raised MineError: " + "x" * 120),
+        (MuteError(), "the metric raised MuteError: (its message raised LookupError)"),
+        (type("Odd\x1b", (Exception,), {})("why"), "the metric raised Odd : why"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_a_metric_raises_is_a_reason_and_the_other_groups_go_on(error, reason):
+    frame = spread().assign(y=lambda f: np.where(f["g"] == "a", 1.0, f["y"]))
+    metric = fails_for_group_a(error)
+    rows = custom_metric_rows(frame, metric, name="mine", columns=MetricColumns("y", "p", ("g",)), n_boot=0)
+    failed = plain(rows, "mine", g="a")
+    assert (failed.value, failed.reason) == (None, reason)
+    part = frame[frame["g"] == "b"]
+    assert plain(rows, "mine", g="b").value == pytest.approx(part["p"].mean())
+
+
+@pytest.mark.parametrize("leaving", [KeyboardInterrupt, SystemExit])
+def test_who_stops_the_audit_stops_it(leaving):
+    frame = spread().assign(y=lambda f: np.where(f["g"] == "a", 1.0, f["y"]))
+    with pytest.raises(leaving):
+        custom_metric_rows(
+            frame, fails_for_group_a(leaving()), name="mine", columns=MetricColumns("y", "p", ("g",)), n_boot=0
+        )

@@ -178,3 +178,18 @@ def test_readings_that_rankings_do_not_have():
     assert len(error.value.violations) == 3
     with pytest.raises(InputError, match="the data has no rows"):
         run_ranking(log_of(frame.iloc[:0].astype({"g": str})))
+
+
+def test_exposure_for_one_group_and_none_for_another_has_no_upper_limit_and_is_not_left_out():
+    queries = 40
+    frame = pd.DataFrame({"q": np.repeat(np.arange(queries), 3), "s": [3, 2, 1] * queries, "g": [*"ABC"] * queries,
+                          "y": np.random.default_rng(0).integers(0, 3, 3 * queries)})  # fmt: skip
+    row = row_of(run_ranking(log_of(frame), k=2), "exposure_to_relevance_ratio_ratio", "groups")
+    assert (row.value, row.high) == (None, None)
+    assert row.reason == "between A and C; no upper limit: divided by 0"
+    assert row.low > 1  # A stands before B in every query
+    assert row.against["among"] == [["A"], ["B"], ["C"]]
+    assert "undefined" not in row.against
+    unwanted = frame.assign(y=frame["y"].where(frame["g"] != "C", 0))
+    without = row_of(run_ranking(log_of(unwanted)), "exposure_to_relevance_ratio_ratio", "groups")
+    assert without.against["undefined"] == [["C"]]

@@ -127,3 +127,20 @@ def test_the_largest_gap_of_equal_groups_reaches_0(groups, repeats):
         gap = next(r for r in rows if r.against and r.against["kind"] == "groups")
         covered += gap.low <= 0 <= gap.high
     assert covered / repeats >= (0.93 if repeats > 500 else 0.9)
+
+
+def test_what_no_row_shows_no_interval_of_a_mean_allows_for_and_no_look_at_the_sample_helps():
+    # 1 % of rows are 100 off: the samples of 100 rows that hold none of them, .99^100 of all, are those that mislead.
+    random = np.random.default_rng(10)
+    z = np.where(random.random((4000, 100)) < 0.01, 100.0, np.abs(random.normal(0, 0.3, (4000, 100))))
+    truth = 1 + 0.99 * 0.3 * np.sqrt(2 / np.pi)
+    found = Estimates(z.mean(1), np.full(4000, 100), np.full(4000, 99.0), error=z.std(1, ddof=1) / 10)
+    low, high = mean_interval(found, "log", level=0.95)
+    unseen = (z < 50).all(axis=1)
+    assert unseen.mean() == pytest.approx(0.99**100, abs=0.02)
+    assert (high < truth)[unseen].all()
+    assert (high >= truth)[~unseen].all()
+    carried = z.sum(1) ** 2 / (z**2).sum(1)
+    assert carried[unseen].min() > 40  # they look harmless
+    assert carried[~unseen].max() < 10  # and to refuse what looks dangerous would refuse those that are right
+    assert (low <= truth)[~unseen].mean() > 0.96

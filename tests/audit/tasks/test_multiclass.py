@@ -172,7 +172,8 @@ def test_macro_metrics_of_two_labels_are_those_of_the_binary_audit():
     for name in ("accuracy", "balanced_accuracy", "matthews_corrcoef"):
         one, other = several.find(name, {"g": "x"}), two.find(name, {"g": "x"})
         assert (one.value, one.n) == pytest.approx((other.value, other.n))
-        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.01)
+        # Matthews' coefficient: from the accuracy here, from prevalence and both rates there.
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.02)
 
 
 def test_the_rest_and_the_reference_are_compared():
@@ -320,6 +321,7 @@ def test_unlabelled_rows_count_and_rest_on_nothing_else():
 POPULATIONS = {
     "mixed": np.array([[30, 6, 3, 1], [5, 20, 4, 1], [2, 3, 14, 1], [1, 1, 2, 6]]) / 100,
     "a rare label": np.array([[60, 4, 2], [3, 20, 2], [1, 1, 7]]) / 100,
+    "forty of a label": np.array([[4500, 480, 5], [400, 4600, 5], [0.5, 0.5, 39]]) / 10_030,
     "nearly all right": 0.9 * np.diag([0.5, 0.3, 0.15, 0.05]) + 0.025 * np.array([[0.5], [0.3], [0.15], [0.05]]),
 }
 
@@ -344,12 +346,14 @@ def coverage(name, population, n, runs, seed=0):
     drawn = estimates(np.random.default_rng(seed).multinomial(n, shares.ravel() / shares.sum(), size=runs))
     low, high = interval(metric, drawn, level=0.95)
     known = np.isfinite(low)
-    assert known.mean() > 0.8
+    assert known.sum() > 0.99 * np.isfinite(drawn.value).sum()  # only where a label lacks
     return float(((low <= truth) & (truth <= high))[known].mean())
 
 
-@pytest.mark.parametrize("n", [60, 200])
-@pytest.mark.parametrize("population", sorted(POPULATIONS))
+@pytest.mark.parametrize(
+    ("population", "n"),
+    [(name, n) for name in sorted(POPULATIONS) for n in ([10_030] if name == "forty of a label" else [60, 200])],
+)
 @pytest.mark.parametrize("name", sorted(SET_METRICS["multiclass"]))
 def test_intervals_cover(name, population, n):
     assert coverage(name, population, n, runs=800) >= 0.92
@@ -360,4 +364,4 @@ def test_intervals_cover(name, population, n):
 @pytest.mark.parametrize("population", sorted(POPULATIONS))
 @pytest.mark.parametrize("name", sorted(SET_METRICS["multiclass"]))
 def test_intervals_cover_at_their_level(name, population, n):
-    assert coverage(name, population, n, runs=20_000) >= 0.93
+    assert coverage(name, population, n if population != "forty of a label" else 10_030, runs=20_000) >= 0.93

@@ -55,7 +55,7 @@ def test_values_equal_those_of_scikit_learn_in_every_group(rows):
         bias = np.average(part["p"] - part["y"], weights=part["w"])
         assert found.find("mean_error", where).value == pytest.approx(bias, rel=1e-9, abs=1e-9 * top)
         pinball = {
-            dict(row.at)["threshold"]: row.value
+            dict(row.at)["quantile"]: row.value
             for row in found.measurements
             if row.metric == "mean_pinball_loss" and row.slice == tuple(sorted(where.items())) and row.against is None
         }

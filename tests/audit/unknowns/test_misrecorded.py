@@ -145,3 +145,24 @@ def test_undefined_rates_are_undefined_bounds():
     )
     row = value(rows, "true_positive_rate_lower_bound", g="F")
     assert (row.value, row.reason) == (None, "no positive labels in a recorded group")
+
+
+def test_the_ends_of_bounds_keep_their_level_where_every_group_is_recorded_rightly():
+    """Then a bound is the rate itself, and all the slack between bound and truth is gone: least favourable."""
+    rng, runs, held = np.random.default_rng(7), 300, 0
+    shares = {"F": {"F": 1.0}, "M": {"M": 1.0}}
+    for _ in range(runs):
+        frame = pd.DataFrame({"y": 1, "p": (rng.random(400) < 0.4).astype(int), "g": [*"FM"] * 200})
+        rows = misrecorded_rows(tally_of(frame), feature="g", shares=shares, metrics=["selection_rate"])
+        ends = [value(rows, "selection_rate_lower_bound", g=group) for group in "FM"]
+        held += all(row.low <= 0.4 <= row.high for row in ends)
+    assert 0.915 * runs <= held <= 0.985 * runs
+
+
+def test_nothing_recorded_and_no_shares_are_refused():
+    frame = world(20, 8).assign(g=None)
+    with pytest.raises(InputError, match="no row has a recorded value of 'g'"):
+        misrecorded_rows(tally_of(frame), feature="g", shares={"F": {"F": 1.0}})
+    for recorded in ({"F": 0, "M": 0}, {"F": -1, "M": 2}, {"F": float("nan"), "M": 1}):
+        with pytest.raises(InputError, match="recorded must hold shares or counts"):
+            shares_from_errors({"F": {"F": 1.0}, "M": {"F": 0.2, "M": 0.8}}, recorded)

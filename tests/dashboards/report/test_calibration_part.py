@@ -14,7 +14,7 @@ def test_the_worst_calibrated_group_comes_first(scored):
     ]
     paragraphs = race.text.split("\n\n")
     assert paragraphs[0].startswith("A score of 0.3 promises")
-    assert paragraphs[1].startswith("Blue: All in all the scores promise too little, by ")
+    assert paragraphs[1].startswith("• Blue: All in all the scores promise too little, by ")
     assert not sex.text.startswith("A score of 0.3")
     errors = [row for row in race.measurements if row.metric == "expected_calibration_error"]
     assert [row.low for row in errors] == sorted((row.low for row in errors), reverse=True)

@@ -1,7 +1,7 @@
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.report.groups import (
-    LONGEST_TABLE,
+    LONGEST_CROSSED,
     combinations_of,
     gap_table,
     group_sections,
@@ -37,10 +37,10 @@ def test_intersections_are_sorted_by_accuracy(result):
 def test_long_tables_say_what_is_left_out():
     rows = [
         Measurement(metric="accuracy", slice=(("a", f"{i:03}"), ("b", "x")), value=i / 100, n=40, method="x")
-        for i in range(LONGEST_TABLE + 7)
+        for i in range(LONGEST_CROSSED + 7)
     ]
     (section,) = intersection_sections(Result(measurements=rows), min_cell=0)
-    assert len(section.tables[0].rows) == LONGEST_TABLE
+    assert len(section.tables[0].rows) == LONGEST_CROSSED
     assert section.tables[0].note == "7 more groups stand in the JSON."
 
 

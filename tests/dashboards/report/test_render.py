@@ -166,7 +166,8 @@ def test_small_groups_are_hidden_with_another_in_every_table(build):
     assert sizes["Tiny"] < 10
     seen = Page(render_report(result, title="t"))
     values = {line[0]: line[1:] for line in seen.table("Groups of race")["rows"][1:]}
-    assert set(values["Tiny"]) == set(values["Second"]) == {"hidden (n < 10, or protects such a group)"}
+    said = ["hidden (n < 10, or protects such a group)", *["hidden"] * (len(values["Tiny"]) - 1)]
+    assert values["Tiny"] == values["Second"] == said
     assert values["Large"][0] == f"{sizes['Large']:,}"
     for table in seen.tables:
         if "race" in table["caption"]:
