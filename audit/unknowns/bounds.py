@@ -218,9 +218,9 @@ def corner_intervals(
         return [_at_range(metric, corner, own) for corner, own in zip(corners, found, strict=True)]
     exact = np.stack([intervals.uses_clopper_pearson(_given(c.successes), _given(c.trials)) for c in corners])
     mixed = exact.any(axis=0) & ~exact.all(axis=0)
-    if not mixed.any():
-        return found
-    return [_wider(corner, own, mixed, level, comparisons) for corner, own in zip(corners, found, strict=True)]
+    if mixed.any():
+        found = [_wider(corner, own, mixed, level, comparisons) for corner, own in zip(corners, found, strict=True)]
+    return _open_where_undefined(metric, corners, found)
 
 
 def _bound_rows(metric: Metric, slices: Partition, found: Bounds, cells: Cells, level: float) -> Iterator[Measurement]:
@@ -237,6 +237,14 @@ def _bound_rows(metric: Metric, slices: Partition, found: Bounds, cells: Cells, 
                 method=f"manski bounds, missing labels at their worst{design(cells)}",
                 reason=None if np.isfinite(value[place]) else f"not bounded: too few labelled rows ({metric.needs})",
             )
+
+
+def _open_where_undefined(metric: Metric, corners: Sequence[Estimates], found: Sequence[Interval]) -> list[Interval]:
+    """Return the whole range where one corner has no rows and another has: between them lie rates of a single row."""
+    undefined = np.isnan(np.stack([corner.value for corner in corners]))
+    open_ = undefined.any(axis=0) & ~undefined.all(axis=0)
+    low, high = metric.range
+    return [Interval(np.where(open_, low, own.low), np.where(open_, high, own.high)) for own in found]
 
 
 def _at_range(metric: Metric, corner: Estimates, own: Interval) -> Interval:

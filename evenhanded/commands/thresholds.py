@@ -149,7 +149,8 @@ def print_thresholds(result: Result) -> None:
     >>> row = Measurement(metric="best_threshold", value=0.42, low=0.3, high=0.55, n=900, level=0.95,
     ...                   method="kernel_smoother")
     >>> print_thresholds(Result(measurements=[row]))
-    everyone: 0.42 pays most on the smoothed curve; nothing from 0.3 to 0.55 is shown to be worse (n = 900).
+    One threshold for everyone: 0.42 pays most on the smoothed curve; of those from 0.3 to 0.55 none is shown to be
+    worse (n = 900).
     """
     from dashboards.labels import safe_label
     from dashboards.tables import display_row

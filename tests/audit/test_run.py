@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import InputError
+from audit.measuring import IN_BRIEF
 from audit.metrics import METRICS
 from audit.predictions import PredictionLog
 from audit.result import Result
@@ -36,7 +37,13 @@ def test_every_slice_of_every_depth_has_every_metric():
     plain = {(row.metric, row.slice) for row in result.measurements if row.against is None}
     slices = {row.slice for row in result.measurements if row.metric == "count"}
     assert len(slices) == 1 + 3 + 2 + 2 + 6 + 6 + 4 + 12
-    assert plain == {(metric, one) for metric in ["count", *METRICS] for one in slices}
+    brief = {name for name, facts in METRICS.items() if facts.kind in IN_BRIEF}  # calibration: single features only
+    expected = {
+        (metric, one) for metric in ["count", *METRICS] for one in slices if metric not in brief or len(one) < 2
+    }
+    assert plain == expected
+    named = run_audit(log(y_score="s"), metrics=["brier_score"])
+    assert {row.slice for row in named.measurements if row.metric == "brier_score" and row.against is None} == slices
 
 
 NAMED_PARTS = {"selection_rate", "true_positive_rate", "false_positive_rate"}

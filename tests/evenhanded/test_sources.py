@@ -110,7 +110,7 @@ def test_texts_missing_values_and_hostile_names(tmp_path):
         (("--features", "x0,zz"), "column 'zz' is missing; there is 'x0'"),
         (("--features", "x0", "--seed", "-1"), "Invalid value for '--seed'"),
         (("--features", "x0", "--group", "X"), "there is no group 'X'; expected one of ['man', 'woman']"),
-        (("--features", "x0", "--population", "none.csv"), "none.csv does not exist"),
+        (("--features", "x0", "--population", "none.csv"), "none.csv cannot be read"),
         (("--features", "x0", "--population", "census.csv", "--level", "2"), "level must lie in (0, 1); got 2.0"),
         (("--features", "x0", "--html", "none/r.html"), "none does not exist"),
         (("--features", "x0", "--population", "hiring.csv"), "line 2: expected group,share"),

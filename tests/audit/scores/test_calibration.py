@@ -78,11 +78,16 @@ def test_calibration_errors_are_those_of_the_table():
         far = np.array([max(abs(end - pair[1].value) for end in (pair[0].low, pair[0].high)) for pair in pairs])
         near = np.array([max(pair[0].low - pair[1].value, pair[1].value - pair[0].high, 0) for pair in pairs])
         found = result.find("expected_calibration_error", {"g": group})
-        expected = [(n * side).sum() / n.sum() for side in (off, near, far)]
-        assert [found.value, found.low, found.high] == pytest.approx(expected, abs=1e-12)
+        value, low, high = ((n * side).sum() / n.sum() for side in (off, near, far))
+        assert found.value == pytest.approx(value, abs=1e-12)
+        # The table takes shares and mean scores of the bins as they are; the error allows for theirs, a little.
+        assert low - 0.003 < found.low < low
+        assert high < found.high < high + 0.003
         assert found.n == n.sum()
         found = result.find("maximum_calibration_error", {"g": group})
-        assert [found.value, found.low, found.high] == pytest.approx([side.max() for side in (off, near, far)])
+        assert found.value == pytest.approx(off.max())
+        assert near.max() - 0.001 < found.low < near.max()
+        assert far.max() < found.high < far.max() + 0.001
         assert found.n == n.min()
 
 
