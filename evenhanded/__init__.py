@@ -75,10 +75,10 @@ if TYPE_CHECKING:
     from dashboards.report import render_report, write_report
     from monitors.actions import watch_actions
     from monitors.weekly_actions import WeeklyActions
-    from trainer.columns import Columns
+    from trainer.data.columns import Columns
     from trainer.learner import Learner
-    from trainer.splits import split_groups, split_rows
-    from trainer.table import Table
+    from trainer.data.splits import split_groups, split_rows
+    from trainer.data.table import Table
 
 _HOMES = {
     "audit.causes.adjusted": ("adjusted_gap_rows",),
@@ -140,10 +140,10 @@ _HOMES = {
     "dashboards.report": ("render_report", "write_report"),
     "monitors.actions": ("watch_actions",),
     "monitors.weekly_actions": ("WeeklyActions",),
-    "trainer.columns": ("Columns",),
+    "trainer.data.columns": ("Columns",),
     "trainer.learner": ("Learner",),
-    "trainer.splits": ("split_groups", "split_rows"),
-    "trainer.table": ("Table",),
+    "trainer.data.splits": ("split_groups", "split_rows"),
+    "trainer.data.table": ("Table",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

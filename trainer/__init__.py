@@ -7,7 +7,7 @@ Examples
 >>> frame["ill"] = (frame["visits"] > 150) & (frame["site"] != "c")
 >>> columns = Columns(y="ill", sensitive_features=["sex"])
 >>> table = Table.from_frame(frame, columns=columns, split=split_rows(len(frame), seed=7))
->>> learner = Learner(table, settings=MLPSettings(hidden=(16,)), seed=7, device="cpu")
+>>> learner = Learner(table, network=MLPSettings(hidden=(16,)), seed=7, device="cpu")
 >>> history = learner.fit_one_cycle(5, batch_size=32)
 >>> learner.predict_log("test").sensitive_features
 ('sex',)
@@ -18,16 +18,16 @@ from audit.extras import require
 
 require("Training a model", modules=("torch", "safetensors"), extra="train")
 
-from trainer.card import CardRow
 from trainer.checkpoint import CheckpointError
-from trainer.columns import Columns
-from trainer.encoders import encode
+from trainer.data.card import CardRow
+from trainer.data.columns import Columns
+from trainer.data.encoders import encode
+from trainer.data.splits import Split, split_given, split_groups, split_rows
+from trainer.data.table import Table
+from trainer.fitting.epoch import Evaluation
 from trainer.history import EpochRow
 from trainer.learner import Learner
-from trainer.models import MLPSettings
-from trainer.splits import Split, split_given, split_groups, split_rows
-from trainer.table import Table
-from trainer.training import Evaluation
+from trainer.networks.tabular import MLPSettings
 
 __all__ = [
     "CardRow",

@@ -1,34 +1,30 @@
-"""A trained model on disk: weights as safetensors, everything else as JSON, digests over both, no pickle.
+"""A trained model on disk: tensors as safetensors, everything else as JSON, digests over all, no pickle.
 
-A checkpoint is a folder with ``config.json`` and ``weights-<first 16 hex of their SHA-256>.safetensors``. The weights
-are written first and the configuration last, each to a temporary name and then renamed, so that at any moment the
-folder holds either the old checkpoint or the new one. The digests find damage and careless edits; they are no
-signature and do not stop someone who recomputes them.
+A checkpoint is a folder with ``config.json``, ``weights-<first 16 hex of their SHA-256>.safetensors`` and, where
+training was saved before its end, ``state-<...>.safetensors``. The tensors are written first and the configuration
+last, each to a temporary name and then renamed, so that at any moment the folder holds either the old checkpoint or the
+new one. The digests find damage and careless edits; they are no signature and do not stop someone who recomputes them.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from audit.errors import EvidenceError
 from audit.measurement import canonical_json
-from trainer.columns import Columns
-from trainer.device import seeded
-from trainer.encoders import CategoryEncoder, NumericEncoder, TableEncoder
-from trainer.models import MLPSettings, TabularMLP
-from trainer.seeds import derived_seed
-from trainer.spec import TableSpec
+from trainer.data.kinds import Spec, read_spec
+from trainer.fitting.stacked import StackedModels
+from trainer.networks.registry import Settings, build_network, network_record, read_network
 
-SCHEMA = "evenhanded/checkpoint/1"
+SCHEMA = "evenhanded/checkpoint/2"
 
 
 class CheckpointError(EvidenceError):
@@ -51,37 +47,61 @@ class Checkpoint:
     Parameters
     ----------
     spec
-        Roles of the columns, encoders and classes.
-    settings
-        Shape of the network.
+        How rows are read, and what the model answers.
+    network
+        Shape of the network, or a module of one's own.
+    models
+        How many models of that shape the weights hold; None for one that is not stacked.
     weights
         Its tensors by name, on the host.
     training
         How it was trained, as JSON values: settings, history, versions. No part of the model's identity, since clocks
         differ.
+    state
+        Where training stands, by name, to go on from there; None after its end.
 
     Examples
     --------
     How it was trained does not change which model it is.
 
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.encoders import CategoryEncoder, TableEncoder
+    >>> from trainer.data.spec import TableSpec
+    >>> from trainer.data.target import Target
+    >>> from trainer.networks.tabular import MLPSettings
     >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook", "smith")),))
-    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
-    >>> weights = build_network(spec, MLPSettings(hidden=(4,)), seed=0).state_dict()
-    >>> one, other = (Checkpoint(spec=spec, settings=MLPSettings(hidden=(4,)), weights=weights, training={"epochs": n})
+    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, target=Target(kind="classes", classes=(0, 1)))
+    >>> weights = build_models(spec, MLPSettings(hidden=(4,)), seeds=(0,), models=None).state_dict()
+    >>> one, other = (Checkpoint(spec=spec, network=MLPSettings(hidden=(4,)), weights=weights, training={"epochs": n})
     ...               for n in (1, 2))
     >>> one.model_version == other.model_version
     True
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save_checkpoint(one, Path(folder))
+    ...     load_checkpoint(Path(folder)).model_version == one.model_version
+    True
     """
 
-    spec: TableSpec
-    settings: MLPSettings
+    spec: Spec
+    network: Settings | nn.Module
     weights: Mapping[str, Tensor]
     training: Mapping[str, Any]
+    models: int | None = None
+    state: Mapping[str, Tensor] | None = None
 
     @property
     def model_version(self) -> str:
-        """SHA-256 over the weights, the encoders, the classes and the shape of the network."""
-        return _sha256(canonical_json(_identity(self, weights=_weight_bytes(self))))
+        """SHA-256 over the weights, how rows are read, and the shape of the network."""
+        return _sha256(canonical_json(_identity(self, weights=_bytes(self.weights))))
+
+
+def build_models(spec: Spec, network: Settings | nn.Module, *, seeds: Sequence[int], models: int | None) -> nn.Module:
+    """Return the untrained network, or as many as there are seeds, stacked."""
+    if models is None:
+        return build_network(spec, network, seed=seeds[0])
+    return StackedModels([build_network(spec, network, seed=seed) for seed in seeds])
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -98,43 +118,41 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     ------
     OSError
         If the folder or a file in it cannot be written.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook", "smith")),))
-    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
-    >>> network = build_network(spec, MLPSettings(hidden=(4,)), seed=0)
-    >>> with TemporaryDirectory() as folder:
-    ...     save_checkpoint(Checkpoint(spec=spec, settings=MLPSettings(hidden=(4,)), weights=network.state_dict(),
-    ...                                training={}), Path(folder))
-    ...     sorted(file.suffix for file in Path(folder).iterdir())
-    ['.json', '.safetensors']
     """
     path.mkdir(parents=True, exist_ok=True)
-    weights = _weight_bytes(checkpoint)
-    body = {"model": _identity(checkpoint, weights=weights), "training": dict(checkpoint.training)}
+    weights = _bytes(checkpoint.weights)
+    state = None if checkpoint.state is None else _bytes(checkpoint.state)
+    body = {
+        "model": _identity(checkpoint, weights=weights),
+        "training": dict(checkpoint.training),
+        "state": None if state is None else _sha256(state),
+    }
     config = {
         "schema": SCHEMA,
         "model_version": checkpoint.model_version,
         "digest": _sha256(canonical_json(body)),
         **body,
     }
-    name = _weights_name(_sha256(weights))
-    _write_atomically(path / name, weights)
+    files = {_file_name("weights", _sha256(weights)): weights}
+    if state is not None:
+        files[_file_name("state", _sha256(state))] = state
+    for name, content in files.items():
+        _write_atomically(path / name, content)
     _write_atomically(path / "config.json", json.dumps(config, indent=1, allow_nan=False).encode())
-    for other in path.glob("weights-*.safetensors"):
-        if other.name != name:
+    for other in [*path.glob("weights-*.safetensors"), *path.glob("state-*.safetensors")]:
+        if other.name not in files:
             other.unlink()
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
     """Read a checkpoint and check all of it: schema, digests, and that the weights fit the network described.
 
     Parameters
     ----------
     path
         The folder.
+    own
+        A module of one's own, where the checkpoint was saved of one.
 
     Returns
     -------
@@ -145,33 +163,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
     ------
     CheckpointError
         If a file is missing, cut short, changed, of a newer schema, or of another architecture.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook", "smith")),))
-    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
-    >>> weights = build_network(spec, MLPSettings(hidden=(4,)), seed=0).state_dict()
-    >>> saved = Checkpoint(spec=spec, settings=MLPSettings(hidden=(4,)), weights=weights, training={"epochs": 1})
-    >>> with TemporaryDirectory() as folder:
-    ...     save_checkpoint(saved, Path(folder))
-    ...     load_checkpoint(Path(folder)).model_version == saved.model_version
-    True
     """
     config = _read_config(path / "config.json")
     model = config["model"]
-    raw = _read_bytes(path / _weights_name(str(model.get("weights", ""))))
-    if _sha256(raw) != model["weights"]:
-        message = f"the weights in {path} are not those of its config.json: the file was cut short or changed"
-        raise CheckpointError(message)
+    raw = _read_tensors(path, "weights", str(model.get("weights", "")))
+    state = None if config["state"] is None else _read_tensors(path, "state", str(config["state"]))
     try:
         checkpoint = Checkpoint(
-            spec=_read_spec(model),
-            settings=MLPSettings(**model["network"]),
+            spec=read_spec(model["data"]),
+            network=read_network(model["network"], own=own),
             weights=safetensors.torch.load(raw),
             training=config["training"],
+            models=model["models"],
+            state=None if state is None else safetensors.torch.load(state),
         )
-        network = build_network(checkpoint.spec, checkpoint.settings, seed=0)
+        seeds = range(checkpoint.models or 1)
+        network = build_models(checkpoint.spec, checkpoint.network, seeds=seeds, models=checkpoint.models)
         network.load_state_dict(dict(checkpoint.weights), strict=True)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         message = f"the checkpoint in {path} does not describe the network whose weights it holds: {error}"
@@ -179,64 +186,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def build_network(spec: TableSpec, settings: MLPSettings, *, seed: int) -> TabularMLP:
-    """Return an untrained network that fits the data described; a pure function of its arguments.
-
-    Parameters
-    ----------
-    spec
-        Encoders and classes, which fix the sizes of the first and last layers.
-    settings
-        Shape of the network between them.
-    seed
-        Seed of the initial weights, drawn on the CPU, so that every device starts from the same ones.
-
-    Returns
-    -------
-    TabularMLP
-        In the memory of the host.
-
-    Examples
-    --------
-    >>> encoder = TableEncoder(numeric=(), category=(CategoryEncoder(column="job", categories=("cook",)),))
-    >>> spec = TableSpec(columns=Columns(y="paid"), encoder=encoder, classes=(0, 1))
-    >>> build_network(spec, MLPSettings(hidden=(4,)), seed=7).dense[0].in_features
-    8
-    """
-    with seeded(derived_seed(seed, purpose="weights"), device=torch.device("cpu")):
-        return TabularMLP(
-            n_codes=spec.encoder.n_codes,
-            n_numeric=len(spec.encoder.numeric),
-            n_classes=len(spec.classes),
-            settings=settings,
-        )
-
-
 def _identity(checkpoint: Checkpoint, *, weights: bytes) -> dict[str, Any]:
-    spec = checkpoint.spec
     return {
-        "architecture": "tabular_mlp",
-        "network": asdict(checkpoint.settings),
-        "columns": asdict(spec.columns),
-        "encoder": asdict(spec.encoder),
-        "classes": list(spec.classes),
+        "data": checkpoint.spec.record(),
+        "network": network_record(checkpoint.network),
+        "models": checkpoint.models,
         "weights": _sha256(weights),
     }
 
 
-def _read_spec(model: Mapping[str, Any]) -> TableSpec:
-    if model["architecture"] != "tabular_mlp":
-        message = f"architecture must be 'tabular_mlp'; came {model['architecture']!r}"
-        raise ValueError(message)
-    encoder = TableEncoder(
-        numeric=tuple(NumericEncoder(**_tuples(item)) for item in model["encoder"]["numeric"]),
-        category=tuple(CategoryEncoder(**_tuples(item)) for item in model["encoder"]["category"]),
-    )
-    return TableSpec(columns=Columns(**model["columns"]), encoder=encoder, classes=tuple(model["classes"]))
-
-
-def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+def _read_tensors(path: Path, kind: str, digest: str) -> bytes:
+    raw = _read_bytes(path / _file_name(kind, digest))
+    if _sha256(raw) != digest:
+        message = f"the {kind} in {path} are not those of its config.json: the file was cut short or changed"
+        raise CheckpointError(message)
+    return raw
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -249,7 +213,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     if schema != SCHEMA:
         message = f"{path} has the schema {schema!r}; this version reads {SCHEMA!r}: update evenhanded, or train again"
         raise CheckpointError(message)
-    body = {key: config.get(key) for key in ("model", "training")}
+    body = {key: config.get(key) for key in ("model", "training", "state")}
     described = {"digest": _sha256(canonical_json(body)), "model_version": _sha256(canonical_json(body["model"]))}
     if any(config.get(key) != value for key, value in described.items()) or not isinstance(body["model"], dict):
         message = f"{path} does not match its own digest: it was changed after it was written"
@@ -276,12 +240,12 @@ def _write_atomically(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def _weight_bytes(checkpoint: Checkpoint) -> bytes:
-    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()})
+def _bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
-def _weights_name(digest: str) -> str:
-    return f"weights-{digest[:16]}.safetensors"
+def _file_name(kind: str, digest: str) -> str:
+    return f"{kind}-{digest[:16]}.safetensors"
 
 
 def _sha256(content: bytes | str) -> str:

@@ -1,7 +1,9 @@
 """What happened in training: one row per epoch, and the settings of each cycle."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from audit.errors import raise_violations
 
@@ -15,9 +17,12 @@ class EpochRow:
     epoch
         Counted from 1, on through later cycles.
     train_loss
-        Mean cross-entropy in nats over the epoch's steps, as the weights changed; None if every step was skipped.
-    valid_loss, valid_accuracy
+        Mean objective over the epoch's steps, as the weights changed (cross-entropy in nats, unless another was asked
+        for); None if every step was skipped.
+    valid_loss
         Over the validation rows after the epoch; None where there are none.
+    metric, valid_value
+        "accuracy", "label_accuracy" or "mean_absolute_error", and its value there.
     samples_per_s
         Train rows per second of training, validation apart.
     skipped_steps
@@ -25,18 +30,65 @@ class EpochRow:
 
     Examples
     --------
-    >>> row = EpochRow(epoch=1, train_loss=0.69, valid_loss=None, valid_accuracy=None, samples_per_s=4e4,
-    ...                skipped_steps=0)
-    >>> row.train_loss, row.valid_loss is None
-    (0.69, True)
+    >>> row = EpochRow(epoch=1, train_loss=0.69, valid_loss=0.68, metric="accuracy", valid_value=0.7,
+    ...                samples_per_s=4e4, skipped_steps=0)
+    >>> row.train_loss, row.valid_accuracy
+    (0.69, 0.7)
     """
 
     epoch: int
     train_loss: float | None
     valid_loss: float | None
-    valid_accuracy: float | None
+    metric: str
+    valid_value: float | None
     samples_per_s: float
     skipped_steps: int
+
+    @property
+    def valid_accuracy(self) -> float | None:
+        """Accuracy on the validation rows; None where the metric is another or there are none."""
+        return self.valid_value if self.metric == "accuracy" else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the steps of a cycle are taken; the defaults suit a table.
+
+    Parameters
+    ----------
+    weight_decay
+        Decoupled decay of the weight matrices, at least 0.
+    clip
+        Largest norm of the gradient; None for no limit.
+    smoothing
+        Share of each label that is given to all classes alike, in [0, 1).
+    accumulate
+        Parts into which a batch is cut to save memory; the step is that of the whole batch.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range; all of them are listed.
+
+    Examples
+    --------
+    >>> Recipe(smoothing=1.0)
+    Traceback (most recent call last):
+    audit.errors.InputError: smoothing is a share in [0, 1); came 1.0
+    """
+
+    weight_decay: float = 0.05
+    clip: float | None = 1.0
+    smoothing: float = 0.0
+    accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        violations = _above_zero({"clip": self.clip, "accumulate": self.accumulate})
+        if not 0 <= self.weight_decay < math.inf:
+            violations.append(f"weight_decay must be at least 0 and finite; came {self.weight_decay}")
+        if not 0 <= self.smoothing < 1:
+            violations.append(f"smoothing is a share in [0, 1); came {self.smoothing}")
+        raise_violations(violations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +102,7 @@ class Cycle:
 
     Examples
     --------
-    >>> Cycle(epochs=8, lr=-1.0, batch_size=256, weight_decay=0.05, clip=1.0)
+    >>> Cycle(epochs=8, lr=-1.0, batch_size=256)
     Traceback (most recent call last):
     audit.errors.InputError: lr must be above 0 and finite; came -1.0
     """
@@ -58,26 +110,38 @@ class Cycle:
     epochs: int
     lr: float
     batch_size: int
-    weight_decay: float
-    clip: float | None
+    recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
-        positive = {"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size, "clip": self.clip}
-        violations = [
-            f"{name} must be above 0 and finite; came {value}"
-            for name, value in positive.items()
-            if value is not None and not 0 < value < math.inf
-        ]
-        if not 0 <= self.weight_decay < math.inf:
-            violations.append(f"weight_decay must be at least 0 and finite; came {self.weight_decay}")
-        raise_violations(violations)
+        raise_violations(_above_zero({"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}))
 
     def n_steps(self, n_rows: int) -> int:
         """Return the number of optimiser steps of the cycle; the last batch of an epoch may be smaller.
 
         Examples
         --------
-        >>> Cycle(epochs=2, lr=1e-3, batch_size=256, weight_decay=0.0, clip=None).n_steps(600)
+        >>> Cycle(epochs=2, lr=1e-3, batch_size=256).n_steps(600)
         6
         """
         return math.ceil(n_rows / self.batch_size) * self.epochs
+
+
+def read_cycle(record: Mapping[str, Any]) -> Cycle:
+    """Return the cycle whose fields a checkpoint holds.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> cycle = Cycle(epochs=2, lr=1e-3, batch_size=256)
+    >>> read_cycle(asdict(cycle)) == cycle
+    True
+    """
+    return Cycle(**{**record, "recipe": Recipe(**record["recipe"])})
+
+
+def _above_zero(numbers: Mapping[str, float | None]) -> list[str]:
+    return [
+        f"{name} must be above 0 and finite; came {value}"
+        for name, value in numbers.items()
+        if value is not None and not 0 < value < math.inf
+    ]

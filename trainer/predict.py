@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.predictions import PredictionLog, RoleColumns
-from trainer.columns import Label
-from trainer.spec import TableSpec
+from trainer.data.columns import Label
+from trainer.data.kinds import Spec
 
 
 def most_probable(probabilities: npt.NDArray[np.float64], *, classes: tuple[Label, ...]) -> npt.NDArray[np.generic]:
@@ -36,7 +36,7 @@ def most_probable(probabilities: npt.NDArray[np.float64], *, classes: tuple[Labe
 
 
 def prediction_log(
-    frame: pd.DataFrame, probabilities: npt.NDArray[np.float64], *, spec: TableSpec, model_version: str
+    frame: pd.DataFrame, probabilities: npt.NDArray[np.float64], *, spec: Spec, model_version: str
 ) -> PredictionLog:
     """Put predictions beside what the audit needs of a frame: labels, sensitive features, cluster, id.
 
@@ -45,7 +45,7 @@ def prediction_log(
     frame
         The rows that were predicted, with their label and sensitive columns.
     probabilities
-        Shape (n_rows, n_classes), in the order of ``spec.classes``.
+        Shape (n_rows, n_classes), in the order of ``spec.target.classes``.
     spec
         Roles of the columns; weights used in training are logged as `training_weight`, which an audit does not count.
     model_version
@@ -64,10 +64,12 @@ def prediction_log(
 
     Examples
     --------
-    >>> from trainer.columns import Columns
-    >>> from trainer.encoders import TableEncoder
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.encoders import TableEncoder
+    >>> from trainer.data.spec import TableSpec
+    >>> from trainer.data.target import Target
     >>> spec = TableSpec(columns=Columns(y="paid", sensitive_features=["sex"]),
-    ...                  encoder=TableEncoder(numeric=(), category=()), classes=(0, 1))
+    ...                  encoder=TableEncoder(numeric=(), category=()), target=Target(kind="classes", classes=(0, 1)))
     >>> frame = pd.DataFrame({"paid": [1, 0], "sex": ["f", "m"]})
     >>> log = prediction_log(frame, np.array([[0.2, 0.8], [0.7, 0.3]]), spec=spec, model_version="ab12")
     >>> log.columns["y_score"], log.sensitive_features
@@ -76,11 +78,11 @@ def prediction_log(
     columns = spec.columns
     carried = [name for name in columns.carried() if name in frame.columns]
     scored = frame.loc[:, carried].assign(
-        y_pred=most_probable(probabilities, classes=spec.classes), model_version=model_version
+        y_pred=most_probable(probabilities, classes=spec.target.classes), model_version=model_version
     )
     roles: RoleColumns = {"y_true": columns.y, "y_pred": "y_pred", "model_version": "model_version"}
     if spec.positive is not None:
-        scored["y_score"] = probabilities[:, spec.classes.index(spec.positive)]
+        scored["y_score"] = probabilities[:, spec.target.classes.index(spec.positive)]
         roles["y_score"] = "y_score"
     if columns.cluster in carried:
         roles["cluster"] = str(columns.cluster)

@@ -46,10 +46,10 @@ _PATH = click.Path(path_type=Path)
 )
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Train on DATA (CSV or Parquet), keep a fifth of it untouched, and write the predictions of that fifth."""
-    from trainer.columns import Columns
+    from trainer.data.columns import Columns
     from trainer.learner import Learner
-    from trainer.splits import split_groups, split_rows
-    from trainer.table import Table
+    from trainer.data.splits import split_groups, split_rows
+    from trainer.data.table import Table
 
     screen = console()
     frame, texts = _frame(options)

@@ -8,10 +8,10 @@ import pandas as pd
 
 from audit.alternatives.baselines import BASELINES, Baseline, Matrix, Scores
 from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE
-from trainer.columns import Columns
+from trainer.data.columns import Columns
+from trainer.data.splits import Split, split_groups
+from trainer.data.table import Table
 from trainer.learner import Learner
-from trainer.splits import Split, split_groups
-from trainer.table import Table
 
 CAPACITY = 0.20
 """The share of people that the triage can call: the highest scores of the validation part set the threshold."""
@@ -73,7 +73,7 @@ def scored_by_baselines(frame: pd.DataFrame, split: Split, *, seed: int) -> list
 
     Examples
     --------
-    >>> from trainer.splits import split_rows
+    >>> from trainer.data.splits import split_rows
     >>> rng = np.random.default_rng(0)
     >>> frame = pd.DataFrame({name: rng.normal(size=200) for name in INPUTS}).assign(**{LABEL: [0, 1] * 100})
     >>> [found.name for found in scored_by_baselines(frame, split_rows(200, seed=1), seed=0)]
@@ -128,7 +128,7 @@ def group_scores(frame: pd.DataFrame, split: Split, feature: str, group: str, *,
 
     Examples
     --------
-    >>> from trainer.splits import split_rows
+    >>> from trainer.data.splits import split_rows
     >>> frame = pd.DataFrame(dict.fromkeys(INPUTS, [0.0, 1.0] * 100)).assign(sex=["F", "M"] * 100)
     >>> split = split_rows(200, seed=1)
     >>> member = frame["sex"].to_numpy()[split.test] == "F"

@@ -30,8 +30,8 @@ from evenhanded.demo.models import (
     train,
 )
 from evenhanded.demo.sections import sections
+from trainer.data.splits import Split
 from trainer.device import cpu_threads
-from trainer.splits import Split
 
 POLICY = Path(__file__).parent / "policy.yaml"
 TITLE = "Triage of high users of care: RAND Health Insurance Experiment"

@@ -12,7 +12,7 @@ from audit.store import list_runs, load_run
 from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE, load
 from evenhanded.demo.models import cross_validated, threshold
 from evenhanded.demo.run import run_demo
-from trainer.splits import split_groups
+from trainer.data.splits import split_groups
 
 
 @pytest.fixture(scope="module")

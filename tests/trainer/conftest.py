@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainer.columns import Columns
-from trainer.splits import split_given, split_rows
-from trainer.table import Table
+from trainer.data.columns import Columns
+from trainer.data.splits import split_given, split_rows
+from trainer.data.table import Table
 
 ADULT = ["age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship"]
 ADULT += ["race", "sex", "capital_gain", "capital_loss", "hours_per_week", "native_country", "income"]

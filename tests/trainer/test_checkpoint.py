@@ -11,14 +11,14 @@ from audit.errors import EvidenceError, InputError
 from audit.measurement import canonical_json
 from trainer.checkpoint import CheckpointError, load_checkpoint
 from trainer.learner import Learner
-from trainer.models import MLPSettings
+from trainer.networks.tabular import MLPSettings
 
 SMALL = MLPSettings(hidden=(16,), frequencies=4, periodic=4)
 
 
 @pytest.fixture(scope="module")
 def learner(table):
-    learner = Learner(table, settings=SMALL, seed=1, device="cpu")
+    learner = Learner(table, network=SMALL, seed=1, device="cpu")
     learner.fit_one_cycle(1, batch_size=64)
     return learner
 
@@ -36,7 +36,7 @@ def weights_file(folder):
 
 def sealed(config):
     """Recompute the digests, as a careful forger or another version would."""
-    body = {key: config[key] for key in ("model", "training")}
+    body = {key: config[key] for key in ("model", "training", "state")}
     config["digest"] = hashlib.sha256(canonical_json(body).encode()).hexdigest()
     config["model_version"] = hashlib.sha256(canonical_json(body["model"]).encode()).hexdigest()
     return json.dumps(config)
@@ -48,7 +48,7 @@ def test_a_loaded_model_is_the_saved_one_bit_by_bit(learner, folder, table):
     assert (loaded.predict_proba(frame) == learner.predict_proba(frame)).all()
     assert (loaded.predict(frame) == learner.predict(frame)).all()
     assert loaded.model_version == learner.model_version
-    assert (loaded.spec, loaded.settings, loaded.history) == (learner.spec, learner.settings, learner.history)
+    assert (loaded.spec, loaded.network, loaded.history) == (learner.spec, learner.network, learner.history)
     assert (loaded.seed, loaded.deterministic) == (learner.seed, learner.deterministic)
 
 
@@ -59,7 +59,7 @@ def test_saving_a_loaded_model_writes_the_same_bytes(folder, tmp_path):
 
 
 def test_the_version_is_free_of_clocks(table, learner):
-    again = Learner(table, settings=SMALL, seed=1, device="cpu")
+    again = Learner(table, network=SMALL, seed=1, device="cpu")
     again.fit_one_cycle(1, batch_size=64)
     assert again.history != learner.history
     assert again.model_version == learner.model_version
@@ -74,7 +74,7 @@ def test_loading_leaves_the_generators_alone(folder):
 def test_a_loaded_model_has_no_table_to_train_on(folder):
     loaded = Learner.load(folder, device="cpu")
     for use in (loaded.fit_one_cycle, loaded.validate, lambda: loaded.predict_log("test")):
-        with pytest.raises(InputError, match="holds no table"):
+        with pytest.raises(InputError, match="loaded without data"):
             use()
 
 
@@ -85,14 +85,14 @@ def test_nothing_in_the_folder_is_a_pickle(folder):
 
 
 def test_saving_again_replaces_the_old_model_and_leaves_no_remains(learner, folder, table):
-    other = Learner(table, settings=SMALL, seed=2, device="cpu")
+    other = Learner(table, network=SMALL, seed=2, device="cpu")
     other.save(folder)
     assert len(list(folder.iterdir())) == 2
     assert Learner.load(folder, device="cpu").model_version == other.model_version != learner.model_version
 
 
 def test_a_save_that_breaks_off_leaves_the_old_model(learner, folder, table, monkeypatch):
-    other = Learner(table, settings=SMALL, seed=2, device="cpu")
+    other = Learner(table, network=SMALL, seed=2, device="cpu")
     plain_fsync, calls = os.fsync, []
 
     def full_disk(number):
@@ -136,9 +136,9 @@ def test_a_cut_short_configuration_is_refused(folder, keep):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda config: config["model"]["classes"].reverse(),
-        lambda config: config["model"]["encoder"]["category"][0]["categories"].reverse(),
-        lambda config: config["training"]["history"][0].update(valid_accuracy=1.0),
+        lambda config: config["model"]["data"]["target"]["classes"].reverse(),
+        lambda config: config["model"]["data"]["encoder"]["category"][0]["categories"].reverse(),
+        lambda config: config["training"]["history"][0].update(valid_value=1.0),
         lambda config: config.update(model_version="0" * 64),
         lambda config: config.pop("training"),
     ],
@@ -157,10 +157,10 @@ def test_a_changed_configuration_is_refused(folder, change):
         (lambda model: model["network"].update(hidden=[17]), "size mismatch"),
         (lambda model: model["network"].update(hidden=[16, 16]), "Missing key"),
         (lambda model: model["network"].update(depth=3), "unexpected keyword"),
-        (lambda model: model.update(architecture="transformer"), "came 'transformer'"),
-        (lambda model: model["classes"].append(2), "size mismatch"),
-        (lambda model: model.pop("encoder"), "'encoder'"),
-        (lambda model: model.update(columns=3), "mapping"),
+        (lambda model: model["network"].update(architecture="transformer"), "came 'transformer'"),
+        (lambda model: model["data"]["target"]["classes"].append(2), "size mismatch"),
+        (lambda model: model["data"].pop("encoder"), "'encoder'"),
+        (lambda model: model["data"].update(columns=3), "mapping"),
     ],
 )
 def test_weights_of_another_architecture_are_refused(folder, change, reason):
@@ -172,12 +172,12 @@ def test_weights_of_another_architecture_are_refused(folder, change, reason):
     assert reason in str(caught.value)
 
 
-@pytest.mark.parametrize("schema", ["evenhanded/checkpoint/2", "something else", None])
+@pytest.mark.parametrize("schema", ["evenhanded/checkpoint/3", "something else", None])
 def test_another_schema_is_refused(folder, schema):
     config = json.loads((folder / "config.json").read_text())
     config["schema"] = schema
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="this version reads 'evenhanded/checkpoint/1'"):
+    with pytest.raises(CheckpointError, match="this version reads 'evenhanded/checkpoint/2'"):
         load_checkpoint(folder)
 
 
@@ -197,7 +197,7 @@ def test_an_empty_place_is_refused_as_broken_evidence(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_model_moves_between_devices(table, tmp_path):
-    on_gpu = Learner(table, settings=SMALL, seed=1, device="cuda")
+    on_gpu = Learner(table, network=SMALL, seed=1, device="cuda")
     on_gpu.fit_one_cycle(1, batch_size=64)
     on_gpu.save(tmp_path)
     on_cpu = Learner.load(tmp_path, device="cpu")

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,17 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from audit.counting import count
 from audit.errors import InputError
-from trainer import training
-from trainer.columns import Columns
-from trainer.learner import Learner
-from trainer.models import MLPSettings
-from trainer.sampler import epoch_order
-from trainer.splits import split_given, split_groups, split_rows
-from trainer.table import Table
+from trainer.data.columns import Columns
+from trainer.data.resident import Resident
+from trainer.data.splits import split_given, split_groups, split_rows
+from trainer.data.table import Table
+from trainer.fitting import epoch
+from trainer.fitting.epoch import Evaluation
+from trainer.fitting.sampler import epoch_order
+from trainer.fitting.step import Stepper
+from trainer.history import Recipe
+from trainer.learner import Learner, Saving
+from trainer.networks.tabular import MLPSettings
 
 SMALL = MLPSettings(hidden=(32, 32), embedding=4, frequencies=8, sigma=0.5, periodic=8)
 DEVICES = [
@@ -28,7 +33,7 @@ DEVICES = [
 
 
 def fitted(table, *, seed=1, epochs=2, **options):
-    learner = Learner(table, settings=SMALL, seed=seed, device="cpu")
+    learner = Learner(table, network=SMALL, seed=seed, device="cpu")
     learner.fit_one_cycle(epochs, 5e-3, batch_size=64, **options)
     return learner
 
@@ -40,7 +45,7 @@ def learner(table):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_it_learns_what_a_line_cannot(table, frame, device):
-    learner = Learner(table, settings=SMALL, seed=1, device=device)
+    learner = Learner(table, network=SMALL, seed=1, device=device)
     history = learner.fit_one_cycle(15, 1e-2, batch_size=64)
     train, test = table.part("train"), table.part("test")
     baseline = (
@@ -56,7 +61,7 @@ def test_same_seed_same_bits_whatever_ran_before(table, learner):
     torch.rand(1000)
     np.random.default_rng(1).random(10)
     random.random()
-    Learner(table, settings=SMALL, seed=8, device="cpu").fit_one_cycle(1)
+    Learner(table, network=SMALL, seed=8, device="cpu").fit_one_cycle(1)
     again = fitted(table)
     assert again.model_version == learner.model_version
     assert (again.predict_proba("test") == learner.predict_proba("test")).all()
@@ -99,8 +104,8 @@ def test_order_of_rows_and_size_of_batch_do_not_change_answers(table, learner):
     assert learner.predict_proba(frame.iloc[order]) == pytest.approx(plain[order], abs=1e-6)
     one_by_one = np.concatenate([learner.predict_proba(frame.iloc[[row]]) for row in range(40)])
     assert one_by_one == pytest.approx(plain[:40], abs=1e-6)
-    codes, numerics = learner._inputs(frame)
-    in_sevens = training.predict_logits(learner._model, codes=codes, numerics=numerics, batch_size=7)
+    inputs = learner._inputs(frame)
+    in_sevens = epoch.outputs_of(learner.model, inputs, batch_size=7)
     assert in_sevens.softmax(1).numpy() == pytest.approx(plain, abs=1e-6)
 
 
@@ -122,14 +127,14 @@ def test_new_categories_and_missing_values_get_an_answer(learner):
 
 def test_a_step_with_nan_is_skipped_and_counted(table, monkeypatch):
     calls = []
-    plain_loss = training.batch_loss
+    plain_loss = Stepper.loss
 
-    def spoiled(model, data, *, rows):
-        calls.append(len(rows))
-        loss = plain_loss(model, data, rows=rows)
+    def spoiled(self, batch):
+        calls.append(len(batch.target))
+        loss = plain_loss(self, batch)
         return loss * float("nan") if len(calls) in (3, 20) else loss
 
-    monkeypatch.setattr(training, "batch_loss", spoiled)
+    monkeypatch.setattr(Stepper, "loss", spoiled)
     learner = fitted(table)
     assert [row.skipped_steps for row in learner.history] == [1, 1]
     assert all(np.isfinite(row.train_loss) for row in learner.history)
@@ -137,27 +142,30 @@ def test_a_step_with_nan_is_skipped_and_counted(table, monkeypatch):
 
 
 def test_an_epoch_without_any_finite_step_stops_training(table, monkeypatch):
-    plain_loss = training.batch_loss
-    monkeypatch.setattr(training, "batch_loss", lambda *args, **named: plain_loss(*args, **named) * float("inf"))
+    plain_loss = Stepper.loss
+    monkeypatch.setattr(Stepper, "loss", lambda self, batch: plain_loss(self, batch) * float("inf"))
     with pytest.raises(InputError, match="no step of epoch 1 had a finite gradient: lower lr"):
         fitted(table)
 
 
 def test_every_train_row_is_seen_once_per_epoch_and_no_other(table, monkeypatch):
     seen, seeds = [], []
-    plain_loss = training.batch_loss
+    plain_take = Resident.take
 
-    def watched(model, data, *, rows):
-        seen.append(rows.clone())
-        seeds.append(torch.initial_seed())
-        return plain_loss(model, data, rows=rows)
+    def watched(self, rows):
+        if torch.is_grad_enabled() and len(rows) <= 64:
+            seen.append(rows.clone())
+            seeds.append(torch.initial_seed())
+        return plain_take(self, rows)
 
-    monkeypatch.setattr(training, "batch_loss", watched)
-    fitted(table)
+    monkeypatch.setattr(Resident, "take", watched)
+    learner = Learner(table, network=SMALL, seed=1, device="cpu")
+    monkeypatch.setattr(Learner, "validate", lambda _: Evaluation(loss=None, metric="accuracy", value=None, n=0))
+    learner.fit_one_cycle(2, 5e-3, batch_size=64)
     steps = len(seen) // 2
     train = torch.tensor(table.split.train)
-    for epoch, rows in enumerate((seen[:steps], seen[steps:])):
-        order = epoch_order(len(train), seed=1, epoch=epoch, device=torch.device("cpu"))
+    for number, rows in enumerate((seen[:steps], seen[steps:])):
+        order = epoch_order(len(train), seed=1, epoch=number, device=torch.device("cpu"))
         assert torch.equal(torch.cat(rows), train[order])
         assert sorted(torch.cat(rows).tolist()) == table.split.train.tolist()
         assert [len(batch) for batch in rows[:-1]] == [64] * (steps - 1)
@@ -165,7 +173,7 @@ def test_every_train_row_is_seen_once_per_epoch_and_no_other(table, monkeypatch)
 
 
 def test_a_batch_larger_than_the_data_is_one_step(table):
-    learner = Learner(table, settings=SMALL, device="cpu")
+    learner = Learner(table, network=SMALL, device="cpu")
     assert len(learner.fit_one_cycle(3, batch_size=10**6)) == 3
 
 
@@ -197,7 +205,7 @@ def test_weights_of_zero_leave_rows_out(frame, columns):
     marked["flipped"] = np.where(frame["age"] < 50, frame["ill"], 1 - frame["ill"])
     weighted = Columns(y="flipped", features=["angle", "age", "site"], sample_weight="weight")
     table = Table.from_frame(marked, columns=weighted, split=split_rows(len(frame), seed=3))
-    learner = Learner(table, settings=SMALL, seed=1, device="cpu")
+    learner = Learner(table, network=SMALL, seed=1, device="cpu")
     learner.fit_one_cycle(15, 1e-2, batch_size=64)
     test = table.part("test")
     agrees = learner.predict("test") == test["ill"]
@@ -216,7 +224,7 @@ def test_three_classes_by_name():
     frame = pd.DataFrame({"x": rng.uniform(-3, 3, 900)})
     frame["kind"] = np.select([frame["x"] < -1, frame["x"] < 1], ["low", "middle"], "high")
     table = Table.from_frame(frame, columns=Columns(y="kind"), split=split_rows(900, seed=0))
-    learner = Learner(table, settings=SMALL, device="cpu")
+    learner = Learner(table, network=SMALL, device="cpu")
     learner.fit_one_cycle(10, 1e-2, batch_size=64)
     assert learner.spec.classes == ("high", "low", "middle")
     assert learner.validate("test").accuracy > 0.95
@@ -261,10 +269,10 @@ def test_a_log_without_the_sensitive_column_is_refused(frame, learner):
 
 
 def test_settings_out_of_range_are_all_named(table):
-    learner = Learner(table, settings=SMALL, device="cpu")
+    learner = Learner(table, network=SMALL, device="cpu")
     with pytest.raises(InputError) as caught:
-        learner.fit_one_cycle(0, -1.0, batch_size=0, weight_decay=-1.0, clip=0.0)
-    assert len(caught.value.violations) == 5
+        learner.fit_one_cycle(0, -1.0, batch_size=0)
+    assert len(caught.value.violations) == 3
     with pytest.raises(InputError, match="came 'holdout'"):
         learner.validate("holdout")
 
@@ -276,10 +284,70 @@ def test_a_constant_column_is_allowed(frame):
     assert np.isfinite(fitted(table).predict_proba("test")).all()
 
 
+@pytest.mark.parametrize("models", [None, 2])
+@pytest.mark.parametrize("stop", [1, 5, 14])  # 900 train rows in batches of 64: 15 per epoch
+def test_training_goes_on_bit_by_bit_where_it_was_broken_off(table, tmp_path, models, stop):
+    def fresh():
+        return Learner(table, network=SMALL, seed=4, device="cpu", models=models)
+
+    whole, broken = fresh(), fresh()
+    whole.fit_one_cycle(3, 5e-3, batch_size=64)
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(row):
+        if row.epoch == 2:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        broken.fit_one_cycle(3, 5e-3, batch_size=64, on_epoch=cut, saving=Saving(tmp_path, stop))
+    torch.rand(7)
+    resumed = Learner.load(tmp_path, data=table, device="cpu")
+    rows = resumed.resume(saving=Saving(tmp_path, stop))
+    assert resumed.model_version == whole.model_version
+    assert [(row.epoch, row.train_loss, row.valid_loss) for row in rows] == [
+        (row.epoch, row.train_loss, row.valid_loss) for row in whole.history
+    ]
+    with pytest.raises(InputError, match="no cycle is unfinished"):
+        Learner.load(tmp_path, data=table, device="cpu").resume()
+
+
+def test_other_data_are_refused_on_loading(table, frame, columns, learner, tmp_path):
+    learner.save(tmp_path)
+    other = Table.from_frame(frame.iloc[:1400], columns=columns, split=split_rows(1400, seed=3))
+    with pytest.raises(InputError, match="the split of the data is"):
+        Learner.load(tmp_path, data=other, device="cpu")
+
+
+def test_models_at_once_are_the_models_one_by_one(table):
+    plain = replace(SMALL, dropout=0.0)
+    together = Learner(table, network=plain, seed=5, models=3, device="cpu")
+    together.fit_one_cycle(2, 5e-3, batch_size=64)
+    each = together.predict_each("test")
+    for place in range(3):
+        alone = Learner(table, network=plain, seed=5 + place, device="cpu")
+        alone.fit_one_cycle(2, 5e-3, batch_size=64)
+        assert alone.predict_proba("test") == pytest.approx(each[place], abs=2e-4)
+    assert np.abs(each[0] - each[1]).max() > 0.02
+    assert together.predict_proba("test") == pytest.approx(each.mean(axis=0))
+
+
+def test_accumulating_parts_takes_the_step_of_the_whole_batch(table):
+    plain = replace(SMALL, dropout=0.0)
+    losses = []
+    for parts in (1, 3):
+        learner = Learner(table, network=plain, seed=5, device="cpu")
+        rows = learner.fit_one_cycle(1, 5e-3, batch_size=64, recipe=Recipe(accumulate=parts))
+        losses.append((rows[0].train_loss, learner.predict_proba("test")))
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-5)
+    assert losses[0][1] == pytest.approx(losses[1][1], abs=1e-4)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_gpu_starts_from_the_same_weights_and_ends_close(table, learner):
-    on_gpu = Learner(table, settings=SMALL, seed=1, device="cuda")
+    on_gpu = Learner(table, network=SMALL, seed=1, device="cuda")
     on_gpu.fit_one_cycle(2, 5e-3, batch_size=64)
     assert on_gpu.validate("test").loss == pytest.approx(learner.validate("test").loss, abs=0.1)
 

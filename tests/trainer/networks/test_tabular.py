@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.models import MLPSettings, OffsetEmbedding, PeriodicEmbedding, TabularMLP
+from trainer.networks.tabular import MLPSettings, OffsetEmbedding, PeriodicEmbedding, TabularMLP
 
 
 def test_one_table_with_offsets_equals_one_embedding_per_column():

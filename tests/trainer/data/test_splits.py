@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import InputError
-from trainer.splits import split_given, split_groups, split_rows
+from trainer.data.splits import split_given, split_groups, split_rows
 
 
 def test_parts_are_disjoint_and_complete():

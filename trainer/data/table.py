@@ -5,54 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from audit.errors import raise_violations
-from trainer.card import CardRow, card_rows
-from trainer.checks import class_list, table_violations
-from trainer.columns import Columns
-from trainer.encoders import Encoded, as_floats, encode, fit_encoder
-from trainer.spec import TableSpec
-from trainer.splits import Part, Split
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Resident:
-    """The tensors of a table on one device.
-
-    Parameters
-    ----------
-    codes
-        Shape (n_rows, n_code_columns), uint8, int16 or int32.
-    numerics
-        Shape (n_rows, n_numeric_columns), float32.
-    labels
-        Shape (n_rows,), int64: place in the class list; -1 in rows of no part.
-    weights
-        Shape (n_rows,), float32, mean 1 over the train rows; None where all rows weigh the same.
-
-    Examples
-    --------
-    >>> data = Resident(codes=torch.zeros(2, 1, dtype=torch.uint8), numerics=torch.zeros(2, 3),
-    ...                 labels=torch.tensor([0, 1]), weights=None)
-    >>> data.to(torch.device("cpu")).numerics.data_ptr() == data.numerics.data_ptr()
-    True
-    """
-
-    codes: Tensor
-    numerics: Tensor
-    labels: Tensor
-    weights: Tensor | None
-
-    def to(self, device: torch.device) -> "Resident":
-        """Return the same tensors on a device; nothing is copied where they are there already."""
-        weights = None if self.weights is None else self.weights.to(device)
-        return Resident(
-            codes=self.codes.to(device),
-            numerics=self.numerics.to(device),
-            labels=self.labels.to(device),
-            weights=weights,
-        )
+from trainer.data.card import CardRow, card_rows
+from trainer.data.checks import class_list, table_violations
+from trainer.data.columns import Columns
+from trainer.data.encoders import Encoded, as_floats, encode, fit_encoder
+from trainer.data.resident import Resident
+from trainer.data.spec import TableSpec
+from trainer.data.splits import Part, Split
+from trainer.data.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +36,7 @@ class Table:
 
     Examples
     --------
-    >>> from trainer.splits import split_rows
+    >>> from trainer.data.splits import split_rows
     >>> frame = pd.DataFrame({"age": range(10), "sex": ["f", "m"] * 5, "paid": [0, 1] * 5})
     >>> columns = Columns(y="paid", sensitive_features=["sex"])
     >>> table = Table.from_frame(frame, columns=columns, split=split_rows(10, seed=1))
@@ -118,7 +80,9 @@ class Table:
         raise_violations(table_violations(frame, columns=columns, split=split))
         train = frame.iloc[split.train]
         encoder = fit_encoder(train, features=columns.inputs(list(frame.columns)), categorical=columns.categorical)
-        spec = TableSpec(columns=columns, encoder=encoder, classes=class_list(train[columns.y]))
+        spec = TableSpec(
+            columns=columns, encoder=encoder, target=Target(kind="classes", classes=class_list(train[columns.y]))
+        )
         encoded = encode(frame, encoder=encoder)
         return cls(
             frame=frame.copy(deep=False),
@@ -137,7 +101,7 @@ class Table:
 
         Examples
         --------
-        >>> from trainer.splits import split_given
+        >>> from trainer.data.splits import split_given
         >>> frame = pd.DataFrame({"job": ["a", "b", "c", None], "paid": [0, 1, 0, 1]})
         >>> split = split_given(train=[0, 1], valid=[2], test=[3])
         >>> row = Table.from_frame(frame, columns=Columns(y="paid"), split=split).card()[0]
@@ -163,8 +127,7 @@ def _resident(frame: pd.DataFrame, spec: TableSpec, split: Split, encoded: Encod
         raw = as_floats(frame[spec.columns.sample_weight])
         weights = torch.from_numpy((raw / raw[split.train].mean()).astype(np.float32))
     return Resident(
-        codes=torch.from_numpy(encoded.codes),
-        numerics=torch.from_numpy(encoded.numerics),
-        labels=torch.from_numpy(labels),
+        inputs=(torch.from_numpy(encoded.codes), torch.from_numpy(encoded.numerics)),
+        target=torch.from_numpy(labels),
         weights=weights,
     )

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.optimizer import GuardedAdamW, fused_guard_works
+from trainer.fitting.optimizer import GuardedAdamW, fused_guard_works
 
 DEVICES = [
     "cpu",
@@ -13,6 +13,10 @@ DEVICES = [
 ]
 BOTH_GUARDS = pytest.mark.parametrize("guard", ["fused", "host"])
 BOTH_DEVICES = pytest.mark.parametrize("device", DEVICES)
+
+
+def rate(device, lr=0.01):
+    return torch.tensor(lr, device=device)
 
 
 def gradients(step, device):
@@ -30,7 +34,7 @@ def parameters(device):
 @BOTH_GUARDS
 def test_clipping_equals_clip_grad_norm(guard, device):
     ours, theirs = parameters(device), parameters(device)
-    optimizer = GuardedAdamW(ours, weight_decay=0.1, clip=1.0, guard=guard)
+    optimizer = GuardedAdamW([(ours, 1.0)], weight_decay=0.1, clip=1.0, guard=guard)
     reference = torch.optim.AdamW(
         [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}],
         lr=0.01,
@@ -42,7 +46,7 @@ def test_clipping_equals_clip_grad_norm(guard, device):
             mine.grad, other.grad = gradient.clone(), gradient.clone()
         torch.nn.utils.clip_grad_norm_(theirs, 1.0)
         reference.step()
-        assert bool(optimizer.step(lr=0.01, beta1=0.9))
+        assert bool(optimizer.step(rate(device)))
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7)
 
@@ -52,17 +56,17 @@ def test_clipping_equals_clip_grad_norm(guard, device):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_step_that_is_not_finite_leaves_no_trace(guard, device, bad):
     clean, disturbed = parameters(device), parameters(device)
-    optimizers = [GuardedAdamW(own, weight_decay=0.1, clip=1.0, guard=guard) for own in (clean, disturbed)]
+    optimizers = [GuardedAdamW([(own, 1.0)], weight_decay=0.1, clip=1.0, guard=guard) for own in (clean, disturbed)]
     for step in range(4):
         if step in (0, 2):
             for parameter, gradient in zip(disturbed, gradients(step, device), strict=True):
                 parameter.grad = gradient
             disturbed[0].grad[1, 1] = bad
-            assert not bool(optimizers[1].step(lr=0.5, beta1=0.5))
+            assert not bool(optimizers[1].step(rate(device, 0.5)))
         for own, optimizer in zip((clean, disturbed), optimizers, strict=True):
             for parameter, gradient in zip(own, gradients(step, device), strict=True):
                 parameter.grad = gradient
-            assert bool(optimizer.step(lr=0.01, beta1=0.9))
+            assert bool(optimizer.step(rate(device)))
     for one, other in zip(clean, disturbed, strict=True):
         assert torch.equal(one, other)
 
@@ -72,11 +76,11 @@ def test_both_guards_end_at_the_same_weights(device):
     results = []
     for guard in ("fused", "host"):
         own = parameters(device)
-        optimizer = GuardedAdamW(own, weight_decay=0.1, clip=0.5, guard=guard)
+        optimizer = GuardedAdamW([(own, 1.0)], weight_decay=0.1, clip=0.5, guard=guard)
         for step in range(3):
             for parameter, gradient in zip(own, gradients(step, device), strict=True):
                 parameter.grad = gradient
-            optimizer.step(lr=0.01, beta1=0.9)
+            optimizer.step(rate(device))
         results.append(own)
     for fused, host in zip(*results, strict=True):
         torch.testing.assert_close(fused, host, rtol=1e-5, atol=1e-7)
@@ -85,7 +89,7 @@ def test_both_guards_end_at_the_same_weights(device):
 @BOTH_DEVICES
 def test_the_fused_guard_is_found_to_work_and_is_taken(device):
     assert fused_guard_works(torch.device(device))
-    assert GuardedAdamW(parameters(device), weight_decay=0.0, clip=None).guard == "fused"
+    assert GuardedAdamW([(parameters(device), 1.0)], weight_decay=0.0, clip=None).guard == "fused"
 
 
 def test_a_torch_without_the_protocol_falls_back_to_the_host(monkeypatch):
@@ -97,16 +101,66 @@ def test_a_torch_without_the_protocol_falls_back_to_the_host(monkeypatch):
 
     monkeypatch.setattr(torch.optim.AdamW, "step", deaf_step)
     assert not fused_guard_works(torch.device("cpu"))
-    assert GuardedAdamW(parameters("cpu"), weight_decay=0.0, clip=1.0).guard == "host"
+    assert GuardedAdamW([(parameters("cpu"), 1.0)], weight_decay=0.0, clip=1.0).guard == "host"
 
 
 def test_without_a_limit_the_gradient_is_used_as_it_is():
     ours, theirs = parameters("cpu"), parameters("cpu")
-    optimizer = GuardedAdamW(ours, weight_decay=0.0, clip=None)
+    optimizer = GuardedAdamW([(ours, 1.0)], weight_decay=0.0, clip=None)
     reference = torch.optim.AdamW(theirs, lr=0.01, betas=(0.9, 0.99), eps=1e-5, weight_decay=0.0)
     for mine, other, gradient in zip(ours, theirs, gradients(3, "cpu"), strict=True):
         mine.grad, other.grad = gradient.clone(), gradient.clone()
-    optimizer.step(lr=0.01, beta1=0.9)
+    optimizer.step(rate("cpu"))
     reference.step()
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-8)
+
+
+def test_layers_learn_at_their_own_rates():
+    ours, theirs = parameters("cpu"), parameters("cpu")
+    optimizer = GuardedAdamW([(ours[:1], 0.1), (ours[1:], 1.0)], weight_decay=0.0, clip=None)
+    groups = [{"params": theirs[:1], "lr": 0.001}, {"params": theirs[1:], "lr": 0.01}]
+    reference = torch.optim.AdamW(groups, betas=(0.9, 0.99), eps=1e-5, weight_decay=0.0)
+    for mine, other, gradient in zip(ours, theirs, gradients(0, "cpu"), strict=True):
+        mine.grad, other.grad = gradient.clone(), gradient.clone()
+    optimizer.step(rate("cpu"))
+    reference.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-8)
+
+
+def test_stacked_models_are_clipped_each_by_its_own_norm():
+    singles = [[nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(3))] for _ in range(2)]
+    stacked = [nn.Parameter(torch.stack([one[place] for one in singles]).detach()) for place in range(2)]
+    both = GuardedAdamW([(stacked, 1.0)], weight_decay=0.1, clip=1.0, models=2)
+    apart = [GuardedAdamW([(one, 1.0)], weight_decay=0.1, clip=1.0) for one in singles]
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        for place, parameter in enumerate(stacked):
+            parameter.grad = torch.randn(parameter.shape, generator=generator) * torch.tensor([0.01, 50.0]).view(
+                2, *[1] * (parameter.ndim - 1)
+            )
+            for number, single in enumerate(singles):
+                single[place].grad = parameter.grad[number].clone()
+        assert bool(both.step(rate("cpu")))
+        for optimizer in apart:
+            optimizer.step(rate("cpu"))
+    for place, parameter in enumerate(stacked):
+        for number, single in enumerate(singles):
+            torch.testing.assert_close(parameter[number], single[place], rtol=1e-5, atol=1e-7)
+
+
+def test_what_was_kept_of_an_optimizer_goes_on_in_another():
+    whole, cut = parameters("cpu"), parameters("cpu")
+    optimizers = [GuardedAdamW([(own, 1.0)], weight_decay=0.1, clip=1.0) for own in (whole, cut)]
+    for step in range(4):
+        if step == 2:
+            kept = {name: value.clone() for name, value in optimizers[1].state().items()}
+            optimizers[1] = GuardedAdamW([(cut, 1.0)], weight_decay=0.1, clip=1.0)
+            optimizers[1].restore(kept)
+        for own, optimizer in zip((whole, cut), optimizers, strict=True):
+            for parameter, gradient in zip(own, gradients(step, "cpu"), strict=True):
+                parameter.grad = gradient
+            optimizer.step(rate("cpu"))
+    for one, other in zip(whole, cut, strict=True):
+        assert torch.equal(one, other)

@@ -4,7 +4,7 @@ import pytest
 from sklearn.preprocessing import QuantileTransformer
 
 from audit.errors import InputError
-from trainer.encoders import MAX_KNOTS, encode, fit_encoder
+from trainer.data.encoders import MAX_KNOTS, encode, fit_encoder
 
 
 def test_normal_scores_agree_with_scikit_learn():

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from trainer.encoders import Encoded
-from trainer.spec import TableSpec
-from trainer.splits import Part, Split
+from trainer.data.encoders import Encoded
+from trainer.data.spec import TableSpec
+from trainer.data.splits import Part, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,9 @@ def card_rows(frame: pd.DataFrame, *, split: Split, spec: TableSpec, encoded: En
 
     Examples
     --------
-    >>> from trainer.columns import Columns
-    >>> from trainer.splits import split_rows
-    >>> from trainer.table import Table
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.splits import split_rows
+    >>> from trainer.data.table import Table
     >>> frame = pd.DataFrame({"age": range(10), "sex": ["f", "m"] * 5, "paid": [0, 1] * 5})
     >>> columns = Columns(y="paid", sensitive_features=["sex"])
     >>> table = Table.from_frame(frame, columns=columns, split=split_rows(10, seed=1))

@@ -1,7 +1,7 @@
 """AdamW in one fused kernel that clips the gradient and skips a step whose gradient is not finite."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch.nn.utils import get_total_norm
 
 Guard = Literal["fused", "host"]
 
+BETAS = (0.9, 0.99)
 # Keeps the division defined for a gradient of zero; the same constant as torch.nn.utils.clip_grad_norm_.
 _TINY = 1e-6
 
@@ -23,12 +24,15 @@ class GuardedAdamW:
 
     Parameters
     ----------
-    parameters
-        What to optimise, all on one device.
+    layers
+        Groups of parameters, each with the factor by which its learning rate differs; all on one device.
     weight_decay
         Decoupled decay per unit of learning rate, applied to matrices only: biases and scales are left alone.
     clip
-        Largest global norm of the gradient; None for no limit.
+        Largest norm of the gradient; None for no limit.
+    models
+        Where parameters of several models are stacked, their number: the first dimension of every parameter. Each
+        model is clipped by its own norm; a step that is not finite in one is skipped in all.
     guard
         "fused" or "host"; None takes "fused" where it works.
 
@@ -39,33 +43,47 @@ class GuardedAdamW:
     Examples
     --------
     >>> weight = torch.nn.Parameter(torch.ones(2))
-    >>> optimizer = GuardedAdamW([weight], weight_decay=0.0, clip=1.0)
+    >>> optimizer = GuardedAdamW([([weight], 1.0)], weight_decay=0.0, clip=1.0)
     >>> weight.grad = torch.tensor([float("nan"), 1.0])
-    >>> bool(optimizer.step(lr=0.1, beta1=0.9)), weight.tolist()
+    >>> bool(optimizer.step(torch.tensor(0.1))), weight.tolist()
     (False, [1.0, 1.0])
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], *, weight_decay: float, clip: float | None, guard: Guard | None = None
+        self,
+        layers: Sequence[tuple[Sequence[Tensor], float]],
+        *,
+        weight_decay: float,
+        clip: float | None,
+        models: int | None = None,
+        guard: Guard | None = None,
     ) -> None:
-        self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self._parameters = [parameter for group, _ in layers for parameter in group]
         self._clip = clip
+        self._stacked = models is not None
         device = self._parameters[0].device
         self.guard: Guard = guard or ("fused" if fused_guard_works(device) else "host")
-        matrices = [parameter for parameter in self._parameters if parameter.ndim > 1]
-        others = [parameter for parameter in self._parameters if parameter.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+        plain = 1 if models is None else 2  # dimensions of a bias
+        groups = [
+            {"params": chosen, "weight_decay": decay, "factor": factor}
+            for group, factor in layers
+            for decay, chosen in (
+                (weight_decay, [item for item in group if item.ndim > plain]),
+                (0.0, [item for item in group if item.ndim <= plain]),
+            )
+            if chosen
+        ]
         self._adamw = torch.optim.AdamW(
-            [group for group in groups if group["params"]], betas=(0.9, 0.99), eps=1e-5, fused=self.guard == "fused"
+            groups, betas=BETAS, eps=1e-5, fused=self.guard == "fused", capturable=device.type == "cuda"
         )
 
-    def step(self, *, lr: float, beta1: float) -> Tensor:
+    def step(self, lr: Tensor) -> Tensor:
         """Update the parameters from their gradients.
 
         Parameters
         ----------
-        lr, beta1
-            Learning rate and momentum of this step.
+        lr
+            Scalar on the device: the learning rate of this step.
 
         Returns
         -------
@@ -73,13 +91,17 @@ class GuardedAdamW:
             Boolean scalar on the device: whether the gradient was finite, and so the step was taken.
         """
         for group in self._adamw.param_groups:
-            group["lr"], group["betas"] = lr, (beta1, group["betas"][1])
+            group["lr"] = lr if group["factor"] == 1.0 else lr * group["factor"]
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        norm = get_total_norm(gradients)
-        finite = torch.isfinite(norm)
+        norm = self._norms(gradients) if self._stacked else get_total_norm(gradients)
+        finite = torch.isfinite(norm).all()
         scale = torch.ones_like(norm) if self._clip is None else ((norm + _TINY) / self._clip).clamp(min=1.0)
+        if self._stacked:
+            for gradient in gradients:
+                gradient.div_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+            scale = torch.ones_like(norm[0])
         if self.guard == "fused":
-            self._step_in_kernel(scale=scale, finite=finite)
+            _guarded_step(self._adamw, scale=scale, found_inf=(~finite).float())
         elif bool(finite):
             torch._foreach_div_(gradients, scale)
             self._adamw.step()
@@ -89,8 +111,25 @@ class GuardedAdamW:
         """Forget the gradients."""
         self._adamw.zero_grad(set_to_none=True)
 
-    def _step_in_kernel(self, *, scale: Tensor, finite: Tensor) -> None:
-        _guarded_step(self._adamw, scale=scale, found_inf=(~finite).float())
+    def state(self) -> dict[str, Tensor]:
+        """Return the moments and step counts by name, as they are: not copied."""
+        return {
+            f"{place}.{name}": value
+            for place, parameter in enumerate(self._parameters)
+            for name, value in self._adamw.state[parameter].items()
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over moments and step counts that `state` gave for the same parameters."""
+        for name, value in state.items():
+            place, _, key = name.partition(".")
+            parameter = self._parameters[int(place)]
+            of_parameter: dict[str, Any] = self._adamw.state[parameter]
+            of_parameter[key] = value.to(parameter.device, copy=True)
+
+    def _norms(self, gradients: Sequence[Tensor]) -> Tensor:
+        squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
+        return torch.stack(squares).sum(dim=0).sqrt()
 
 
 def fused_guard_works(device: torch.device) -> bool:

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from audit.errors import InputError
-from trainer.columns import Columns
-from trainer.splits import split_given, split_rows
-from trainer.table import Table
+from trainer.data.columns import Columns
+from trainer.data.splits import split_given, split_rows
+from trainer.data.table import Table
 
 
 def test_encoders_do_not_see_valid_and_test_rows(frame, table, columns):
@@ -18,8 +18,8 @@ def test_encoders_do_not_see_valid_and_test_rows(frame, table, columns):
     assert other.spec == table.spec
     assert other.encoded.unseen == {"site": len(held_out)}
     train = torch.tensor(table.split.train)
-    assert torch.equal(other.resident.codes[train], table.resident.codes[train])
-    assert torch.equal(other.resident.numerics[train], table.resident.numerics[train])
+    assert torch.equal(other.resident.inputs[0][train], table.resident.inputs[0][train])
+    assert torch.equal(other.resident.inputs[1][train], table.resident.inputs[1][train])
 
 
 def test_sensitive_columns_are_inputs_only_if_named(frame):
@@ -33,7 +33,7 @@ def test_sensitive_columns_are_inputs_only_if_named(frame):
 
 def test_rows_are_small(table):
     resident = table.resident
-    row = resident.codes[:1].nbytes + resident.numerics[:1].nbytes + resident.labels[:1].nbytes
+    row = sum(tensor[:1].nbytes for tensor in (*resident.inputs, resident.target))
     assert row == 1 + 2 * 4 + 8
 
 
@@ -121,7 +121,7 @@ def test_classes_are_sorted_and_plain(labels, classes):
     table = Table.from_frame(frame, columns=Columns(y="y"), split=split_given(train=range(4), valid=[], test=[]))
     assert table.spec.classes == classes
     assert [type(value) for value in table.spec.classes] == [type(value) for value in classes]
-    assert [classes[code] for code in table.resident.labels.tolist()] == labels
+    assert [classes[code] for code in table.resident.target.tolist()] == labels
 
 
 def test_labels_that_no_file_could_hold_are_refused():
@@ -133,7 +133,7 @@ def test_labels_that_no_file_could_hold_are_refused():
 def test_rows_outside_the_split_need_no_label():
     frame = pd.DataFrame({"x": range(5), "y": [0, 1, 0, 1, None]})
     table = Table.from_frame(frame, columns=Columns(y="y"), split=split_given(train=range(4), valid=[], test=[]))
-    assert table.resident.labels.tolist() == [0, 1, 0, 1, -1]
+    assert table.resident.target.tolist() == [0, 1, 0, 1, -1]
 
 
 def test_other_frames_and_names_in_one_text_are_refused(columns):

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trainer.columns import Columns, Label
-from trainer.encoders import as_floats, infinite_rows, is_number_column
-from trainer.splits import Split
+from trainer.data.columns import Columns, Label
+from trainer.data.encoders import as_floats, infinite_rows, is_number_column
+from trainer.data.splits import Split
 
 
 def table_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> list[str]:
@@ -30,7 +30,7 @@ def table_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> 
 
     Examples
     --------
-    >>> from trainer.splits import split_given
+    >>> from trainer.data.splits import split_given
     >>> frame = pd.DataFrame({"x": [1.0, 2.0], "y": [1, 1]})
     >>> table_violations(frame, columns=Columns(y="y"), split=split_given(train=[0, 1], valid=[], test=[]))
     ["label 'y' has the one class 1 in the train rows; at least two are needed to learn"]

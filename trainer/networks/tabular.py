@@ -1,7 +1,8 @@
-"""Neural networks for tables: settings in, a plain `torch.nn.Module` out."""
+"""The network for tables: embeddings of categories, waves of numbers, and a few dense layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class MLPSettings:
     >>> MLPSettings(hidden=[64, 64]).hidden, MLPSettings().dropout
     ((64, 64), 0.25)
     """
+
+    architecture: ClassVar[str] = "tabular_mlp"
 
     hidden: Sequence[int] = (256, 256)
     embedding: int = 8

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from trainer.sampler import epoch_order
+from trainer.fitting.sampler import epoch_order
 from trainer.seeds import derived_seed
 
 CPU = torch.device("cpu")

@@ -1,0 +1,87 @@
+"""What a model reads, as tensors that stay on one device and are taken row by row number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Some rows: what the model takes, what it should answer, how much each row counts, and to which group it belongs.
+
+    `mixed` holds the targets of other rows that were blended in, and the share that is the row's own; None without.
+
+    Examples
+    --------
+    >>> batch = Batch(inputs=(torch.zeros(2, 3),), target=torch.tensor([0, 1]), weights=None, groups=None)
+    >>> len(batch.target)
+    2
+    """
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+    weights: Tensor | None
+    groups: Tensor | None
+    mixed: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resident:
+    """The tensors of a data set on one device.
+
+    Parameters
+    ----------
+    inputs
+        What the network's `forward` takes, in its order; the first dimension of each is the row.
+    target
+        Shape (n_rows,), int64 class numbers (-1 in rows of no part) or float32 numbers; with several labels per row
+        shape (n_rows, n_labels), float32.
+    weights
+        Shape (n_rows,), float32, mean 1 over the train rows; None where all rows weigh the same.
+    groups
+        Shape (n_rows,), int64 from 0: the group of each row, for objectives that look at groups; None without.
+
+    Examples
+    --------
+    >>> data = Resident(inputs=(torch.zeros(2, 3),), target=torch.tensor([0, 1]))
+    >>> data.take(torch.tensor([1, 1, 0])).target.tolist()
+    [1, 1, 0]
+    """
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+    weights: Tensor | None = None
+    groups: Tensor | None = None
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the rows named, shape (n,) or, for several models at once, (n_models, n); nothing is synchronised."""
+        return Batch(
+            inputs=tuple(tensor[rows] for tensor in self.inputs),
+            target=self.target[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+    def to(self, device: torch.device) -> "Resident":
+        """Return the same tensors on a device; nothing is copied where they are there already."""
+        return Resident(
+            inputs=tuple(tensor.to(device) for tensor in self.inputs),
+            target=self.target.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
+            groups=None if self.groups is None else self.groups.to(device),
+        )
+
+    def pieces(self, order: Tensor, batch_size: int) -> "Iterator[tuple[Resident, Tensor]]":
+        """Yield the data and the places in it of an epoch's order: here all at once; see `trainer.data.streamed`."""
+        del batch_size
+        yield self, order
+
+
+class Source(Protocol):
+    """Where a step gets its rows: all of them on the device (`Resident`), or a stretch of the epoch at a time."""
+
+    def pieces(self, order: Tensor, batch_size: int) -> Iterator[tuple[Resident, Tensor]]:
+        """Yield data and the places in it, together the epoch's order, cut at multiples of the batch size."""
+        ...

@@ -1,0 +1,1 @@
+"""Training: the order of rows, the schedule, the objective and the step."""

@@ -1,0 +1,207 @@
+"""One cycle of training, epoch by epoch, that can stop after any batch and go on as if it had not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainer.data.resident import Source
+from trainer.data.target import Target
+from trainer.device import deterministic_kernels, seeded
+from trainer.fitting.epoch import EpochTotals, read_totals, run_epoch
+from trainer.fitting.objectives import MeanLoss
+from trainer.fitting.optimizer import GuardedAdamW
+from trainer.fitting.sampler import epoch_order
+from trainer.fitting.schedule import one_cycle
+from trainer.fitting.stacked import StackedModels
+from trainer.fitting.step import Augment, Course, Stepper
+from trainer.history import Cycle
+from trainer.seeds import derived_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """What a cycle trains on and how.
+
+    Parameters
+    ----------
+    source
+        The data on the device.
+    train
+        Shape (n,), int64, on the device: the train rows.
+    target
+        What the model answers.
+    cycle
+        Settings of the cycle.
+    seeds
+        One per model.
+    first_epoch
+        Epochs of earlier cycles: orders go on from there.
+    deterministic
+        Use only kernels that repeat bit by bit.
+    objective, augment
+        What is minimised, and what changes the batches; None for the mean loss and for nothing.
+
+    Examples
+    --------
+    >>> from trainer.data.resident import Resident
+    >>> data = Resident(inputs=(torch.zeros(4, 1),), target=torch.tensor([0, 1, 0, 1]))
+    >>> cycle = Cycle(epochs=2, lr=0.1, batch_size=2)
+    >>> plan = Plan(source=data, train=torch.arange(4), target=Target(kind="classes", classes=(0, 1)), cycle=cycle,
+    ...             seeds=(7,), first_epoch=0, deterministic=True)
+    >>> plan.cycle.n_steps(len(plan.train))
+    4
+    """
+
+    source: Source
+    train: Tensor
+    target: Target
+    cycle: Cycle
+    seeds: Sequence[int]
+    first_epoch: int
+    deterministic: bool
+    objective: nn.Module | None = None
+    augment: Augment | None = None
+
+
+class CycleRun:
+    """A cycle in progress: the model, the optimiser and where the course stands.
+
+    Parameters
+    ----------
+    model
+        The network, or `StackedModels` of them, on the device; it is trained in place.
+    plan
+        What to train on and how.
+
+    Examples
+    --------
+    Stopped after one batch and gone on with: the same as in one go.
+
+    >>> from trainer.data.resident import Resident
+    >>> data = Resident(inputs=(torch.arange(4.0)[:, None],), target=torch.tensor([0, 0, 1, 1]))
+    >>> cycle = Cycle(epochs=1, lr=0.1, batch_size=2)
+    >>> plan = Plan(source=data, train=torch.arange(4), target=Target(kind="classes", classes=(0, 1)), cycle=cycle,
+    ...             seeds=(7,), first_epoch=0, deterministic=True)
+    >>> weights = []
+    >>> for stops in ((1, None), (None,)):
+    ...     model = nn.Linear(1, 2)
+    ...     _ = nn.init.zeros_(model.weight), nn.init.zeros_(model.bias)
+    ...     run = CycleRun(model, plan)
+    ...     for stop in stops:
+    ...         totals = run.advance(n_batches=stop)
+    ...     weights.append(model.weight.detach().clone())
+    >>> torch.equal(*weights), totals.skipped_steps
+    (True, 0)
+    """
+
+    def __init__(self, model: nn.Module, plan: Plan) -> None:
+        cycle, device = plan.cycle, plan.train.device
+        stacked = isinstance(model, StackedModels)
+        rates = one_cycle(cycle.n_steps(len(plan.train)), lr=cycle.lr)
+        self._model, self._plan, self._device = model, plan, device
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = GuardedAdamW(
+            [(trained, 1.0)],
+            weight_decay=cycle.recipe.weight_decay,
+            clip=cycle.recipe.clip,
+            models=len(plan.seeds) if stacked else None,
+        )
+        self.stepper = Stepper(
+            model=model,
+            target=plan.target,
+            objective=(plan.objective or MeanLoss()).to(device),
+            optimizer=optimizer,
+            course=Course.begin(torch.from_numpy(rates.astype(np.float32)).to(device)),
+            smoothing=cycle.recipe.smoothing,
+            accumulate=cycle.recipe.accumulate,
+            augment=plan.augment,
+        )
+        self.epoch, self.batch = 0, 0
+        self._generators: dict[str, Tensor] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether all epochs of the cycle are done."""
+        return self.epoch >= self._plan.cycle.epochs
+
+    def advance(self, *, n_batches: int | None = None) -> EpochTotals | None:
+        """Train to the end of the epoch, or for so many batches if that is earlier.
+
+        Returns
+        -------
+        EpochTotals or None
+            At the end of an epoch; None where it stopped within one.
+        """
+        plan, epoch = self._plan, self._plan.first_epoch + self.epoch
+        end = -1 if n_batches is None else min(self.batch + n_batches, self._batches)
+        # Where models differ in more than their weights, each has its own order; dropout is drawn for all at once.
+        seed = derived_seed(plan.seeds[0], purpose="dropout", epoch=epoch)
+        with seeded(seed, device=self._device), deterministic_kernels(device=self._device, enabled=plan.deterministic):
+            self._set_generators()
+            self.batch = run_epoch(
+                self.stepper,
+                plan.source,
+                self._order(epoch),
+                batch_size=plan.cycle.batch_size,
+                begin=self.batch,
+                end=end,
+            )
+            self._keep_generators()
+        if self.batch < self._batches:
+            return None
+        self.epoch, self.batch, self._generators = self.epoch + 1, 0, {}
+        return read_totals(self.stepper)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that must be kept, beside the model's weights, to go on from here: copies, on the host."""
+        course = self.stepper.course
+        kept = {f"optimizer.{name}": value for name, value in self.stepper.optimizer.state().items()}
+        kept |= {f"objective.{name}": value for name, value in self.stepper.objective.state_dict().items()}
+        kept |= {f"generator.{name}": value for name, value in self._generators.items()}
+        kept |= {"course.step": course.step, "course.totals": course.totals}
+        kept["place"] = torch.tensor([self.epoch, self.batch])
+        return {name: value.detach().cpu().clone() for name, value in kept.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where `state` was taken.
+
+        Raises
+        ------
+        KeyError, RuntimeError
+            If the state is not that of such a cycle.
+        """
+        self.stepper.optimizer.restore(_under(state, "optimizer."))
+        self.stepper.objective.load_state_dict(_under(state, "objective."))
+        self._generators = _under(state, "generator.")
+        self.stepper.course.step.copy_(state["course.step"])
+        self.stepper.course.totals.copy_(state["course.totals"])
+        self.epoch, self.batch = (int(number) for number in state["place"].tolist())
+
+    @property
+    def _batches(self) -> int:
+        return -(-len(self._plan.train) // self._plan.cycle.batch_size)
+
+    def _order(self, epoch: int) -> Tensor:
+        train = self._plan.train
+        orders = [
+            train[epoch_order(len(train), seed=seed, epoch=epoch, device=self._device)] for seed in self._plan.seeds
+        ]
+        return torch.stack(orders) if isinstance(self._model, StackedModels) else orders[0]
+
+    def _keep_generators(self) -> None:
+        self._generators = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            self._generators["cuda"] = torch.cuda.get_rng_state(self._device)
+
+    def _set_generators(self) -> None:
+        if "cpu" in self._generators:
+            torch.set_rng_state(self._generators["cpu"])
+        if "cuda" in self._generators:
+            torch.cuda.set_rng_state(self._generators["cuda"], self._device)
+
+
+def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,189 @@
+"""An epoch: every row of the order once, and what it adds up to; validation is apart."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainer.data.resident import Resident, Source
+from trainer.data.target import Target
+from trainer.fitting.step import Stepper
+
+PREDICT_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochTotals:
+    """What a stretch of training adds up to.
+
+    Parameters
+    ----------
+    loss
+        Mean objective over the rows of the steps that were taken; None where every step was skipped.
+    skipped_steps
+        Steps left out because their gradient was not finite.
+
+    Examples
+    --------
+    >>> totals = EpochTotals(loss=None, skipped_steps=3)
+    >>> "every step was skipped" if totals.loss is None else f"{totals.loss:.3f}"
+    'every step was skipped'
+    """
+
+    loss: float | None
+    skipped_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How a model does on a part of the data.
+
+    Parameters
+    ----------
+    loss
+        Mean (weighted) loss, that of the target; smaller is better. None without rows.
+    metric
+        "accuracy", "label_accuracy" or "mean_absolute_error".
+    value
+        The metric over the rows, unweighted. None without rows.
+    n
+        Number of rows.
+
+    Examples
+    --------
+    >>> Evaluation(loss=0.6931, metric="accuracy", value=0.75, n=4).accuracy
+    0.75
+    """
+
+    loss: float | None
+    metric: str
+    value: float | None
+    n: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of rows that were right; None where the metric is another or there are no rows."""
+        return self.value if self.metric == "accuracy" else None
+
+
+def run_epoch(
+    stepper: Stepper, source: Source, order: Tensor, *, batch_size: int, begin: int = 0, end: int = -1
+) -> int:
+    """Take one step per batch; the last batch may be smaller and is not dropped.
+
+    Parameters
+    ----------
+    stepper
+        The step and where training stands.
+    source
+        The data on the device, whole or in pieces.
+    order
+        Shape (n,), int64, or (n_models, n).
+    batch_size
+        Rows per step.
+    begin, end
+        Batches to take, from `begin` up to but without `end` (-1: to the last), for an epoch that was interrupted.
+
+    Returns
+    -------
+    int
+        The batch that comes next; equal to the number of batches where the epoch is over.
+
+    Examples
+    --------
+    >>> from trainer.fitting.objectives import MeanLoss
+    >>> from trainer.fitting.optimizer import GuardedAdamW
+    >>> from trainer.fitting.step import Course
+    >>> model = nn.Linear(1, 2)
+    >>> stepper = Stepper(model=model, target=Target(kind="classes", classes=(0, 1)), objective=MeanLoss(),
+    ...                   optimizer=GuardedAdamW([(list(model.parameters()), 1.0)], weight_decay=0.0, clip=1.0),
+    ...                   course=Course.begin(torch.full((3,), 0.1)))
+    >>> data = Resident(inputs=(torch.zeros(5, 1),), target=torch.tensor([0, 1, 0, 1, 1]))
+    >>> run_epoch(stepper, data, torch.arange(5), batch_size=2), stepper.course.step.item()
+    (3, 3)
+    """
+    stepper.model.train()
+    n_rows = order.shape[-1]
+    batch, last = 0, -(-n_rows // batch_size) if end < 0 else end
+    for data, places in source.pieces(order, batch_size):
+        within = places.shape[-1]
+        stepper.course.row.zero_()
+        for start in range(0, within, batch_size):
+            size = min(batch_size, within - start)
+            if begin <= batch < last:
+                stepper.take(data, places, size=size)
+            elif batch < begin:
+                stepper.course.row += size
+            batch += batch < last
+    return batch
+
+
+def read_totals(stepper: Stepper) -> EpochTotals:
+    """Return what has added up since the last reading, in one copy to the host, and start again from 0."""
+    loss_sum, n_rows, skipped = stepper.course.totals.tolist()
+    stepper.course.totals.zero_()
+    return EpochTotals(loss=loss_sum / n_rows if n_rows else None, skipped_steps=round(skipped))
+
+
+@torch.inference_mode()
+def outputs_of(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int = PREDICT_ROWS) -> Tensor:
+    """Return the network's output for all rows in float32, computed in batches, in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        Takes the inputs.
+    inputs
+        Tensors on the model's device.
+    batch_size
+        Rows at a time; changes memory, not results.
+
+    Returns
+    -------
+    Tensor
+        Shape (..., n_rows, n_outputs).
+
+    Examples
+    --------
+    >>> outputs_of(nn.Identity(), (torch.ones(3, 2),), batch_size=2).tolist()
+    [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
+    """
+    model.eval()
+    pieces = zip(*(torch.split(tensor, batch_size) for tensor in inputs), strict=True)
+    return torch.cat([model(*some).float() for some in pieces], dim=-2)
+
+
+def evaluate(model: nn.Module, data: Resident, rows: Tensor, *, target: Target) -> Evaluation:
+    """Return loss and metric over the rows named; of several models the mean.
+
+    Parameters
+    ----------
+    model, data, target
+        As in `Stepper`.
+    rows
+        Shape (n,), int64, on the device; may be empty.
+
+    Returns
+    -------
+    Evaluation
+        With None instead of numbers where there are no rows.
+
+    Examples
+    --------
+    Equal logits of two classes: log 2; the first of equal classes counts as the most probable.
+
+    >>> model = nn.Linear(1, 2, bias=False)
+    >>> data = Resident(inputs=(torch.zeros(4, 1),), target=torch.tensor([0, 0, 0, 1]))
+    >>> found = evaluate(model, data, torch.arange(4), target=Target(kind="classes", classes=(0, 1)))
+    >>> round(found.loss, 4), found.accuracy
+    (0.6931, 0.75)
+    """
+    if len(rows) == 0:
+        return Evaluation(loss=None, metric=target.metric, value=None, n=0)
+    batch = data.take(rows)
+    output = outputs_of(model, batch.inputs)
+    expected = batch.target.expand(*output.shape[:-2], *batch.target.shape)
+    losses = target.losses(output, expected)
+    weighted = losses if batch.weights is None else losses * batch.weights
+    loss, value = torch.stack([weighted.double().mean(), target.hits(output, expected).double().mean()]).tolist()
+    return Evaluation(loss=loss, metric=target.metric, value=value, n=len(rows))

@@ -1,0 +1,1 @@
+"""Neural networks: settings in, a plain torch module out."""
