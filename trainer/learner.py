@@ -4,27 +4,24 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from audit.errors import InputError, raise_violations
-from audit.predictions import PredictionLog
+from trainer.answers import predict, predict_each, predict_log, predict_proba
 from trainer.checkpoint import Checkpoint, CheckpointError, build_models, load_checkpoint, save_checkpoint
 from trainer.data.kinds import Data, Rows, Spec
 from trainer.data.resident import Resident
 from trainer.data.splits import Part
-from trainer.device import deterministic_kernels, environment, resolve_device
+from trainer.device import environment, resolve_device
 from trainer.fitting.cycle import CycleRun, Plan
-from trainer.fitting.epoch import EpochTotals, Evaluation, evaluate, outputs_of
+from trainer.fitting.epoch import EpochTotals, Evaluation, evaluate
 from trainer.fitting.stacked import Shared, StackedModels
-from trainer.history import Cycle, EpochRow, Recipe, read_cycle
+from trainer.history import Cycle, EpochRow, Recipe
 from trainer.networks.registry import Settings, default_settings
-from trainer.predict import most_probable, prediction_log
+from trainer.record import TrainingRecord, read_record
 
 OnEpoch = Callable[[EpochRow], object]
 
@@ -68,6 +65,7 @@ class Learner:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from trainer.data.columns import Columns
     >>> from trainer.data.splits import split_rows
     >>> from trainer.data.table import Table
@@ -100,7 +98,7 @@ class Learner:
         self.device = resolve_device(device)
         self.deterministic = self.device.type == "cpu" if deterministic is None else deterministic
         self.history: tuple[EpochRow, ...] = ()
-        self._cycles: tuple[Cycle, ...] = ()
+        self.cycles: tuple[Cycle, ...] = ()
         self._run: CycleRun | None = None
         self._resident: Resident | None = data.resident.to(self.device)
         self.model = build_models(self.spec, self.network, seeds=self.seeds, models=models).to(self.device)
@@ -153,8 +151,8 @@ class Learner:
         The defaults gave an accuracy of 0.870 and an AUC of 0.924 on the test rows of Adult (census income).
         """
         cycle = Cycle(epochs=epochs, lr=float(lr), batch_size=batch_size, recipe=recipe or Recipe())
-        self._run = CycleRun(self.model, self._plan(cycle))
-        self._cycles = (*self._cycles, cycle)
+        self._run = CycleRun(self.model, self.plan(cycle))
+        self.cycles = (*self.cycles, cycle)
         return self._train(on_epoch=on_epoch, saving=saving)
 
     def resume(self, *, on_epoch: OnEpoch | None = None, saving: Saving | None = None) -> tuple[EpochRow, ...]:
@@ -192,80 +190,13 @@ class Learner:
         Evaluation
             With n; None instead of numbers where the part has no rows.
         """
-        data, resident = self._training_data()
-        return evaluate(self._answering(), resident, self._rows(data, part), target=self.spec.target)
+        resident = self.training_data()[1]
+        return evaluate(self.answering(), resident, self.rows(part), target=self.spec.target)
 
-    def predict_proba(self, rows: Rows | Part) -> npt.NDArray[np.float64]:
-        """Return the probability of each class, in the order of ``spec.classes``; of several models their mean.
-
-        A category that training never saw is read as unknown; ``encode(frame, encoder=learner.spec.encoder).unseen``
-        counts such rows by column.
-
-        Parameters
-        ----------
-        rows
-            A frame with the feature columns, or the name of a part of the data.
-
-        Returns
-        -------
-        ndarray
-            Shape (n_rows, n_classes), float64; each row adds up to 1 where one of the classes is right. Of a number,
-            shape (n_rows, 1).
-
-        Raises
-        ------
-        InputError
-            If a feature is missing or not of the kind it had in training.
-        """
-        answers = self.predict_each(rows)
-        mean: npt.NDArray[np.float64] = answers.mean(axis=0)
-        return mean
-
-    def predict_each(self, rows: Rows | Part) -> npt.NDArray[np.float64]:
-        """Return what `predict_proba` returns, of each model apart: shape (n_models, n_rows, n_classes)."""
-        inputs = self._inputs(rows)
-        with deterministic_kernels(device=self.device, enabled=self.deterministic):
-            output = outputs_of(self._answering(), inputs).double()
-        answers = self.spec.target.answer(output).view(self.models or 1, len(inputs[0]), -1)
-        found: npt.NDArray[np.float64] = answers.cpu().numpy()
-        return found
-
-    def predict(self, rows: Rows | Part) -> npt.NDArray[np.generic]:
-        """Return the answer for each row: the most probable label, the labels at or above 1/2, or the number.
-
-        Parameters
-        ----------
-        rows
-            A frame with the feature columns, or the name of a part of the data.
-
-        Returns
-        -------
-        ndarray
-            Shape (n_rows,); with several labels per row shape (n_rows, n_labels), boolean.
-        """
-        answers = self.predict_proba(rows)
-        if self.spec.target.kind == "number":
-            return answers[:, 0]
-        if self.spec.target.kind == "labels":
-            return answers >= 0.5
-        return most_probable(answers, classes=self.spec.target.classes)
-
-    def predict_log(self, rows: pd.DataFrame | Part) -> PredictionLog:
-        """Return predictions as an audit reads them, with the digest of this model as their `model_version`.
-
-        Parameters
-        ----------
-        rows
-            A frame with features, labels and sensitive columns, or the name of a part of the data.
-
-        Returns
-        -------
-        PredictionLog
-            `y_true`, `y_pred`, `y_score` of the positive label, the sensitive features, and what `Columns` named.
-        """
-        frame = self._training_data()[0].part(rows) if isinstance(rows, str) else rows
-        answers = self.predict_proba(rows)
-        return prediction_log(frame, answers, spec=self.spec, model_version=self.model_version)
+    predict_proba = predict_proba
+    predict_each = predict_each
+    predict = predict
+    predict_log = predict_log
 
     @property
     def model_version(self) -> str:
@@ -321,15 +252,10 @@ class Learner:
         learner.spec, learner.network, learner.models = checkpoint.spec, checkpoint.network, checkpoint.models
         learner.device = resolve_device(device)
         learner.data, learner._resident, learner._run = data, None, None
-        training = checkpoint.training
-        try:
-            learner.seed, learner._split = int(training["seed"]), str(training["split"])
-            learner.deterministic = bool(training["deterministic"]) and learner.device.type == "cpu"
-            learner.history = tuple(EpochRow(**row) for row in training["history"])
-            learner._cycles = tuple(read_cycle(cycle) for cycle in training["cycles"])
-        except (KeyError, TypeError, ValueError) as error:
-            message = f"the record of training in {path} cannot be read: {error!r}"
-            raise CheckpointError(message) from error
+        record = read_record(checkpoint.training, Path(path))
+        learner.seed, learner._split = record.seed, record.split
+        learner.history, learner.cycles = record.history, record.cycles
+        learner.deterministic = record.deterministic and learner.device.type == "cpu"
         models = build_models(checkpoint.spec, checkpoint.network, seeds=learner.seeds, models=checkpoint.models)
         learner.model = models.to(learner.device)
         learner.model.load_state_dict(dict(checkpoint.weights))
@@ -348,7 +274,7 @@ class Learner:
         self._resident = data.resident.to(self.device)
         if checkpoint.state is None:
             return
-        self._run = CycleRun(self.model, self._plan(self._cycles[-1], first=len(self.history) - self._done(checkpoint)))
+        self._run = CycleRun(self.model, self.plan(self.cycles[-1], first=len(self.history) - self._done(checkpoint)))
         try:
             self._run.restore(checkpoint.state)
         except (KeyError, RuntimeError, ValueError) as error:
@@ -360,11 +286,11 @@ class Learner:
         state = checkpoint.state or {}
         return int(state["place"][0]) if "place" in state else 0
 
-    def _plan(self, cycle: Cycle, *, first: int | None = None) -> Plan:
-        data, resident = self._training_data()
+    def plan(self, cycle: Cycle, *, first: int | None = None) -> Plan:
+        """Return what a cycle trains on; `first` is the number of epochs before it, None for all so far."""
         return Plan(
-            source=resident,
-            train=self._rows(data, "train"),
+            source=self.training_data()[1],
+            train=self.rows("train"),
             target=self.spec.target,
             cycle=cycle,
             seeds=self.seeds,
@@ -383,7 +309,7 @@ class Learner:
                 self.save(saving.folder)
             if totals is not None:
                 start = time.perf_counter()
-        return self.history[-self._cycles[-1].epochs :]
+        return self.history[-self.cycles[-1].epochs :]
 
     def _close_epoch(self, totals: EpochTotals, *, seconds: float, on_epoch: OnEpoch | None) -> None:
         epoch = len(self.history) + 1
@@ -396,7 +322,7 @@ class Learner:
             valid_loss=scored.loss,
             metric=scored.metric,
             valid_value=scored.value,
-            samples_per_s=len(self._training_data()[0].split.train) * (self.models or 1) / seconds,
+            samples_per_s=len(self.training_data()[0].split.train) * (self.models or 1) / seconds,
             skipped_steps=totals.skipped_steps,
         )
         self.history = (*self.history, row)
@@ -408,40 +334,48 @@ class Learner:
             raise InputError(["no cycle is unfinished"])
         return self._run
 
-    def _answering(self) -> nn.Module:
+    def answering(self) -> nn.Module:
         """Return the model, or the stacked models made to answer about the same rows."""
         return Shared(self.model) if isinstance(self.model, StackedModels) else self.model
 
-    def _training_data(self) -> tuple[Data, Resident]:
+    def training_data(self) -> tuple[Data, Resident]:
+        """Return the data and its tensors on the device.
+
+        Raises
+        ------
+        InputError
+            If the learner was loaded without data.
+        """
         if self.data is None or self._resident is None:
             raise InputError(["this learner was loaded without data: pass rows, or load with data=..."])
         return self.data, self._resident
 
-    def _rows(self, data: Data, part: Part) -> Tensor:
+    def rows(self, part: Part) -> Tensor:
+        """Return the row numbers of a part, on the device."""
         if part not in ("train", "valid", "test"):
             raise InputError([f'a part of the data is "train", "valid" or "test"; came {part!r}'])
-        return torch.tensor(data.split.rows(part), device=self.device)
+        return torch.tensor(self.training_data()[0].split.rows(part), device=self.device)
 
-    def _inputs(self, rows: Rows | Part) -> tuple[Tensor, ...]:
+    def inputs(self, rows: Rows | Part) -> tuple[Tensor, ...]:
+        """Return what the network takes of new rows or of a part of the data, on the device."""
         if isinstance(rows, str):
-            data, resident = self._training_data()
-            return resident.take(self._rows(data, rows)).inputs
+            return self.training_data()[1].take(self.rows(rows)).inputs
         return tuple(tensor.to(self.device) for tensor in self.spec.inputs(rows))
 
     def _checkpoint(self) -> Checkpoint:
-        training: dict[str, Any] = {
-            "seed": self.seed,
-            "deterministic": self.deterministic,
-            "split": self._split,
-            "cycles": [asdict(cycle) for cycle in self._cycles],
-            "history": [asdict(row) for row in self.history],
-            "environment": environment(self.device),
-        }
+        record = TrainingRecord(
+            seed=self.seed,
+            deterministic=self.deterministic,
+            split=self._split,
+            cycles=self.cycles,
+            history=self.history,
+            environment=environment(self.device),
+        )
         return Checkpoint(
             spec=self.spec,
             network=self.network,
             models=self.models,
             weights={name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()},
-            training=training,
+            training=asdict(record),
             state=None if self._run is None or self._run.over else self._run.state(),
         )

@@ -104,7 +104,7 @@ def test_order_of_rows_and_size_of_batch_do_not_change_answers(table, learner):
     assert learner.predict_proba(frame.iloc[order]) == pytest.approx(plain[order], abs=1e-6)
     one_by_one = np.concatenate([learner.predict_proba(frame.iloc[[row]]) for row in range(40)])
     assert one_by_one == pytest.approx(plain[:40], abs=1e-6)
-    inputs = learner._inputs(frame)
+    inputs = learner.inputs(frame)
     in_sevens = epoch.outputs_of(learner.model, inputs, batch_size=7)
     assert in_sevens.softmax(1).numpy() == pytest.approx(plain, abs=1e-6)
 

@@ -1,0 +1,96 @@
+"""What a learner answers about rows: probabilities, labels or numbers, and the log that an audit reads.
+
+These are methods of `trainer.learner.Learner`, kept in a file of their own.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audit.predictions import PredictionLog
+from trainer.data.kinds import Rows
+from trainer.data.splits import Part
+from trainer.device import deterministic_kernels
+from trainer.fitting.epoch import outputs_of
+from trainer.predict import most_probable, prediction_log
+
+if TYPE_CHECKING:
+    from trainer.learner import Learner
+
+
+def predict_proba(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float64]:
+    """Return the probability of each class, in the order of ``spec.classes``; of several models their mean.
+
+    A category that training never saw is read as unknown; ``encode(frame, encoder=learner.spec.encoder).unseen``
+    counts such rows by column.
+
+    Parameters
+    ----------
+    rows
+        A frame with the feature columns, or the name of a part of the data.
+
+    Returns
+    -------
+    ndarray
+        Shape (n_rows, n_classes), float64; each row adds up to 1 where one of the classes is right. Of a number,
+        shape (n_rows, 1).
+
+    Raises
+    ------
+    InputError
+        If a feature is missing or not of the kind it had in training.
+    """
+    answers = predict_each(learner, rows)
+    mean: npt.NDArray[np.float64] = answers.mean(axis=0)
+    return mean
+
+
+def predict_each(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float64]:
+    """Return what `predict_proba` returns, of each model apart: shape (n_models, n_rows, n_classes)."""
+    inputs = learner.inputs(rows)
+    with deterministic_kernels(device=learner.device, enabled=learner.deterministic):
+        output = outputs_of(learner.answering(), inputs).double()
+    answers = learner.spec.target.answer(output).view(learner.models or 1, len(inputs[0]), -1)
+    found: npt.NDArray[np.float64] = answers.cpu().numpy()
+    return found
+
+
+def predict(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.generic]:
+    """Return the answer for each row: the most probable label, the labels at or above 1/2, or the number.
+
+    Parameters
+    ----------
+    rows
+        A frame with the feature columns, or the name of a part of the data.
+
+    Returns
+    -------
+    ndarray
+        Shape (n_rows,); with several labels per row shape (n_rows, n_labels), boolean.
+    """
+    answers = predict_proba(learner, rows)
+    if learner.spec.target.kind == "number":
+        return answers[:, 0]
+    if learner.spec.target.kind == "labels":
+        return answers >= 0.5
+    return most_probable(answers, classes=learner.spec.target.classes)
+
+
+def predict_log(learner: "Learner", rows: pd.DataFrame | Part) -> PredictionLog:
+    """Return predictions as an audit reads them, with the digest of this model as their `model_version`.
+
+    Parameters
+    ----------
+    rows
+        A frame with features, labels and sensitive columns, or the name of a part of the data.
+
+    Returns
+    -------
+    PredictionLog
+        `y_true`, `y_pred`, `y_score` of the positive label, the sensitive features, and what `Columns` named.
+    """
+    frame = learner.training_data()[0].part(rows) if isinstance(rows, str) else rows
+    answers = predict_proba(learner, rows)
+    return prediction_log(frame, answers, spec=learner.spec, model_version=learner.model_version)
