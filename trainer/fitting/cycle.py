@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from trainer.data.resident import Source
 from trainer.data.target import Target
 from trainer.device import deterministic_kernels, seeded
-from trainer.fitting.epoch import EpochTotals, read_totals, run_epoch
+from trainer.fitting.epoch import EpochTotals, Steps, read_totals, run_epoch
+from trainer.fitting.graph import GraphSteps
 from trainer.fitting.objectives import MeanLoss
 from trainer.fitting.optimizer import GuardedAdamW
 from trainer.fitting.sampler import epoch_order
@@ -119,6 +120,8 @@ class CycleRun:
             accumulate=cycle.recipe.accumulate,
             augment=plan.augment,
         )
+        replayed = device.type == "cuda" and optimizer.guard == "fused"
+        self._steps: Steps = GraphSteps(self.stepper) if replayed else self.stepper
         self.epoch, self.batch = 0, 0
         self._generators: dict[str, Tensor] = {}
 
@@ -142,7 +145,7 @@ class CycleRun:
         with seeded(seed, device=self._device), deterministic_kernels(device=self._device, enabled=plan.deterministic):
             self._set_generators()
             self.batch = run_epoch(
-                self.stepper,
+                self._steps,
                 plan.source,
                 self._order(epoch),
                 batch_size=plan.cycle.batch_size,

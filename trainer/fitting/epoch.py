@@ -1,6 +1,7 @@
 """An epoch: every row of the order once, and what it adds up to; validation is apart."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -66,15 +67,26 @@ class Evaluation:
         return self.value if self.metric == "accuracy" else None
 
 
-def run_epoch(
-    stepper: Stepper, source: Source, order: Tensor, *, batch_size: int, begin: int = 0, end: int = -1
-) -> int:
+class Steps(Protocol):
+    """What takes steps: one by one, or by replaying them."""
+
+    @property
+    def stepper(self) -> Stepper:
+        """The step."""
+        ...
+
+    def take(self, data: Resident, order: Tensor, *, size: int, times: int = 1) -> None:
+        """Take the next `times` steps of `size` rows each."""
+        ...
+
+
+def run_epoch(steps: Steps, source: Source, order: Tensor, *, batch_size: int, begin: int = 0, end: int = -1) -> int:
     """Take one step per batch; the last batch may be smaller and is not dropped.
 
     Parameters
     ----------
-    stepper
-        The step and where training stands.
+    steps
+        The step and where training stands; as it is (`Stepper`), or captured (`trainer.fitting.graph`).
     source
         The data on the device, whole or in pieces.
     order
@@ -102,20 +114,19 @@ def run_epoch(
     >>> run_epoch(stepper, data, torch.arange(5), batch_size=2), stepper.course.step.item()
     (3, 3)
     """
-    stepper.model.train()
-    n_rows = order.shape[-1]
+    steps.stepper.model.train()
+    n_rows, course = order.shape[-1], steps.stepper.course
     batch, last = 0, -(-n_rows // batch_size) if end < 0 else end
     for data, places in source.pieces(order, batch_size):
         within = places.shape[-1]
-        stepper.course.row.zero_()
-        for start in range(0, within, batch_size):
-            size = min(batch_size, within - start)
-            if begin <= batch < last:
-                stepper.take(data, places, size=size)
-            elif batch < begin:
-                stepper.course.row += size
-            batch += batch < last
-    return batch
+        whole, rest = divmod(within, batch_size)
+        first, until = (min(max(limit - batch, 0), whole) for limit in (begin, last))
+        course.row.fill_(first * batch_size)
+        steps.take(data, places, size=batch_size, times=until - first)
+        if rest and begin <= batch + whole < last:
+            steps.take(data, places, size=rest, times=1)
+        batch += whole + (rest > 0)
+    return min(batch, last)
 
 
 def read_totals(stepper: Stepper) -> EpochTotals:

@@ -97,8 +97,8 @@ class Stepper:
     augment: Augment | None = None
     _places: dict[int, Tensor] = field(default_factory=dict, init=False)
 
-    def take(self, data: Resident, order: Tensor, *, size: int) -> None:
-        """Take the next step, on the next `size` rows of the order, and move the course on.
+    def take(self, data: Resident, order: Tensor, *, size: int, times: int = 1) -> None:
+        """Take the next step, on the next `size` rows of the order, and move the course on; so many times.
 
         Parameters
         ----------
@@ -107,8 +107,14 @@ class Stepper:
         order
             Shape (n,), int64, or (n_models, n): the rows in the order in which they are visited.
         size
-            Rows of this step; a number, because a captured step has one shape.
+            Rows of a step; a number, because a captured step has one shape.
+        times
+            Number of steps.
         """
+        for _ in range(times):
+            self._take(data, order, size=size)
+
+    def _take(self, data: Resident, order: Tensor, *, size: int) -> None:
         course, losses, begun = self.course, [], 0
         self.optimizer.zero_grad()
         for share in _parts(size, self.accumulate):
@@ -128,6 +134,11 @@ class Stepper:
         objective = self.loss(batch) * share
         objective.backward()  # type: ignore[no-untyped-call]
         return objective.detach()
+
+    @property
+    def stepper(self) -> "Stepper":
+        """The step itself: a step taken one by one is its own driver."""
+        return self
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the objective on a batch, a scalar that can be differentiated, in float32 whatever the model uses."""

@@ -1,0 +1,101 @@
+"""Captured steps: their bookkeeping on a CPU with work that is repeated as it is, the graphs themselves on a GPU."""
+
+import pytest
+import torch
+
+from trainer.data.resident import Resident
+from trainer.data.target import Target
+from trainer.fitting.epoch import run_epoch
+from trainer.fitting.graph import WARM_UP, GraphSteps
+from trainer.fitting.objectives import MeanLoss
+from trainer.fitting.optimizer import GuardedAdamW
+from trainer.fitting.stacked import StackedModels
+from trainer.fitting.step import Course, Stepper
+from trainer.networks.tabular import MLPSettings, TabularMLP
+
+NEEDS_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+
+
+def stepper(device, *, models=None, dropout=0.2):
+    torch.manual_seed(0)
+    settings = MLPSettings(hidden=(16,), frequencies=4, dropout=dropout)
+    singles = [TabularMLP(n_codes=(3,), n_numeric=2, n_classes=2, settings=settings) for _ in range(models or 1)]
+    model = (singles[0] if models is None else StackedModels(singles)).to(device)
+    return Stepper(
+        model=model,
+        target=Target(kind="classes", classes=(0, 1)),
+        objective=MeanLoss(),
+        optimizer=GuardedAdamW([(list(model.parameters()), 1.0)], weight_decay=0.1, clip=1.0, models=models),
+        course=Course.begin(torch.linspace(0.001, 0.02, 200, device=device)),
+    )
+
+
+def resident(device, n=403):
+    generator = torch.Generator().manual_seed(1)
+    numbers = torch.randn(n, 2, generator=generator)
+    codes = torch.randint(0, 3, (n, 1), generator=generator).to(torch.uint8)
+    target = (numbers[:, 0] * (codes[:, 0].float() - 1) > 0).long()
+    return Resident(inputs=(codes, numbers), target=target).to(torch.device(device))
+
+
+def trained(steps, device, *, models=None, epochs=3, seed=9):
+    data = resident(device)
+    torch.manual_seed(seed)
+    for epoch in range(epochs):
+        generator = torch.Generator().manual_seed(epoch)
+        orders = [torch.randperm(403, generator=generator) for _ in range(models or 1)]
+        order = orders[0] if models is None else torch.stack(orders)
+        run_epoch(steps, data, order.to(device), batch_size=8)
+    weights = [parameter.detach().cpu() for parameter in steps.stepper.model.parameters()]
+    return weights, steps.stepper.course.totals.tolist()
+
+
+class Counted:
+    """Captures nothing, but counts what would be captured and replayed."""
+
+    def __init__(self):
+        self.captured = self.replayed = 0
+
+    def __call__(self, work):
+        self.captured += 1
+
+        def replay():
+            self.replayed += 1
+            work()
+
+        return replay
+
+
+@pytest.mark.parametrize("models", [None, 2])
+def test_replayed_steps_are_the_steps(models):
+    counted = Counted()
+    plain = trained(stepper("cpu", models=models), "cpu", models=models)
+    replayed = trained(GraphSteps(stepper("cpu", models=models), capture=counted, unroll=4), "cpu", models=models)
+    assert all(torch.equal(one, other) for one, other in zip(plain[0], replayed[0], strict=True))
+    assert plain[1] == replayed[1]
+    # 50 whole batches an epoch; the first three are taken one by one, the last (of 3 rows) is never warm in 3 epochs.
+    assert counted.captured == 2
+    assert counted.replayed == (47 // 4 + 47 % 4) + 2 * (50 // 4 + 50 % 4)
+    assert WARM_UP == 3
+
+
+def test_an_epoch_may_begin_and_end_anywhere():
+    whole, cut = stepper("cpu", dropout=0.0), GraphSteps(stepper("cpu", dropout=0.0), capture=Counted(), unroll=4)
+    data, order = resident("cpu"), torch.arange(403)
+    assert run_epoch(whole, data, order, batch_size=8) == 51
+    stops = [
+        run_epoch(cut, data, order, batch_size=8, begin=begin, end=end) for begin, end in [(0, 7), (7, 50), (50, -1)]
+    ]
+    assert stops == [7, 50, 51]
+    for one, other in zip(whole.model.parameters(), cut.stepper.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("models", [None, pytest.param(4, id="stacked")])
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=NEEDS_GPU)])
+def test_graphs_take_the_steps_that_eager_takes(device, models):
+    eager = trained(stepper(device, models=models), device, models=models)
+    replayed = trained(GraphSteps(stepper(device, models=models)), device, models=models)
+    for one, other in zip(eager[0], replayed[0], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert eager[1] == pytest.approx(replayed[1], rel=1e-5)
