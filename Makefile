@@ -39,7 +39,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal
 	$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=thorough --numprocesses 2 --dist worksteal
 
 gpu: $(VENV)/.dev

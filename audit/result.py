@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from audit.errors import EvidenceError
-from audit.measurement import Measurement, as_slice, canonical_json, utc_text, utc_time
+from audit.measurement import Measurement, Slice, as_slice, canonical_json, utc_text, utc_time
 from audit.provenance import Provenance
 from audit.tally import Tally
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "evenhanded/result/1"
+_MOST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,14 @@ class Result:
             f"<Result: {len(self.measurements):,} measurements, {len(self.alarms)} alarms{rows}; .find(), .to_frame()>"
         )
 
-    def find(self, metric: str, slice_values: Mapping[str, str | None] | None = None) -> Measurement:
-        """Return the plain value of a metric in one slice.
+    def find(
+        self,
+        metric: str,
+        slice_values: Mapping[str, str | None] | None = None,
+        *,
+        at: Mapping[str, str | int | float] | None = None,
+    ) -> Measurement:
+        """Return the plain value of a metric in one slice, at one point where it has points: no comparison, no window.
 
         Parameters
         ----------
@@ -121,19 +128,33 @@ class Result:
             Name of the metric.
         slice_values
             The slice as {feature: value}; None = everyone.
+        at
+            The point as {key: value}, all of its keys: ``{"threshold": 0.5}``, ``{"class": "cat"}``; None = the row
+            that has none.
 
         Raises
         ------
         KeyError
-            If the result holds no such row.
+            If the result holds no such row; the text says what there is instead: metrics, slices or points.
+
+        Examples
+        --------
+        >>> row = Measurement(metric="precision", at=(("threshold", 0.5),), value=0.75, n=4, method="wilson")
+        >>> result = Result(measurements=[row])
+        >>> result.find("precision", at={"threshold": 0.5}).value
+        0.75
+        >>> result.find("precision")
+        Traceback (most recent call last):
+        KeyError: "no measurement 'precision' of {}; it is at: [{'threshold': 0.5}]"
         """
-        wanted = as_slice(slice_values or {})
-        for row in self.measurements:
-            plain = row.against is None and row.window is None and not row.at
-            if plain and row.metric == metric and row.slice == wanted:
+        wanted, point = as_slice(slice_values or {}), tuple(sorted((at or {}).items()))
+        plain = [row for row in self.measurements if row.against is None and row.window is None]
+        of_metric = [row for row in plain if row.metric == metric]
+        for row in of_metric:
+            if row.slice == wanted and row.at == point:
                 return row
-        known = sorted({row.metric for row in self.measurements})
-        msg = f"no measurement {metric!r} of {dict(wanted)}; metrics here: {known}"
+        where = f" at {dict(point)}" if point else ""
+        msg = f"no measurement {metric!r} of {dict(wanted)}{where}; {_instead(plain, of_metric, wanted)}"
         raise KeyError(msg)
 
     def to_json(self) -> str:
@@ -178,6 +199,22 @@ class Result:
                 record[name] = None if record[name] is None else canonical_json(record[name])
         frame: pd.DataFrame = pa.Table.from_pylist(records).to_pandas()
         return frame
+
+
+def _instead(plain: Sequence[Measurement], of_metric: Sequence[Measurement], wanted: Slice) -> str:
+    """Return what there is in place of a row that was looked for: its points, else its slices, else the metrics."""
+    points = [dict(row.at) for row in of_metric if row.slice == wanted]
+    if points:
+        return f"it is at: {_shown(points)}"
+    if of_metric:
+        return f"it is of: {_shown([dict(row.slice) for row in of_metric])}"
+    return f"metrics here: {sorted({row.metric for row in plain})}"
+
+
+def _shown(found: Sequence[Mapping[str, object]]) -> str:
+    different = [each for place, each in enumerate(found) if each not in found[:place]]
+    more = f" and {len(different) - _MOST:,} more" if len(different) > _MOST else ""
+    return f"{different[:_MOST]}{more}"
 
 
 def _identity(row: Measurement) -> tuple[object, ...]:

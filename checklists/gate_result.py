@@ -160,6 +160,7 @@ class GateResult:
             "stage": self.stage,
             "level": self.policy.level,
             "false_fail_level": self.false_fail_level,
+            "min_cell": self.policy.min_cell,
             "rows": [self._row(judgement) for judgement in self.judgements],
             "not_auditable": [entry.to_json() for entry in self.policy.not_auditable],
         }

@@ -8,6 +8,7 @@ from audit.gaps import End, group_label
 from audit.measurement import Measurement
 from audit.paired.paired import Change
 from audit.paired.paired_gaps import bounded_changes, chosen_places, paired_changes, paired_extreme
+from audit.paired.paired_means import PAIRED_MEANS
 from audit.paired.paired_models import Models, models_of
 from audit.result import Result
 from audit.rollup import GroupValues
@@ -61,7 +62,7 @@ def paired_results(requirement: Requirement, results: Iterable[Result]) -> tuple
     >>> paired_results(asked, [Result(measurements=())])
     ()
     """
-    if requirement.compare != "baseline":
+    if requirement.compare != "baseline" or requirement.metric in PAIRED_MEANS:  # of which only stored rows speak
         return ()
     return tuple(result for result in results if result.tally is not None and models_of(result) is not None)
 

@@ -1,14 +1,13 @@
 """What a comparison of models says, in the order in which people need it: who got worse, what is unknown, the rest."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
 from audit.measurement import Measurement, Slice
 from audit.paired.paired_models import models_of
 from audit.paired.paired_rows import Outcome, outcome_of
-from audit.publishing.suppression import suppressed
+from audit.publishing.redaction import hidden_slices as hidden_of
 from audit.result import Result
 from dashboards.labels import safe_label, slice_label
 from dashboards.tables import interval_text, value_text
@@ -142,14 +141,7 @@ def hidden_slices(result: Result, *, min_cell: int) -> frozenset[Slice]:
     >>> hidden_slices(Result(measurements=()), min_cell=10)
     frozenset()
     """
-    rows = [
-        replace(row, metric=f"{row.metric}_{place}", at=())
-        for place, model in enumerate((*candidates(result), baseline(result)))
-        for row in result.measurements
-        if row.against is None and dict(row.at).get("model_version") == model and row.slice and len(row.slice) == 1
-        if row.metric in HEADLINES
-    ]
-    return suppressed(rows, min_cell=min_cell) if rows else frozenset()
+    return hidden_of(result, metrics=(), compared=HEADLINES, min_cell=min_cell)
 
 
 def change_sentence(shown: Shown) -> str:

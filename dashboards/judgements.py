@@ -1,6 +1,7 @@
 """From a gate's record (schema ``evenhanded/gate/1``) to what people read: what fails, what is not known, and why."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -14,6 +15,8 @@ from dashboards.tables import DisplayRow, display_row, limit_text
 from dashboards.theme import VERDICTS
 
 GATE_SCHEMA = "evenhanded/gate/1"
+
+_COUNTS = re.compile(r"\bn = (\d+(?:,\d{3})*)(, fewer than \d+(?:,\d{3})*)?(?: \(no [^()]*\))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class JudgedRow:
         Why the verdict is what it is; "" where the numbers say it.
     rows_needed
         How large n would have to become; "" where unknown.
+    judged
+        The row that the text is made from; None where nothing could be measured, or where it may not be shown.
 
     Examples
     --------
@@ -49,6 +54,15 @@ class JudgedRow:
     measured: DisplayRow | None
     reason: str
     rows_needed: str
+    judged: Measurement | None = None
+
+    @property
+    def rests_on(self) -> str:
+        """What n says: the rows of the group, or those of the smallest of all groups that took part in a gap."""
+        if self.measured is None or not self.measured.n:
+            return ""
+        among = self.judged is not None and (self.judged.against or {}).get("kind") == "groups"
+        return f"n = {self.measured.n}{' in the smallest group' if among else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,10 +213,19 @@ def _judged(row: Mapping[str, Any], min_cell: int) -> JudgedRow:
         verdict=_verdict(row["verdict"]),
         limit=limit_text(metric, low=limit["min"], high=limit["max"]),
         measured=None if found is None else display_row(found, min_cell=min_cell),
-        reason="" if small else _text(row["reason"], limit=400),
+        reason="" if small else _masked(_text(row["reason"], limit=400), min_cell),
         rows_needed=""
         if needed is None
         else f"n of about {needed:,} would decide it, with 80 % power if the estimate is true",
+        judged=None if small else found,
+    )
+
+
+def _masked(reason: str, min_cell: int) -> str:
+    """Return a reason without the counts that the page may not show: of a group of 3 it says that n < 10."""
+    return _COUNTS.sub(
+        lambda found: found[0] if int(found[1].replace(",", "")) >= min_cell else f"n < {min_cell}{found[2] or ''}",
+        reason,
     )
 
 

@@ -41,12 +41,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "whose true label is {positive}.",
         "observed_rate": "Of the labelled rows in a range of scores, the share whose true label is {positive}.",
         "mean_score": "The mean score of the labelled rows in a range of scores.",
-        "exploratory": "Rates of the half of the rows that was searched: a lead to follow, not a finding.",
-        "exploratory_support": "Of the rows of the half that was searched, the share that the slice holds.",
+        "exploratory": "Rates of the rows that were searched: a lead to follow, not a finding.",
+        "exploratory_support": "Of the rows that were searched, the share that the slice holds.",
         "exploratory_overlap": "Of the rows of two slices, the share that both hold.",
-        "exploratory_t": "How many standard errors the slice lies from everyone, on the half that was searched.",
-        "exploratory_score": "SliceLine's score on the half that was searched: above 0 for slices with more errors.",
-        "exploratory_shapley": "What one feature adds to the difference of a slice, on the half that was searched.",
+        "exploratory_t": "How many standard errors the slice lies from everyone, among the rows that were searched.",
+        "exploratory_score": "SliceLine's score among the rows that were searched: above 0 where errors are many.",
+        "exploratory_shapley": "What one feature adds to the difference of a slice, among the rows that were searched.",
         "exploratory_folded": "How many slices within a slice say the same as it.",
         "slices_searched": "The number of slices that were searched.",
         "macro_precision": "The mean precision over all labels; every label counts alike, however rare.",
@@ -102,6 +102,14 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "rows_with_missing_features": "Of the rows, the share in which a feature is missing.",
         "missing_feature_share": "The mean share of the features that are missing in a row.",
         "learning_curve_error_rate": "The group's held-out error when k rows of it are in the training data.",
+        "learning_curve_false_negative_rate": "The group's held-out false negative rate when k rows of it are in the "
+        "training data.",
+        "learning_curve_false_positive_rate": "The group's held-out false positive rate when k rows of it are in the "
+        "training data.",
+        "expected_false_negative_rate_reduction": "By how much the group's false negative rate is expected to fall "
+        "with k more rows of it.",
+        "expected_false_positive_rate_reduction": "By how much the group's false positive rate is expected to fall "
+        "with k more rows of it.",
         "expected_error_rate_reduction": "By how much the group's error is expected to fall with k more rows of it.",
         "bias_source": "1: the evidence supports the source; 0: it does not; undefined: not testable.",
         "expected_utility": "The mean payoff per labelled row under the costs and benefits that were stated; more is "
@@ -154,5 +162,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "prediction_set_size": "The mean number of labels in a prediction set, or the mean length of an interval.",
         "empty_set_rate": "Of the rows, the share whose prediction set is empty.",
         "randomised_share": "Of the rows, the share whose decision is drawn at random.",
+        "action_ratio": "Actions per person exposed in the current weeks, divided by those of the baseline weeks.",
+        "contribution": "What the feature adds to the prediction of one row, beyond the mean prediction of others.",
+        "prediction": "What the model says of the one row that is explained.",
+        "mean_prediction": "The mean of what the model says of the rows that the one is compared with.",
+        "partial_dependence": "The mean prediction over the rows, had they all this value of the feature.",
+        "conditional_expectation_quantile": "Below this lie k percent of the rows' predictions, had they all this "
+        "value of the feature.",
     }
 )

@@ -20,7 +20,11 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "split_roc_auc_drop": "Fall of the ROC AUC of test against train",
         "feature_split_roc_auc": "ROC AUC of test against train by the feature alone",
         "roc_auc": "ROC AUC",
-        "exploratory": "rate on the half that was searched (exploratory)",
+        "exploratory": "rate where it was searched (exploratory)",
+        "exploratory_score": "SliceLine score (exploratory)",
+        "exploratory_support": "share of the rows (exploratory)",
+        "exploratory_overlap": "share of shared rows (exploratory)",
+        "exploratory_folded": "slices inside that say the same (exploratory)",
         "brier_score": "Brier score",
         "calibration_in_the_large": "calibration in the large",
         "observed_rate": "share that came true",
@@ -46,7 +50,11 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "benefit_cumulative_share": "cumulative share of benefits",
         "people_cumulative_share": "cumulative share of people",
         "learning_curve_error_rate": "error rate with k rows of the group in training",
+        "learning_curve_false_negative_rate": "false negative rate with k rows of the group in training",
+        "learning_curve_false_positive_rate": "false positive rate with k rows of the group in training",
         "expected_error_rate_reduction": "expected fall of the error rate",
+        "expected_false_negative_rate_reduction": "expected fall of the false negative rate",
+        "expected_false_positive_rate_reduction": "expected fall of the false positive rate",
         "bias_source": "evidence for a source of bias",
         "outcome_coverage": "share with a known label",
         "attribute_coverage": "share with a known group",
@@ -149,6 +157,8 @@ _SHARES = frozenset(
 _POINTS = frozenset(
     {
         "expected_error_rate_reduction",
+        "expected_false_negative_rate_reduction",
+        "expected_false_positive_rate_reduction",
         "calibration_in_the_large",
         "expected_calibration_error",
         "maximum_calibration_error",
@@ -277,9 +287,9 @@ def metric_sentence(metric: str, positive: str | None) -> str:
     ('Of all rows, the share predicted positive.', '')
     """
     label = "positive" if positive is None else f"“{safe_label(positive, target='text', limit=40)}”"
-    name = base_metric(metric)[0]
-    if name not in SENTENCES:
-        name = name.removesuffix("_difference").removesuffix("_change").removesuffix("_ratio")
+    name = metric if metric in SENTENCES else base_metric(metric)[0]
+    for suffix in ("_difference", "_change", "_ratio"):
+        name = name if name in SENTENCES else name.removesuffix(suffix)
     whole = _derived(metric)
     derived = whole if whole is not None and whole[0] in METRICS else _derived(name)
     if derived is not None:

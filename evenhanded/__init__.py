@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from monitors.actions import watch_actions
     from monitors.weekly_actions import WeeklyActions
     from trainer.data.columns import Columns
-    from trainer.learner import Learner
     from trainer.data.splits import split_groups, split_rows
     from trainer.data.table import Table
+    from trainer.learner import Learner
 
 _HOMES = {
     "audit.causes.adjusted": ("adjusted_gap_rows",),

@@ -19,6 +19,7 @@ OpenLog = Callable[[tuple[str, ...]], PredictionLog]
 """Returns the log with the sensitive features named."""
 
 _OF_TWO_LABELS = ("bounds", "impact_ratios")
+_OF_TWO_DECISIONS = ("impact_ratios",)
 _OF_LABELS = (*_OF_TWO_LABELS, "population", "human", "final", "control")
 
 
@@ -76,7 +77,7 @@ def _violations(log: PredictionLog, options: Mapping[str, Any]) -> list[str]:
     if task == "binary" and log.reading.abstain is not None:
         violations += [
             f"--{name.replace('_', '-')} speaks of two decisions, and --abstain makes a third; leave one out"
-            for name in _OF_TWO_LABELS
+            for name in _OF_TWO_DECISIONS
             if options.get(name)
         ]
     return violations + [

@@ -189,6 +189,26 @@ def seed_option(text: str) -> Callable[[Command], Command]:
     return click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help=text)
 
 
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return several options as one, in the order of the help.
+
+    Examples
+    --------
+    >>> @click.command()
+    ... @together(click.option("--first"), click.option("--second"))
+    ... def look(first: str, second: str) -> None: ...
+    >>> [option.name for option in look.params]
+    ['first', 'second']
+    """
+
+    def decorated(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
 def _options(command: click.Command) -> dict[str, click.Option]:
     """Return the options of a command by their long names, without the one that reads the file."""
     found = [parameter for parameter in command.params if isinstance(parameter, click.Option)]

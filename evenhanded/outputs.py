@@ -5,15 +5,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from audit.errors import raise_violations
 from audit.result import Result
 from audit.store import save_run, write_text
 from checklists.formats.junit import junit
 from checklists.gate_result import GateResult
+from evenhanded.options import together
 from evenhanded.printing import console
 
+_PATH = click.Path(path_type=Path)
 FILES = ("json_file", "junit_file", "html_file", "labels_file")
 """Options that name a file to write; a command has some of them, and ``out``, the folder of runs."""
+
+
+json_option = click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
+html_option = click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
+out_option = click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+output_options = together(json_option, html_option, click.option("--title", help="Title of the report."), out_option)
+"""What a command that measures can leave behind."""
+
+judging_options = together(
+    click.option("--policy", type=_PATH, help="Policy to judge the result by; the exit code says how."),
+    click.option("--stage", help="Judge only the requirements of this stage."),
+    click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML."),
+)
+"""What a command that also judges takes."""
 
 
 def check_outputs(options: Mapping[str, Any]) -> None:
@@ -22,7 +40,8 @@ def check_outputs(options: Mapping[str, Any]) -> None:
     Raises
     ------
     InputError
-        If a file is a folder, its folder is missing or may not be written to, or the folder of runs is a file.
+        If a file is a folder, its folder is missing or may not be written to, the folder of runs is a file, or verdicts
+        are to be written and no policy is named.
 
     Examples
     --------
@@ -39,6 +58,8 @@ def check_outputs(options: Mapping[str, Any]) -> None:
             violations.append(f"{path} cannot be written: {nearest} is no folder that may be written to; name another")
         elif path not in {nearest, out}:
             violations.append(f"folder {path} does not exist; make it, or name another")
+    if options.get("junit_file") and not options.get("policy", True):
+        violations.append("--junit writes verdicts; name a --policy")
     raise_violations(list(dict.fromkeys(violations)))
 
 

@@ -1,5 +1,6 @@
-"""What tests of several packages share: the folder of real data, and how many examples Hypothesis draws."""
+"""What tests of several packages share: threads, the folder of real data, and how many examples Hypothesis draws."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,28 @@ TIMES, MOST = 10, 2000
 """How many times its own examples a test draws under the profile, and the most it draws."""
 
 settings.register_profile(THOROUGH, derandomize=False, deadline=None, print_blob=True, max_examples=1000)
+
+
+# One thread per process, here and in every process that a test starts: the matrices of tests are small, and where as
+# many processes as cores compute, threads that wait for each other made a fit of 2 ms take 100. The libraries read
+# this when they are first imported, and conftest is read before that.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the collector pass over what importing made: some libraries collect at every call (Streamlit, statsmodels).
+
+    With all packages imported one collection takes a third of a second; of what tests make themselves, milliseconds.
+    """
+    if session.items:
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Hand everything back to the collector, so that libraries can take leave in order."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """The house: which package may import which, where heavy libraries live, and that no imports go in circles."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -154,6 +155,21 @@ def leaves(node):
     """Tell whether everything that is imported from a package is a module in it."""
     folder = ROOT.joinpath(*node.module.split("."))
     return all((folder / f"{alias.name}.py").exists() or (folder / alias.name).is_dir() for alias in node.names)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_the_document_has_a_room_for_every_module_and_none_for_what_is_gone(package):
+    """A module stands there by its name, or by the folder that it lies in."""
+    rooms = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Rooms\n")[2]
+    named, current = set(), ""
+    for cells in (line.split("|")[1:-1] for line in rooms.partition("\n## ")[0].splitlines() if line.startswith("|")):
+        current = cells[0].strip() or current
+        named |= set(re.findall(r"`([\w/]+)`", " ".join(cells[1:]))) if current == package else set()
+    paths = [path.relative_to(ROOT / package) for path in SOURCES if path.is_relative_to(ROOT / package)]
+    paths = [path.with_suffix("") for path in paths if path.stem not in {"__init__", "__main__"}]
+    assert len(named) >= 3
+    assert not [str(path) for path in paths if str(path) not in named and f"{path.parts[0]}/" not in named]
+    assert not [name for name in named if not (ROOT / package / name).is_dir() and Path(name) not in paths]
 
 
 def test_no_modules_import_each_other_in_a_circle():

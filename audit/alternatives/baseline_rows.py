@@ -27,6 +27,7 @@ from audit.inference.linearised import (
 )
 from audit.inference.paired_intervals import paired_rates
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 
 EVERY_BASELINE: Mapping[str, Baseline] = MappingProxyType(
     {**BASELINES, "nearest prototype": nearest_prototype, "random projection": random_projection}
@@ -81,7 +82,8 @@ def baseline_rows(
     Raises
     ------
     InputError
-        If labels are not 0 and 1, train labels are all alike, or scores are not probabilities of the same length.
+        If labels are not 0 and 1, train labels are all alike, scores are not probabilities of the same length, or
+        `random_state` is no seed.
 
     Examples
     --------
@@ -93,7 +95,7 @@ def baseline_rows(
     >>> [(row.metric, row.at[0][1], round(row.value, 2)) for row in rows][:3]
     [('accuracy', 'model', 0.46), ('roc_auc', 'model', 0.5), ('brier_score', 'model', 0.25)]
     """
-    raise_violations(_violations(task, y_score, threshold, baselines))
+    raise_violations([*_violations(task, y_score, threshold, baselines), *seed_violations(random_state)])
     scored = {found: _scores(task, found, make, random_state) for found, make in baselines.items()}
     if task.groups_train is not None and task.groups_test is not None:
         scored[GROUP_RATE] = group_rate(task.groups_train, task.y_train, task.groups_test)

@@ -16,6 +16,7 @@ from audit.errors import raise_violations
 from audit.measurement import Measurement
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
+from audit.seeds import seed_violations
 from audit.splits.split_columns import Feature
 from audit.splits.split_table import SplitTable
 
@@ -98,7 +99,7 @@ def run_baselines(
     >>> [(row.at[0][1], row.value) for row in result.measurements if row.metric == "accuracy"][:3]
     [('the model', 0.25), ('majority', 0.75), ('one rule', 1.0)]
     """
-    raise_violations(_violations(threshold, score_max, level))
+    raise_violations([*_violations(threshold, score_max, level), *seed_violations(random_state)])
     known = np.isfinite(table.y)
     train, test = known & ~table.test, known & table.test
     design = design_of(table, train)

@@ -18,6 +18,7 @@ from audit.alternatives.prototypes import group_rate
 from audit.errors import raise_violations
 from audit.inference.linearised import Place, bounds, difference, loss_bounds, mean, row
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 
 Regression = Callable[[Matrix, Scores, Matrix, int], Scores]
 
@@ -94,7 +95,7 @@ def regression_rows(
     Raises
     ------
     InputError
-        If predictions are missing, infinite, or not one per test row.
+        If predictions are missing, infinite, or not one per test row, or `random_state` is no seed.
 
     Examples
     --------
@@ -104,7 +105,9 @@ def regression_rows(
     [('mean_absolute_error', 2.0), ('mean_squared_error', 5.0)]
     """
     predictions = {} if y_pred is None else {name: np.asarray(y_pred, dtype=np.float64)}
-    raise_violations([text for said in predictions.values() for text in _violations(task, said)])
+    raise_violations(
+        [*(text for said in predictions.values() for text in _violations(task, said)), *seed_violations(random_state)]
+    )
     y = np.asarray(task.y_train, dtype=np.float64)
     for found, make in baselines.items():
         predictions[found] = make(task.x_train, y, task.x_test, random_state)

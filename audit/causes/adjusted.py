@@ -14,7 +14,7 @@ import numpy.typing as npt
 from audit.counting import count
 from audit.errors import raise_violations
 from audit.estimates import spread
-from audit.inference.gap_intervals import agresti_caffo
+from audit.inference.gap_intervals import gap_of_rates
 from audit.inference.intervals import quantile
 from audit.inference.mantel_haenszel import Mask, Strata, influence, klingenberg, risk_difference, strata_of
 from audit.measurement import Against, Measurement, Slice
@@ -135,6 +135,8 @@ def adjusted_gaps(
     cluster-robust (Liang & Zeger 1986, doi:10.1093/biomet/73.1.13). It reaches rows without support by extrapolation:
     where the two adjusted gaps differ, the strata assume less.
 
+    The raw gap: `audit.inference.gap_intervals.gap_of_rates`.
+
     Effects and intervals decide; no p-value is computed.
 
     Examples
@@ -229,8 +231,7 @@ def _raw(side: _Side, how: tuple[float, int]) -> Estimate:
     one = strata_of(side.cells.w, side.exposed, side.success, whole.stratum)
     if not len(one.n1) or not side.cells.plain:
         return _linearised(whole, one, how)
-    critical = quantile(how[0], comparisons=how[1])
-    ends = agresti_caffo(one.x1, one.n1, one.x0, one.n0, critical=critical)
+    ends = gap_of_rates(one.x1, one.n1, one.x0, one.n0, level=how[0], comparisons=how[1])
     return Estimate(risk_difference(one), float(ends.low[0]), float(ends.high[0]), "agresti_caffo")
 
 

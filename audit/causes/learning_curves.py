@@ -10,6 +10,7 @@ from audit.causes.samples import Fit, Labels, Mask, Matrix, Sample, fitted, fold
 from audit.errors import raise_violations
 from audit.inference.intervals import quantile
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 
 Score = Literal["error_rate", "false_negative_rate", "false_positive_rate"]
 
@@ -149,7 +150,7 @@ def learning_curve(
     Raises
     ------
     InputError
-        If there is no such group, no label, or fewer than `MIN_ROWS` scored rows of it.
+        If there is no such group, no label, fewer than `MIN_ROWS` scored rows of it, or `random_state` is no seed.
 
     Examples
     --------
@@ -162,7 +163,7 @@ def learning_curve(
     ([5, 10, 20, 40, 80], 0.0)
     """
     scored = _scored(sample, group, score)
-    raise_violations(_violations(sample, group, scored, level))
+    raise_violations([*_violations(sample, group, scored, level), *seed_violations(random_state)])
     truth, _ = scored_rows(sample)
     rng = np.random.default_rng(random_state)
     mine = np.flatnonzero(sample.group == group)

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from audit.causes.samples import Labels, Matrix, Names, Sample
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
+from audit.seeds import seed_violations
 
 Planted = Literal["none", "historical", "representation", "measurement", "aggregation", "evaluation", "deployment"]
 
@@ -63,7 +64,7 @@ def planted_world(planted: Planted, *, n: int = 4000, random_state: int = 0) -> 
     Raises
     ------
     InputError
-        If the source is unknown or there are fewer than 200 rows.
+        If the source is unknown, there are fewer than 200 rows, or `random_state` is no seed.
 
     Examples
     --------
@@ -76,7 +77,7 @@ def planted_world(planted: Planted, *, n: int = 4000, random_state: int = 0) -> 
     known = Planted.__args__  # type: ignore[attr-defined]
     if planted not in known or n < 200:
         raise InputError([f"expected one of {', '.join(known)} and n >= 200; got {planted!r} and n = {n}"])
-    rng = np.random.default_rng(random_state)
+    rng = _generator(random_state)
     data = _rows(rng, planted, n, _RARE if planted == "representation" else SHARE_B)
     benchmark = _rows(rng, planted, n, _RARE if planted == "evaluation" else SHARE_B)
     return World(planted, data, {"A": 1 - SHARE_B, "B": SHARE_B}, benchmark, _deployed(rng, planted, n))
@@ -88,13 +89,18 @@ def smile_world(*, n: int = 2400, women: float = 0.05, random_state: int = 0) ->
     The label is a smile; the features that show it differ by sex and can be learned from enough pictures. The parable
     is that of Suresh, The problem with biased data.
 
+    Raises
+    ------
+    InputError
+        If `random_state` is no seed.
+
     Examples
     --------
     >>> sample = smile_world(n=1000)
     >>> sample.groups, round(float((sample.group == "woman").mean()), 2)
     (('man', 'woman'), 0.05)
     """
-    rng = np.random.default_rng(random_state)
+    rng = _generator(random_state)
     return _renamed(_rows(rng, "none", n, women))
 
 
@@ -104,6 +110,11 @@ def hiring_world(*, n: int = 2400, women: float = 0.4, random_state: int = 0) ->
     The recorded label is a rating: half of the qualified women are rated unsuitable. The audited label, of some rows,
     is the qualification itself.
 
+    Raises
+    ------
+    InputError
+        If `random_state` is no seed.
+
     Examples
     --------
     >>> sample = hiring_world(n=1000)
@@ -111,8 +122,13 @@ def hiring_world(*, n: int = 2400, women: float = 0.4, random_state: int = 0) ->
     >>> 0.3 < float(sample.y[women].mean()) < 0.7
     True
     """
-    rng = np.random.default_rng(random_state)
+    rng = _generator(random_state)
     return _renamed(_rows(rng, "measurement", n, women, hidden=0.5))
+
+
+def _generator(random_state: int) -> np.random.Generator:
+    raise_violations(seed_violations(random_state))
+    return np.random.default_rng(random_state)
 
 
 def _rows(rng: np.random.Generator, planted: Planted, n: int, share_b: float, hidden: float = 0.35) -> Sample:

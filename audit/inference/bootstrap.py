@@ -5,7 +5,7 @@ several gaps is none: its percentile bootstrap excludes the truth at equality. I
 (`audit.largest`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ Statistic = Callable[[Codes], float]
 """From places of rows (repeated where drawn twice) to the value; NaN where it is undefined."""
 
 MAX_BLOCKS = 100
+MAX_DRAWN = 100_000
+"""So many units are drawn at once."""
+
 MAX_UNDEFINED = 0.05
 
 
@@ -67,18 +70,28 @@ def replicates(
     sizes = np.bincount(units)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     number = len(sizes)
+    each_a_row = bool((sizes == 1).all())
 
     def rows_of(chosen: Codes) -> Codes:
+        if each_a_row:
+            return order[chosen]
         length = sizes[chosen]
         first = np.repeat(starts[chosen] - np.concatenate([[0], np.cumsum(length)[:-1]]), length)
         return order[first + np.arange(int(length.sum()))]
 
-    drawn = [statistic(rows_of(random_state.integers(0, number, number))) for _ in range(n_boot)]
+    drawn = [statistic(rows_of(chosen)) for chosen in _draws(number, n_boot, random_state)]
     blocks = min(number, MAX_BLOCKS)
     block = random_state.permutation(number) % blocks if number > MAX_BLOCKS else np.arange(number)
     left = [statistic(rows_of(np.flatnonzero(block != out))) for out in range(blocks)]
     influence = (blocks - 1) * (value - np.array(left))
     return Replicates(value, np.array(drawn, dtype=np.float64), influence.astype(np.float64))
+
+
+def _draws(number: int, n_boot: int, random_state: np.random.Generator) -> Iterator[Codes]:
+    """Draw so many units so many times; many draws at once, because of few units the call costs more than the draw."""
+    at_once = max(1, MAX_DRAWN // number)
+    for first in range(0, n_boot, at_once):
+        yield from random_state.integers(0, number, (min(at_once, n_boot - first), number))
 
 
 def difference(first: Replicates, second: Replicates) -> Replicates:

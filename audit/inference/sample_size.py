@@ -7,6 +7,7 @@ Introduction to sample size determination and power analysis for clinical trials
 doi:10.1016/0197-2456(81)90001-5. Rows are those of the metric's denominator: positives, for a false negative rate.
 """
 
+from dataclasses import dataclass
 from math import ceil, inf, isfinite, sqrt
 
 from scipy.special import ndtri
@@ -17,9 +18,41 @@ POWER = 0.8
 _HALVINGS = 60
 
 
-def detectable_gap(
-    n1: float, n2: float, *, rate: float, level: float = 0.95, power: float = POWER, comparisons: int = 1
-) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certainty:
+    """How sure a decision is to be.
+
+    Parameters
+    ----------
+    level
+        Confidence level of the interval, in (0, 1).
+    power
+        The chance to decide, in (0, 1).
+    comparisons
+        How many decisions must hold together (Bonferroni).
+
+    Examples
+    --------
+    1.960 + 0.842 standard errors:
+
+    >>> round(Certainty().distance(1, 1), 3)
+    2.802
+    """
+
+    level: float = 0.95
+    power: float = POWER
+    comparisons: int = 1
+
+    def distance(self, under_limit: float, truly: float) -> float:
+        """Return z and z_b times the standard deviation of a row under the limit, and under the truth, together."""
+        z = ndtri(1 - (1 - self.level) / (2 * self.comparisons))
+        return float(z * under_limit + ndtri(self.power) * truly)
+
+
+SURE = Certainty()
+
+
+def detectable_gap(n1: float, n2: float, *, rate: float, certainty: Certainty = SURE) -> float:
     """Return how far from a limit the gap of two groups must lie to be decided, as a fraction in (0, inf).
 
     Parameters
@@ -28,10 +61,8 @@ def detectable_gap(
         Rows of either group in the denominator.
     rate
         The rate that both have about.
-    level, power
-        Confidence level, and chance to decide.
-    comparisons
-        How many gaps must hold together (Bonferroni).
+    certainty
+        How sure the decision is to be.
 
     Raises
     ------
@@ -45,13 +76,11 @@ def detectable_gap(
     >>> round(detectable_gap(100, 100, rate=0.5), 4)
     0.1981
     """
-    _check({"n1": n1, "n2": n2}, {"rate": rate, "level": level, "power": power}, comparisons)
-    return _distance(level, power, comparisons) * sqrt(rate * (1 - rate) * (1 / n1 + 1 / n2))
+    _check({"n1": n1, "n2": n2}, {"rate": rate}, certainty)
+    return certainty.distance(1, 1) * sqrt(rate * (1 - rate) * (1 / n1 + 1 / n2))
 
 
-def rows_for_gap(
-    gap: float, *, rate: float, share: float = 0.5, level: float = 0.95, power: float = POWER, comparisons: int = 1
-) -> tuple[int, int]:
+def rows_for_gap(gap: float, *, rate: float, share: float = 0.5, certainty: Certainty = SURE) -> tuple[int, int]:
     """Return how many rows each of two groups needs to decide a gap that lies so far from its limit.
 
     Parameters
@@ -62,8 +91,8 @@ def rows_for_gap(
         The rate that both have about.
     share
         Share of the rows that are of the first group.
-    level, power, comparisons
-        As in `detectable_gap`.
+    certainty
+        How sure the decision is to be.
 
     Raises
     ------
@@ -77,15 +106,13 @@ def rows_for_gap(
     >>> rows_for_gap(0.05, rate=0.5, share=0.1)
     (873, 7849)
     """
-    _check({}, {"gap": gap, "rate": rate, "share": share, "level": level, "power": power}, comparisons)
+    _check({}, {"gap": gap, "rate": rate, "share": share}, certainty)
     per_row = rate * (1 - rate) * (1 / share + 1 / (1 - share))
-    total = per_row * (_distance(level, power, comparisons) / gap) ** 2
+    total = per_row * (certainty.distance(1, 1) / gap) ** 2
     return _up(total * share), _up(total * (1 - share))
 
 
-def detectable_change(
-    n: float, *, discordant: float, level: float = 0.95, power: float = POWER, comparisons: int = 1
-) -> float:
+def detectable_change(n: float, *, discordant: float, certainty: Certainty = SURE) -> float:
     """Return how far from 0 the limit of a change must lie to be kept by equal models, as a fraction in (0, 1].
 
     Parameters
@@ -94,8 +121,8 @@ def detectable_change(
         Rows in the denominator.
     discordant
         Share of them that count under one model only, in (0, 1): what both models agree on costs nothing.
-    level, power, comparisons
-        As in `detectable_gap`.
+    certainty
+        How sure the decision is to be.
 
     Raises
     ------
@@ -110,18 +137,16 @@ def detectable_change(
     >>> round(detectable_change(1000, discordant=0.05), 4)
     0.0207
     """
-    _check({"n": n}, {"discordant": discordant, "level": level, "power": power}, comparisons)
+    _check({"n": n}, {"discordant": discordant}, certainty)
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        enough = n * middle**2 >= _paired_distance(middle, discordant, level, power, comparisons) ** 2
+        enough = n * middle**2 >= _paired_distance(middle, discordant, certainty) ** 2
         low, high = (low, middle) if enough else (middle, high)
     return high
 
 
-def rows_for_change(
-    change: float, *, discordant: float, level: float = 0.95, power: float = POWER, comparisons: int = 1
-) -> int:
+def rows_for_change(change: float, *, discordant: float, certainty: Certainty = SURE) -> int:
     """Return how many rows show that equal models keep a limit of change.
 
     Parameters
@@ -130,8 +155,8 @@ def rows_for_change(
         The limit, in (0, 1).
     discordant
         Share of the rows that count under one model only, in (0, 1).
-    level, power, comparisons
-        As in `detectable_gap`.
+    certainty
+        How sure the decision is to be.
 
     Raises
     ------
@@ -150,33 +175,30 @@ def rows_for_change(
     >>> rows_for_change(0.05, discordant=0.05)
     215
     """
-    _check({}, {"change": change, "discordant": discordant, "level": level, "power": power}, comparisons)
-    return _up((_paired_distance(change, discordant, level, power, comparisons) / change) ** 2)
+    _check({}, {"change": change, "discordant": discordant}, certainty)
+    return _up((_paired_distance(change, discordant, certainty) / change) ** 2)
 
 
-def _paired_distance(limit: float, discordant: float, level: float, power: float, comparisons: int) -> float:
+def _paired_distance(limit: float, discordant: float, certainty: Certainty) -> float:
     """Return z s_L + z_b s_0: see `rows_for_change`."""
     linear = 2 * limit - discordant
     lost = (sqrt(linear**2 + 4 * discordant * limit * (1 - limit)) - linear) / 4
     under_limit = 2 * lost + limit * (1 - limit)
-    return float(ndtri(1 - (1 - level) / (2 * comparisons)) * sqrt(under_limit) + ndtri(power) * sqrt(discordant))
-
-
-def _distance(level: float, power: float, comparisons: int) -> float:
-    return float(ndtri(1 - (1 - level) / (2 * comparisons)) + ndtri(power))
+    return certainty.distance(sqrt(under_limit), sqrt(discordant))
 
 
 def _up(rows: float) -> int:
     return ceil(rows - 1e-9)
 
 
-def _check(sizes: dict[str, float], shares: dict[str, float], comparisons: int) -> None:
+def _check(sizes: dict[str, float], shares: dict[str, float], certainty: Certainty) -> None:
+    shares = {**shares, "level": certainty.level, "power": certainty.power}
     violations = [f"{name} must be a number of rows above 0; got {n}" for name, n in sizes.items() if not 0 < n < inf]
     violations += [
         f"{name} must lie in (0, 1); got {share}"
         for name, share in shares.items()
         if not (isfinite(share) and 0 < share < 1)
     ]
-    if comparisons < 1:
-        violations.append(f"comparisons must be at least 1; got {comparisons}")
+    if certainty.comparisons < 1:
+        violations.append(f"comparisons must be at least 1; got {certainty.comparisons}")
     raise_violations(violations)

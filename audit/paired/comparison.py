@@ -12,16 +12,19 @@ from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
 from audit.paired.paired import change
+from audit.paired.paired_errors import LOG_LOSS, compare_errors
 from audit.paired.paired_gaps import able_in_pairs, why_not_in_pairs
 from audit.paired.paired_log import CountedTogether, count_together
+from audit.paired.paired_mean_rows import mean_compare_rows, read_log_losses
 from audit.paired.paired_models import SETTING, Models, joint_cells
 from audit.paired.paired_rows import Sides, change_rows, extreme_change_rows, growth_rows, helped_and_harmed
-from audit.paired.paired_tables import Asked
+from audit.paired.paired_tables import Asked, Joined, joined_tables
 from audit.pairs import compared
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from audit.rollup import Cells, partition
 from audit.tally import Tally
+from audit.tasks.regression import REGRESSION
 
 LEVEL = 0.95
 
@@ -67,7 +70,7 @@ def run_compare(  # noqa: PLR0913 - a door: every way of reading the data is nam
         Columns whose groups are compared.
     scores
         Columns of scores, one per model, candidates first and the baseline last: ROC AUC and the Brier score are
-        compared, too.
+        compared, too; the log loss where it is named.
     threshold
         The models' columns are scores; predict positive where ``score / score_max >= threshold``.
     positive, score_max, bins, weights, sample_weight, cluster
@@ -77,7 +80,8 @@ def run_compare(  # noqa: PLR0913 - a door: every way of reading the data is nam
     reference
         The reference group by feature, for growths of gaps. Never inferred.
     metrics
-        Names from `audit.metrics.METRICS`; None = all that can be compared in pairs.
+        Names from `audit.metrics.METRICS`, or "log_loss"; None = all that can be compared in pairs. Where errors of a
+        regression are named (`audit.tasks.regression.REGRESSION`, none but these), the models predict numbers.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def run_compare(  # noqa: PLR0913 - a door: every way of reading the data is nam
         of the same features; how many rows became right or wrong. Per feature: the largest rise or fall
         (``<metric>_difference_group_max``/``_min``) and the growth of gaps (``<metric>_change_difference``). With
         several candidates their rows stand at their `model_version`. The joint tally is attached, so that a gate can
-        roll up any group at any level.
+        roll up any group at any level; means of losses are no counts, and stand as rows at this level only.
 
     Raises
     ------
@@ -109,9 +113,16 @@ def run_compare(  # noqa: PLR0913 - a door: every way of reading the data is nam
         weights, sample_weight, cluster, on,
     )  # fmt: skip
     raise_violations(list(_option_violations(asked, level, metrics, reference)))
-    counted = count_together(data, other, asked)
-    rows = compare_rows(counted.tally, counted.models, level=level, reference=reference, metrics=metrics)
     options = {"level": level, "reference": reference, "metrics": None if metrics is None else list(metrics)}
+    if set(metrics or ()) & set(REGRESSION):
+        return compare_errors(data, other, asked, options)
+    counted = count_together(data, other, asked)
+    of_counts = metrics if metrics is None else [name for name in metrics if name in METRICS]
+    rows = compare_rows(counted.tally, counted.models, level=level, reference=reference, metrics=of_counts)
+    if metrics is not None and LOG_LOSS in metrics:
+        joined = Joined(data, asked) if other is None else joined_tables(data, other, asked)
+        read = read_log_losses(joined.table, joined.asked, positive=str(counted.tally.positive))
+        rows += tuple(mean_compare_rows(read, joined.asked, level=level, reference=reference))
     return Result(measurements=rows, provenance=_provenance(counted, asked, options), tally=counted.tally)
 
 
@@ -198,9 +209,13 @@ def _option_violations(
         yield f"level must lie in (0, 1); got {level}"
     scored = bool(asked.scores) or asked.threshold is not None
     for name in metrics or []:
-        if (why := why_not_in_pairs(name)) is not None:
+        if name in REGRESSION:
+            continue
+        if name == LOG_LOSS and not scored:
+            yield f"{name} needs scores; name a column of scores for each model"
+        elif name != LOG_LOSS and (why := why_not_in_pairs(name)) is not None:
             yield why
-        elif METRICS[name].needs_scores and not scored:
+        elif name != LOG_LOSS and METRICS[name].needs_scores and not scored:
             yield f"{name} needs scores; name a column of scores for each model"
     for feature in reference or {}:
         if feature not in asked.features:

@@ -18,6 +18,7 @@ from audit.inference.paired_intervals import paired_rates, paired_square_and_add
 from audit.influences import correlation, influences
 from audit.metrics.metric import Counts, Fraction, Metric
 from audit.paired.paired_losses import LossChange, is_paired_loss, loss_change, loss_interval
+from audit.paired.paired_means import MeanChange, mean_change_interval
 from audit.rollup import FN, FP, TN, TP, UN, UP, Cells, Floats, Partition, summed
 
 _LABELS = ((TP, FN), (FP, TN), (UP, UN))
@@ -29,8 +30,8 @@ class Change(NamedTuple):
 
     `value` is first - second, NaN where either is undefined; `n` counts rows, the smaller denominator. Rates of the
     same rows: `gained` and `lost`, the effective counts of rows that count under the first (the second) only, out of
-    `trials`. Means of losses: `losses`. Other metrics: `correlation` of the two estimators. `df`: degrees of freedom,
-    infinite for independent rows.
+    `trials`. Means of losses: `losses`, of those without a bound `means`. Other metrics: `correlation` of the two
+    estimators. `df`: degrees of freedom, infinite for independent rows.
 
     Examples
     --------
@@ -56,6 +57,7 @@ class Change(NamedTuple):
     trials: Floats | None = None
     correlation: Floats | None = None
     losses: LossChange | None = None
+    means: MeanChange | None = None
 
 
 def change(metric: Metric, first: Cells, second: Cells, slices: Partition) -> Change:
@@ -124,6 +126,8 @@ def change_interval(found: Change, *, level: float, comparisons: npt.ArrayLike =
         return paired_rates(found.gained, found.lost, found.trials, critical=critical)
     if found.losses is not None:
         return loss_interval(found.losses, level=level, comparisons=comparisons)
+    if found.means is not None:
+        return mean_change_interval(found.means, level=level, comparisons=comparisons)
     sides = [interval(found.metric, side, level=level, comparisons=comparisons) for side in (found.left, found.right)]
     correlation = np.zeros(len(found.value)) if found.correlation is None else found.correlation
     return paired_square_and_add((found.left.value, sides[0]), (found.right.value, sides[1]), correlation)
@@ -141,6 +145,8 @@ def change_method(found: Change) -> str:
     >>> [change_method(change(METRICS[name], cells, cells, everyone)) for name in ("accuracy", "precision")]
     ['paired_score', 'paired_square_and_add']
     """
+    if found.means is not None:
+        return ("paired_square_and_add" if found.means.root else "paired_t") + found.means.design
     if found.losses is not None:
         return "paired_t" + design(found.cells)
     return ("paired_score" if found.gained is not None else "paired_square_and_add") + design(found.cells)

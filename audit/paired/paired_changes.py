@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from audit.inference.intervals import Interval, quantile
 from audit.inference.paired_intervals import paired_rates, paired_square_and_add
-from audit.largest import Bounded, group_label, most_extreme
 from audit.measurement import At, Measurement, Slice, as_slice
-from audit.metrics.catalog import METRICS
+from audit.pairwise import Pairwise, largest_of_pairs, over
 from audit.rows import Row
 from audit.tally import Codes
 from audit.tasks.shares import Groups
@@ -41,7 +40,7 @@ def paired_change_rows(
 
     Values have the paired interval of `audit.inference.paired_intervals.paired_rates`: only rows that changed say
     anything. Gaps are squared and added from it (Newcombe 1998); to the rest they are simultaneous over the groups
-    (Bonferroni), the largest follows `audit.largest`. Rows are taken for independent.
+    (Bonferroni), the largest follows `audit.largest` and says which groups took part. Rows are taken for independent.
 
     Parameters
     ----------
@@ -130,13 +129,8 @@ def _largest(name: str, found: _Changed, named: list[int], feature: str, at: At,
     one, two = (tuple(column[places] for column in (found.worse, found.better, found.n)) for places in (first, second))
     plain, adjusted = (_difference(one, two, level, m) for m in (1, len(pairs)))
     value = (one[0] - one[1]) / one[2] - (two[0] - two[1]) / two[2]
-
-    def label(place: int) -> str:
-        names = [group_label((found.slices[int(side[place])][0][1],)) for side in (first, second)]
-        return f"between {names[0]} and {names[1]}"
-
-    how = "square_and_add of paired, largest gap"
-    bounded = Bounded(value, np.minimum(one[2], two[2]), plain, adjusted, label, lambda _: how, label, 0, len(pairs))
-    row = Row(f"{name}_difference", (), {"kind": "groups", "features": [feature]}, level)
-    # The metric is asked only for the name of a plain value, which a gap never is.
-    return replace(most_extreme([bounded], row, "max", METRICS["accuracy"]), at=at)
+    groups = [(found.slices[place][0][1],) for place in named]
+    sides = [np.searchsorted(named, places) for places in (first, second)]
+    row = Row(f"{name}_difference", against=over([feature]), level=level)
+    compared = Pairwise(groups, found.n[named], sides[0], sides[1], value, plain, adjusted)
+    return replace(largest_of_pairs(row, compared, method="square_and_add of paired, largest gap"), at=at)

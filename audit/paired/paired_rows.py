@@ -1,9 +1,10 @@
 """Rows of a comparison: what changed for whom, whether gaps grew, the largest of each, and who was helped or harmed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from audit.estimates import design
 from audit.inference import intervals
@@ -13,8 +14,10 @@ from audit.measurement import Against, Measurement, Slice
 from audit.metrics.catalog import METRICS
 from audit.paired.paired import Change, change, change_interval, change_method, growth, growth_interval
 from audit.paired.paired_gaps import bounded_growth, chosen_places, paired_extreme
+from audit.paired.paired_means import FEW_CHANGED, PAIRED_MEANS, mean_metric
 from audit.pairs import Places
-from audit.rollup import Cells, Partition
+from audit.pairwise import over
+from audit.rollup import Cells, GroupValues, Partition
 from audit.rows import Row, measurement, undefined_reason
 
 MAX_GROUPS = 50
@@ -71,6 +74,7 @@ def extreme_change_rows(found: Change, sides: Sides) -> Iterator[Measurement]:
     """Yield the largest worsening among groups, and the largest growth of a gap between two of them.
 
     A worsening is a rise where lower is better, a fall where higher is; of metrics that are neither, both are given.
+    Each row says which groups took part, and which have no value under one of the models or both.
 
     Examples
     --------
@@ -85,7 +89,9 @@ def extreme_change_rows(found: Change, sides: Sides) -> Iterator[Measurement]:
     places = chosen_places(found.slices, None)
     if not found.slices.features or len(places) < 2:
         return
-    against = {"kind": "groups", "features": list(found.slices.features), "model_version": sides.baseline}
+    groups = [found.slices.groups[place] for place in places.tolist()]
+    against = compared_groups(groups, np.isfinite(found.value[places])) | over(found.slices.features)
+    against |= {"model_version": sides.baseline}
     worse: dict[str, tuple[End, ...]] = {"lower": ("max",), "higher": ("min",), "neither": ("max", "min")}
     for end in worse[found.metric.better]:
         row = Row(f"{found.metric.name}_difference_group_{end}", against=against, level=sides.level)
@@ -95,11 +101,14 @@ def extreme_change_rows(found: Change, sides: Sides) -> Iterator[Measurement]:
         yield most_extreme([bounded_growth(found, places, level=sides.level)], row, "max", found.metric)
 
 
-def growth_rows(found: Change, sides: Sides, reference: str | None) -> Iterator[Measurement]:
+def growth_rows(
+    found: Change, sides: Sides, reference: str | None, again: Callable[[Partition], Change] | None = None
+) -> Iterator[Measurement]:
     """Yield by how much the gap of every group of a feature to the rest, and to a reference group, grew.
 
     Each is the change of the group minus that of the others, so that a gap which was negative and comes nearer to 0 has
-    a growth above 0, too. Simultaneous over the groups.
+    a growth above 0, too. Simultaneous over the groups. `again` makes the same change over other slices, where it does
+    not come from the cells of `sides`.
 
     Examples
     --------
@@ -115,7 +124,7 @@ def growth_rows(found: Change, sides: Sides, reference: str | None) -> Iterator[
     places = chosen_places(found.slices, None)
     if len(found.slices.features) != 1 or not 1 < len(found.slices.groups) <= MAX_GROUPS:
         return
-    halves = _halves(found, sides, places)
+    halves = _halves(found, sides, places, again)
     zero, one = np.zeros(len(halves), dtype=np.int64), np.ones(len(halves), dtype=np.int64)
     yield from _growth_rows(found, sides, halves, (places, zero, one), {"kind": "rest"})
     if reference is None:
@@ -156,6 +165,22 @@ def helped_and_harmed(sides: Sides, slices: Partition) -> Iterator[Measurement]:
         yield from _rows(name, groups, sides.against, found, columns, how, sides.level)
 
 
+def compared_groups(groups: Sequence[GroupValues], defined: npt.NDArray[np.bool_]) -> dict[str, object]:
+    """Return which groups took part in the largest of something, and which could not, as a row's `against` says it.
+
+    Examples
+    --------
+    >>> compared_groups([("F",), ("M",), ("X",)], np.array([True, True, False]))
+    {'among': [['F'], ['M']], 'undefined': [['X']]}
+    """
+    sides = [
+        [list(group) for group, known in zip(groups, defined.tolist(), strict=True) if known is side]
+        for side in (True, False)
+    ]
+    found: dict[str, object] = {"among": sides[0]}
+    return found | ({"undefined": sides[1]} if sides[1] else {})
+
+
 def outcome_of(row: Measurement) -> Outcome:
     """Return what a row shows for the people concerned: its whole interval is worse or better than no change, or not.
 
@@ -172,21 +197,21 @@ def outcome_of(row: Measurement) -> Outcome:
     base = row.metric.partition("_difference")[0]
     up = row.low is not None and row.low > 0
     down = row.high is not None and row.high < 0
-    if base not in METRICS or not (up or down):
+    if (base not in METRICS and base not in PAIRED_MEANS) or not (up or down):
         return "not shown"
-    better = METRICS[base].better
+    better = (METRICS[base] if base in METRICS else mean_metric(base)).better
     if better == "neither":
         return "changed"
     return "better" if up == (better == "higher") else "worse"
 
 
-def _halves(found: Change, sides: Sides, places: Places) -> list[Change]:
+def _halves(found: Change, sides: Sides, places: Places, again: Callable[[Partition], Change] | None) -> list[Change]:
     """Return the changes of each group (slice 0) and of everyone else (slice 1)."""
     member = found.slices.member
-    return [
-        change(found.metric, sides.first, sides.second, Partition((), ((), ()), (member != place).astype(np.int64)))
-        for place in places.tolist()
-    ]
+    halves = [Partition((), ((), ()), (member != place).astype(np.int64)) for place in places.tolist()]
+    if again is not None:
+        return [again(half) for half in halves]
+    return [change(found.metric, sides.first, sides.second, half) for half in halves]
 
 
 def _growth_rows(
@@ -221,6 +246,8 @@ def _rows(
         reason = None
         if np.isnan(estimate):
             reason = f"{undefined_reason(found.metric, n=rows)}, under one of the models or both"
+        elif found.means is not None and np.isnan(low) and np.isnan(high):
+            reason = f"fewer than {FEW_CHANGED} rows changed, or all by the same"
         yield measurement(
             Row(name, slice_, against, level), value=estimate, low=low, high=high, n=rows, method=method, reason=reason
         )

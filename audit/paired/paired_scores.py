@@ -53,7 +53,7 @@ def with_score_bins(table: Table, asked: Asked) -> Binned:
     >>> with_score_bins(frame, asked).table.drop_columns("new (bin)").to_pylist()[0]  # 0.58 x 250 = 145
     {'y': 1, 'new': 0.9, 'old': 'true', 'old (bin)': 'b145 0.58 0.0'}
     """
-    found, values = _read(table, asked)
+    found, values = numbers_of(table, asked)
     columns = asked.models if asked.threshold is not None else asked.scores
     further = [(name, values[name]) for name in columns[1:]]
     raise_violations([text for name, scores in further for text in _score_violations(name, scores, asked)])
@@ -63,7 +63,7 @@ def with_score_bins(table: Table, asked: Asked) -> Binned:
         # What is wrong with the first model's scores is said by the count, as of any log.
         inside = np.clip(np.nan_to_num(scores), 0.0, 1.0)
         bins = np.minimum(np.floor(inside * BINS + _ROUNDING), BINS - 1).astype(np.int64)
-        feature = _free(f"{column} (bin)", found)
+        feature = free_name(f"{column} (bin)", found)
         found = found.append_column(feature, _labels(inside, bins, found[asked.y_true]))
         if not place:
             models.append(Model(name, cut=asked.threshold, moments=feature))
@@ -92,8 +92,21 @@ def _labels(scores: npt.NDArray[np.float64], bins: npt.NDArray[np.int64], y_true
     return pa.array(texts).take(pa.array(place))
 
 
-def _read(table: Table, asked: Asked) -> tuple[pa.Table, dict[str, npt.NDArray[np.float64]]]:
-    """Return the columns as they are, and the scores of all models as numbers; NaN of a first model without any."""
+def numbers_of(table: Table, asked: Asked) -> tuple[pa.Table, dict[str, npt.NDArray[np.float64]]]:
+    """Return the columns as they are, and the scores of all models as numbers; NaN of a first model without any.
+
+    Raises
+    ------
+    InputError
+        If a further model's column holds no numbers.
+
+    Examples
+    --------
+    >>> from audit.tables import open_frame
+    >>> frame = open_frame(pa.table({"y": [1, 0], "new": ["0.9", "0.4"], "old": [0.5, 0.1]}))
+    >>> numbers_of(frame, Asked(y_true="y", candidates=("new",), baseline="old", threshold=0.5))[1]["new"].tolist()
+    [0.9, 0.4]
+    """
     wanted = list(dict.fromkeys([*asked.about_rows, *asked.models, *asked.scores]))
     columns = [place_column(table.names.index(name)) for name in wanted]
     scored = asked.models if asked.threshold is not None else asked.scores
@@ -136,7 +149,14 @@ def _one_per_bin(scores: npt.NDArray[np.float64], bins: npt.NDArray[np.int64]) -
     return bool(np.all(high[seen] - low[seen] < _ROUNDING))
 
 
-def _free(name: str, table: pa.Table) -> str:
+def free_name(name: str, table: pa.Table) -> str:
+    """Return a name that no column of a table has: this one, or with marks after it.
+
+    Examples
+    --------
+    >>> free_name("a", pa.table({"a": [1]}))
+    "a'"
+    """
     while name in table.column_names:
         name += "'"
     return name

@@ -1,7 +1,7 @@
 """The counts behind published rates: which cells of the confusion matrix each one adds up, and how many they are."""
 
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,9 @@ from audit.publishing.suppression_attack import finest
 
 CELLS = ("tp", "fp", "fn", "tn", "up", "un", "dp", "dn", "du")
 """Rows by label and decision: unlabelled and predicted positive or negative; deferred with either label or without."""
+
+MOST_MODELS = 3
+"""Of so many models at most the decisions are one program; of more, each is held against the baseline alone."""
 
 _ALL, _LABELLED, _POSITIVE, _NEGATIVE = " ".join(CELLS), "tp fp fn tn dp dn", "tp fn dp", "fp tn dn"
 _PARTS = {
@@ -29,6 +32,14 @@ _PARTS = {
     "negative_predictive_value": ("tn", "fn tn"),
 }
 """Numerator and denominator of each rate; a deferred row is never right (`audit.tasks.deferral`)."""
+
+CHANGES = ("became_right", "became_wrong")
+"""How many of the labelled rows one of two models gets right and the other does not."""
+
+_MODEL = "model_version"
+_OF_NO_MODEL = frozenset({"count", "prevalence"})
+_RIGHT = frozenset({"tp", "tn"})
+_Key = tuple[str, str, str]  # metric, model, and the model that it is held against
 
 
 class CountTable(NamedTuple):
@@ -70,6 +81,31 @@ def with_margins(sizes: dict[Slice, int]) -> dict[Slice, int] | None:
     return whole
 
 
+def count_programs(rows: Iterable[Measurement]) -> tuple[tuple[CountTable, ...], ...]:
+    """Return every count that follows from the rates, in tables that one linear program holds together.
+
+    One program where at most `MOST_MODELS` models judged the rows; of more, one per model with the baseline, which is
+    the one that changes are measured against.
+
+    Examples
+    --------
+    >>> rows = [Measurement(metric=metric, at=(("model_version", name),), value=0.5, n=20, method="count")
+    ...         for name in "ABCD" for metric in ("accuracy", "selection_rate")]
+    >>> [len(tables[0].cells) for tables in count_programs(rows[:4])], len(count_programs(rows))
+    ([8], 3)
+    """
+    given = list(rows)
+    models = _models(given)
+    if len(models) <= MOST_MODELS:
+        sets = [models]
+    else:
+        named = {str(row.against["model_version"]) for row in given if _is_change(row) and row.against is not None}
+        base = next((model for model in models if model in named), models[-1])
+        sets = [(model, base) for model in models if model != base]
+    found = (count_tables([row for row in given if _is_of(row, chosen)]) for chosen in sets)
+    return tuple(tables for tables in found if tables)
+
+
 def count_tables(rows: Iterable[Measurement]) -> tuple[CountTable, ...]:
     """Return every count that follows from the rates of a confusion matrix, as tables over the same groups.
 
@@ -78,6 +114,9 @@ def count_tables(rows: Iterable[Measurement]) -> tuple[CountTable, ...]:
     give none. Fewer than two tables give nothing that
     the counts alone do not.
 
+    Rates of several models (``at["model_version"]``) are of the same rows: a cell then says the label and the decision
+    of every model, and "became_right" and "became_wrong" count cells, too.
+
     Examples
     --------
     >>> rows = [Measurement(metric=metric, value=value, n=n, method="count")
@@ -85,20 +124,24 @@ def count_tables(rows: Iterable[Measurement]) -> tuple[CountTable, ...]:
     >>> [(table.counts[()], table.denominator) for table in count_tables(rows)]
     [(20, True), (5, False), (18, True), (9, False)]
     """
-    by_metric: dict[str, dict[Slice, Measurement]] = {}
-    for row in rows:
-        if row.metric in _PARTS and not row.at:
-            by_metric.setdefault(row.metric, {})[row.slice] = row
+    given = [row for row in rows if row.metric in _PARTS or _is_change(row)]
+    models = _models(given)
+    by_metric: dict[_Key, dict[Slice, Measurement]] = {}
+    for row in given:
+        if {key for key, _ in row.at} <= {_MODEL}:
+            by_metric.setdefault((row.metric, _model(row), _baseline(row)), {})[row.slice] = row
     slices = {one for found in by_metric.values() for one in found}
-    used = _cells_in_use(by_metric)
+    used = _cells_in_use(by_metric, len(models))
+    order = (*_PARTS, *CHANGES)
     tables: dict[tuple[float, ...], CountTable] = {}
-    for metric, found in sorted(by_metric.items(), key=lambda each: tuple(_PARTS).index(each[0])):
-        numerator, denominator = _PARTS[metric]
-        _add(tables, _vector(denominator, used), {one: row.n for one, row in found.items()}, slices, denominator=True)
-        numbers = {one: row.n if metric == "count" else _numerator(row) for one, row in found.items()}
+    for key, found in sorted(by_metric.items(), key=lambda each: (order.index(each[0][0]), str(each[0]))):
+        numerator, denominator = _vectors(key, models, used)
+        whole_n = {one: row.n for one, row in found.items()}
+        _add(tables, denominator, whole_n, slices, denominator=True)
+        numbers = {one: _numerator(row) for one, row in found.items()}
         whole = {one: n for one, n in numbers.items() if n is not None}
         if len(whole) == len(numbers):
-            _add(tables, _vector(numerator, used), whole, slices, denominator=False)
+            _add(tables, numerator, whole, slices, denominator=False)
     return tuple(tables.values()) if len(tables) > 1 else ()
 
 
@@ -119,28 +162,92 @@ def basis(tables: Sequence[CountTable]) -> tuple[CountTable, ...]:
     return tuple(chosen)
 
 
-def _cells_in_use(by_metric: dict[str, dict[Slice, Measurement]]) -> tuple[str, ...]:
-    """Return the cells that can hold rows: none is deferred without a rate of it, nor lacks a label where n says so."""
-    deferred = "deferral_rate" in by_metric
-    everyone = by_metric.get("count", by_metric.get("selection_rate", {}))
-    labelled = by_metric.get("accuracy", by_metric.get("prevalence", {}))
-    complete = bool(labelled) and all(one in everyone and everyone[one].n == row.n for one, row in labelled.items())
-    return tuple(
-        cell for cell in CELLS if (deferred or cell[0] != "d") and not (complete and (cell[0] == "u" or cell == "du"))
-    )
+def _models(rows: Iterable[Measurement]) -> tuple[str, ...]:
+    """Return the models that decided, "" for the one without a name; counts and prevalences tell of none."""
+    deciding = (row for row in rows if row.metric in _PARTS and row.metric not in _OF_NO_MODEL)
+    return tuple(sorted({_model(row) for row in deciding})) or ("",)
 
 
-def _vector(text: str, used: tuple[str, ...]) -> tuple[float, ...]:
-    return tuple(float(cell in text.split()) for cell in used)
+def _model(row: Measurement) -> str:
+    return str(dict(row.at).get(_MODEL, ""))
+
+
+def _baseline(row: Measurement) -> str:
+    return str((row.against or {}).get(_MODEL, ""))
+
+
+def _is_change(row: Measurement) -> bool:
+    return row.metric in CHANGES and row.against is not None and row.against["kind"] == "model"
+
+
+def _is_of(row: Measurement, models: Sequence[str]) -> bool:
+    unnamed = _is_change(row) or row.metric in _OF_NO_MODEL
+    return _model(row) in models or (unnamed and not row.at)
+
+
+def _cells_in_use(by_metric: dict[_Key, dict[Slice, Measurement]], models: int) -> tuple[tuple[str, ...], ...]:
+    """Return the cells that can hold rows, by what each model's confusion matrix calls them.
+
+    None is deferred without a rate of it, nor lacks a label where n says so.
+    """
+    deferred = any(metric == "deferral_rate" for metric, _, _ in by_metric)
+    everyone = _sizes(by_metric, ("count", "selection_rate"))
+    labelled = _sizes(by_metric, ("accuracy", "prevalence"))
+    complete = bool(labelled) and all(everyone.get(one) == n for one, n in labelled.items())
+    names = {label: [name for name in CELLS if _label(name) == label] for label in "pnu"}
+    cells = [
+        cell
+        for label in "pnu"
+        for cell in product(names[label], repeat=models)
+        if (deferred or not any(name[0] == "d" for name in cell)) and not (complete and label == "u")
+    ]
+    return tuple(sorted(cells, key=lambda cell: [CELLS.index(name) for name in cell]))
+
+
+def _sizes(by_metric: dict[_Key, dict[Slice, Measurement]], metrics: Sequence[str]) -> dict[Slice, int]:
+    rows = (row for (metric, _, _), found in by_metric.items() if metric in metrics for row in found.values())
+    return {row.slice: row.n for row in rows}
+
+
+def _label(name: str) -> str:
+    """Return the true label of the rows of a cell: "p" or "n", "u" where they have none."""
+    if "u" in name:
+        return "u"
+    return "p" if name in _POSITIVE.split() else "n"
+
+
+def _vectors(
+    key: _Key, models: Sequence[str], used: Sequence[tuple[str, ...]]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return which cells enter the numerator and the denominator of a metric of a model."""
+    metric, model, base = key
+    if metric in _PARTS:
+        place = models.index(model) if model in models else 0
+        return _where([cell[place] in _PARTS[metric][0].split() for cell in used]), _where(
+            [cell[place] in _PARTS[metric][1].split() for cell in used]
+        )
+    candidates = [name for name in models if name != base]
+    name = model or (candidates[0] if len(candidates) == 1 else "")
+    if name not in models or base not in models:
+        return (), ()
+    sides = (models.index(name), models.index(base)) if metric == "became_right" else (
+        models.index(base), models.index(name)
+    )  # fmt: skip
+    right = [(cell[sides[0]] in _RIGHT, cell[sides[1]] in _RIGHT) for cell in used]
+    return _where([one and not two for one, two in right]), _where([_label(cell[0]) != "u" for cell in used])
+
+
+def _where(inside: Iterable[bool]) -> tuple[float, ...]:
+    return tuple(float(one) for one in inside)
 
 
 def _numerator(row: Measurement) -> int | None:
-    if row.n == 0:
-        return 0
+    if row.n == 0 or row.metric == "count":
+        return row.n
     if row.value is None:
         return None
-    product = row.value * row.n
-    return round(product) if abs(product - round(product)) < 1e-6 * max(1.0, row.n) else None
+    number = row.value if row.metric in CHANGES else row.value * row.n
+    return round(number) if abs(number - round(number)) < 1e-6 * max(1.0, row.n) else None
 
 
 def _add(

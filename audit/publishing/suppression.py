@@ -5,15 +5,16 @@ margins by subtraction. Source: A. Hundepool et al. (2012), Statistical Disclosu
 doi:10.1002/9781118348239. The choice of what to hide beside is greedy: safe, and not always the least.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from audit.measurement import EVERYONE, Measurement, Slice
-from audit.publishing.quadrants import CountTable, basis, count_tables, with_margins
+from audit.measurement import EVERYONE, At, Measurement, Slice
+from audit.publishing.quadrants import CountTable, basis, count_programs, with_margins
 from audit.publishing.suppression_attack import Counted, Known, attack, attack_together, finest
 
 Sizes = dict[Slice, int]
+_Table = tuple[tuple[float, ...], tuple[tuple[Slice, int], ...], bool]
 
 
 class Published(NamedTuple):
@@ -34,7 +35,7 @@ class Published(NamedTuple):
     least: Sizes
     most: Sizes
     fixed: frozenset[Slice]
-    tables: tuple[CountTable, ...] = ()
+    programs: tuple[tuple[CountTable, ...], ...] = ()
 
 
 def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice]:
@@ -48,11 +49,14 @@ def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice
     - n and every denominator of a hidden group from the shown counts of the confusion matrix together, where n and
       ``round(value * n)`` of every shown row are equations and true and false positives and negatives (unlabelled and
       deferred rows too) are unknown in every hidden group (`audit.publishing.suppression_attack.attack_together`). The
-      metrics are those of `audit.publishing.quadrants.count_tables`; weighted rates are no counts and are left out.
+      metrics are those of `audit.publishing.quadrants.count_tables`. Rows of several models
+      (``at["model_version"]``) are of the same people: label and all decisions together are then the unknowns. A
+      weighted rate is no count; the n that it rests on are equations all the same.
 
-    Not promised: protection against a reader who knows more, such as what is published elsewhere, a second model's
-    decisions on the same people, rates at other thresholds or in bins of scores; nor against whole-number reasoning
-    beyond the linear program. Numerators of hidden groups are hidden, but how closely they can be told is not bounded.
+    Not promised: protection against a reader who knows more, such as what is published elsewhere, rates at other
+    thresholds or in bins of scores, the weight of a row; of more than three models, what the candidates tell of each
+    other; nor against whole-number reasoning beyond the linear program. Numerators of hidden groups are hidden, but how
+    closely they can be told is not bounded.
 
     Margins that the rows do not hold are taken to be known to the reader. Where they alone leave less than
     `min_cell` - 1 open (a row of the table that holds fewer in all), all of its groups are hidden, and no more can be
@@ -73,15 +77,18 @@ def suppressed(rows: Iterable[Measurement], *, min_cell: int) -> frozenset[Slice
     ['B', 'C']
     """
     given = list(rows)
-    by_metric: dict[str, Sizes] = {}
+    by_metric: dict[tuple[str, At], Sizes] = {}
     for row in given:
-        by_metric.setdefault(row.metric, {})[row.slice] = row.n
+        by_metric.setdefault((row.metric, row.at), {})[row.slice] = row.n
     kinds = dict.fromkeys(tuple(sorted(sizes.items(), key=str)) for sizes in by_metric.values())
-    tables = [(table.cells, tuple(table.counts.items()), table.denominator) for table in count_tables(given)]
-    return _suppressed(tuple(kinds), tuple(tables), min_cell)
+    programs = tuple(
+        tuple((table.cells, tuple(table.counts.items()), table.denominator) for table in tables)
+        for tables in count_programs(given)
+    )
+    return _suppressed(tuple(kinds), programs, min_cell)
 
 
-def published_of(kinds: Iterable[Mapping[Slice, int]], tables: Iterable[CountTable] = ()) -> Published:
+def published_of(kinds: Iterable[Mapping[Slice, int]], programs: Iterable[tuple[CountTable, ...]] = ()) -> Published:
     """Return what a report with counts of several kinds publishes, and the margins that follow from it.
 
     Kinds of n that do not add up over the groups (the smaller of two denominators) say what is small; they are no
@@ -104,7 +111,7 @@ def published_of(kinds: Iterable[Mapping[Slice, int]], tables: Iterable[CountTab
         if whole is not None:
             summing.append(whole)
             fixed |= whole.keys() - sizes.keys()
-    return Published(tuple(summing), least, most, frozenset(fixed - most.keys()), tuple(tables))
+    return Published(tuple(summing), least, most, frozenset(fixed - most.keys()), tuple(programs))
 
 
 def exposed(
@@ -130,7 +137,9 @@ def exposed(
         sought = [one for one in unseen if one in wanted and one not in found]
         known = attack(shown, unseen, among=sought, enough=min_cell - 1) if sought else {}
         found |= _too_close(known, min_cell)
-    return found | _exposed_together(published, away, wanted - found.keys(), min_cell)
+    for tables in published.programs:
+        found |= _exposed_together(tables, away, wanted - found.keys(), min_cell)
+    return found
 
 
 def _too_close(known: Mapping[Slice, Known], min_cell: int) -> dict[Slice, Known]:
@@ -138,35 +147,43 @@ def _too_close(known: Mapping[Slice, Known], min_cell: int) -> dict[Slice, Known
 
 
 def _exposed_together(
-    published: Published, away: frozenset[Slice], wanted: frozenset[Slice], min_cell: int
+    tables: Sequence[CountTable], away: frozenset[Slice], wanted: frozenset[Slice], min_cell: int
 ) -> dict[Slice, Known]:
-    """Return the slices that the counts of the confusion matrix expose together; none where they contradict."""
-    if not published.tables or not published.tables[0].counts.get(EVERYONE, 0) >= min_cell:
+    """Return the slices that the counts of the confusion matrix expose together.
+
+    Where the counts contradict each other (weighted rates that happen to give whole numbers), the n alone are facts;
+    none are exposed where these contradict each other, too: rows that were not counted in the same people.
+    """
+    if not tables or not tables[0].counts.get(EVERYONE, 0) >= min_cell:
         return {}
-    unseen = sorted((one for one in away if one in published.tables[0].counts), key=str)
+    unseen = sorted((one for one in away if one in tables[0].counts), key=str)
     sought = [one for one in unseen if one in wanted]
+    if not sought:
+        return {}
 
     def counted(table: CountTable) -> Counted:
         return Counted(table.cells, {one: float(n) for one, n in table.counts.items() if one not in away})
 
-    facts = [counted(table) for table in basis(published.tables)]
-    asked = [counted(table) for table in published.tables if table.denominator]
-    if not sought:
-        return {}
-    try:
-        known = attack_together(facts, asked, unseen, among=sought, enough=min_cell - 1)
-    except ValueError:  # rows that were not counted in the same people: no table of quadrants fits them
-        return {}
-    return _too_close(known, min_cell)
+    asked = [counted(table) for table in tables if table.denominator]
+    for believed in (tables, [table for table in tables if table.denominator]):
+        facts = [counted(table) for table in basis(believed)]
+        try:
+            return _too_close(attack_together(facts, asked, unseen, among=sought, enough=min_cell - 1), min_cell)
+        except ValueError:
+            continue
+    return {}
 
 
 @lru_cache(maxsize=16)
 def _suppressed(
     kinds: tuple[tuple[tuple[Slice, int], ...], ...],
-    tables: tuple[tuple[tuple[float, ...], tuple[tuple[Slice, int], ...], bool], ...],
+    programs: tuple[tuple[_Table, ...], ...],
     min_cell: int,
 ) -> frozenset[Slice]:
-    counted = [CountTable(cells, dict(counts), denominator) for cells, counts, denominator in tables]
+    counted = [
+        tuple(CountTable(cells, dict(counts), denominator) for cells, counts, denominator in tables)
+        for tables in programs
+    ]
     published = published_of([dict(kind) for kind in kinds], counted)
     hidden = {one for one, n in published.least.items() if n < min_cell and one}
     if published.most.get(EVERYONE, min_cell) < min_cell:

@@ -15,6 +15,7 @@ from audit.errors import EvidenceError, InputError
 from audit.measurement import canonical_json
 from audit.provenance import file_digest
 from audit.sealing.seal_record import SEAL, Seal
+from audit.sealing.seal_spelling import spelled
 from audit.tables import open_file
 from audit.values import canonical_array
 
@@ -78,14 +79,14 @@ def by_id(table: pa.Table, prediction_id: str) -> pa.Table:
 
 
 def ids_of(table: pa.Table, prediction_id: str) -> list[str | None]:
-    """Return the ids in their canonical spelling.
+    """Return the ids in their one spelling.
 
     Examples
     --------
-    >>> ids_of(pa.table({"id": [1.0, None]}), "id")
-    ['1', None]
+    >>> ids_of(pa.table({"id": [1.0, None]}), "id"), ids_of(pa.table({"id": ["1.0", "01"]}), "id")
+    (['1', None], ['1', '01'])
     """
-    found: list[str | None] = canonical_array(table[prediction_id]).to_pylist()
+    found: list[str | None] = spelled(table[prediction_id]).to_pylist()
     return found
 
 

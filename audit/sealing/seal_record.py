@@ -63,6 +63,10 @@ class SealedColumns:
             return [self.prediction_id, *self.features]
         return [self.prediction_id, *(name for name in names if name not in {self.prediction_id, *self.kept()})]
 
+    def seen_only(self, names: Sequence[str]) -> list[str]:
+        """Return the columns that are features and nothing else, of the names in the file."""
+        return [name for name in self.given(names)[1:] if name not in {self.y_true, *self.sensitive_features}]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:

@@ -37,7 +37,9 @@ from audit.sealing.seal_files import (
     read_table,
 )
 from audit.sealing.seal_record import SEAL, Seal, SealedColumns, column_violations
+from audit.sealing.seal_spelling import spelled, spelled_text, with_numbers
 from audit.sealing.seal_traces import all_changes, read_opening
+from audit.values import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def seal(test_file: Path, policy_file: Path, folder: Path, *, columns: SealedCol
         The policy that will judge; copied as it is.
     folder
         A new folder: ``keep/`` (never give it away), ``vendor/`` (the rows without labels, in an order that says
-        nothing), ``seal.json``.
+        nothing; numbers as numbers, where a CSV file spells them), ``seal.json``.
     columns
         What the columns mean, and how predictions will be read.
     by
@@ -106,6 +108,7 @@ def seal(test_file: Path, policy_file: Path, folder: Path, *, columns: SealedCol
     raise_violations(_violations(policy_file, folder, by))
     table = read_table(test_file)
     raise_violations(column_violations(table.column_names, columns))
+    table = with_numbers(table, columns.seen_only(table.column_names))
     ids = ids_of(table, columns.prediction_id)
     raise_violations(
         [*id_violations(ids, str(test_file)), *([] if ids else [f"{test_file} has no rows; there is nothing to seal"])]
@@ -164,12 +167,16 @@ def status(folder: Path, *, expect: str | None = None) -> SealStatus:
 def sealed_log(joined: pa.Table, columns: SealedColumns) -> PredictionLog:
     """Return the log of a test that has the predictions beside it, read as it was sealed.
 
+    Labels and predicted labels are compared by one spelling: "1.0" of a CSV file is the number 1.
+
     Examples
     --------
     >>> table = pa.table({"id": [1, 2], "y": [0, 1], "y_pred": [0, 1]})
     >>> sealed_log(table, SealedColumns(prediction_id="id", y_true="y")).columns["y_pred"]
     'y_pred'
     """
+    for name in (columns.y_true, *(["y_pred"] if columns.threshold is None else [])):
+        joined = joined.set_column(joined.column_names.index(name), name, spelled(joined[name]))
     roles: RoleColumns = {"y_true": columns.y_true, "prediction_id": columns.prediction_id}
     if columns.threshold is None:
         roles["y_pred"] = "y_pred"
@@ -179,7 +186,8 @@ def sealed_log(joined: pa.Table, columns: SealedColumns) -> PredictionLog:
         roles["cluster"] = columns.cluster
     if columns.sample_weight is not None:
         roles["sample_weight"] = columns.sample_weight
-    features, positive, threshold = columns.sensitive_features, columns.positive, columns.threshold
+    features, threshold = columns.sensitive_features, columns.threshold
+    positive = spelled_text(canonical(columns.positive))
     return PredictionLog.from_frame(
         joined, sensitive_features=features, positive=positive, threshold=threshold, **roles
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from audit.errors import raise_violations
 from audit.inference.linearised import Place, bounds, mean, row
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 from audit.splits.model_calls import Predict, feature_names, scores_of, take
 
 Floats = npt.NDArray[np.float64]
@@ -70,7 +71,8 @@ def contributions(
     Raises
     ------
     InputError
-        If the columns differ, there is not one row, or predictions are not one number per row.
+        If the columns differ, there is not one row, predictions are not one number per row, or `random_state` is no
+        seed.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def contributions(
     [('0', 2.0), ('1', 0.0), (None, 5.0), (None, 3.0)]
     """
     names = feature_names(background)
-    raise_violations(_violations(one, background, names, orders))
+    raise_violations([*_violations(one, background, names, orders), *seed_violations(random_state)])
     rng = np.random.default_rng(random_state)
     some = take(background, np.sort(rng.permutation(len(background))[:BACKGROUND]))
     exact = len(names) <= EXACT

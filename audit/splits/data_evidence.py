@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.alternatives.baselines import fit_gradient_boosting
+from audit.errors import raise_violations
 from audit.inference.linearised import auc
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 from audit.splits.cross_fit import cross_fitted
 from audit.splits.importance import permutation_importance
 from audit.splits.label_errors import Suspect, label_errors, suspect_row
@@ -54,6 +56,11 @@ def data_evidence(table: SplitTable, *, level: float = 0.95, random_state: int =
     random_state
         Seed of the models, folds and shuffles.
 
+    Raises
+    ------
+    InputError
+        If `random_state` is no seed.
+
     Examples
     --------
     >>> import pyarrow as pa
@@ -62,6 +69,7 @@ def data_evidence(table: SplitTable, *, level: float = 0.95, random_state: int =
     >>> data_evidence(read_splits(part, part, y_true="y")).measurements[0].reason
     'not checked: the labels of train or test are all alike'
     """
+    raise_violations(seed_violations(random_state))
     known = np.flatnonzero(~np.isnan(table.y))
     train, test = (known[table.test[known] == part] for part in (False, True))
     if min((len(np.unique(table.y[part])) for part in (train, test)), default=0) < 2:

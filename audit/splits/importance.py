@@ -11,6 +11,7 @@ import pandas as pd
 from audit.errors import raise_violations
 from audit.inference.linearised import Linearised, Place, bounds, row
 from audit.measurement import EVERYONE, Measurement, Slice, as_slice
+from audit.seeds import seed_violations
 from audit.splits.model_calls import Predict, feature_names, scores_of, take
 from audit.values import canonical
 
@@ -97,7 +98,8 @@ def permutation_importance(  # noqa: PLR0913 - the one door to it: each way of m
     Raises
     ------
     InputError
-        If lengths differ, names are unknown, labels are missing, or the predictions are not one number per row.
+        If lengths differ, names are unknown, labels are missing, the predictions are not one number per row, or
+        `random_state` is no seed.
 
     Examples
     --------
@@ -113,7 +115,9 @@ def permutation_importance(  # noqa: PLR0913 - the one door to it: each way of m
     labels = np.asarray(y, dtype=np.float64)
     names = feature_names(frame)
     asked: Mapping[str, Sequence[str]] = {name: [name] for name in names} if columns is None else columns
-    raise_violations(_violations(frame, labels, names, asked, by or {}, cluster, repeats))
+    raise_violations(
+        [*_violations(frame, labels, names, asked, by or {}, cluster, repeats), *seed_violations(random_state)]
+    )
     rng = np.random.default_rng(random_state)
     rows: list[Measurement] = []
     for who, inside in _slices(by or {}, len(labels)):

@@ -8,6 +8,7 @@ from audit.errors import raise_violations
 from audit.inference.gap_intervals import square_and_add
 from audit.inference.linearised import Linearised, Place, auc, auc_bounds, mean, rate_bounds, row
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 
 Matrix = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -60,7 +61,8 @@ def out_of_bag_rows(
     Raises
     ------
     InputError
-        If labels are not 0 and 1, all train labels are alike, or features have missing values.
+        If labels are not 0 and 1, all train labels are alike, features have missing values, or `random_state` is no
+        seed.
 
     Examples
     --------
@@ -71,7 +73,7 @@ def out_of_bag_rows(
     >>> [row.metric for row in rows][-2:], len(rows)
     (['error_rate_difference', 'roc_auc_difference'], 6)
     """
-    raise_violations(_violations(x_train, y_train, x_valid, y_valid))
+    raise_violations([*_violations(x_train, y_train, x_valid, y_valid), *seed_violations(random_state)])
     forest = RandomForestClassifier(TREES, oob_score=True, min_samples_leaf=LEAF, random_state=random_state)
     forest.fit(x_train, y_train)
     scores = (forest.oob_decision_function_[:, 1], forest.predict_proba(x_valid)[:, 1])

@@ -10,6 +10,7 @@ from scipy.stats import binom, rankdata
 from audit.errors import raise_violations
 from audit.inference.linearised import Place, bounds, mean, row
 from audit.measurement import Measurement
+from audit.seeds import seed_violations
 from audit.splits.model_calls import Predict, feature_names, scores_of, take
 from audit.values import canonical
 
@@ -72,7 +73,7 @@ def partial_dependence(
     Raises
     ------
     InputError
-        If the feature is unknown, has no values, or predictions are not one number per row.
+        If the feature is unknown, has no values, predictions are not one number per row, or `random_state` is no seed.
 
     Examples
     --------
@@ -81,7 +82,8 @@ def partial_dependence(
     [('partial_dependence', None, 12.0), ('conditional_expectation_quantile', 10, 10.0)]
     """
     names = feature_names(x)
-    raise_violations([] if feature in names else [f"feature {feature!r} is unknown; x has {names[:20]}"])
+    unknown = [] if feature in names else [f"feature {feature!r} is unknown; x has {names[:20]}"]
+    raise_violations([*unknown, *seed_violations(random_state)])
     place = names.index(feature)
     chosen = list(values) if values is not None else _values(x, place)
     raise_violations([] if chosen else [f"feature {feature!r} has no values; name some"])

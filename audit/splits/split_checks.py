@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from audit.inference.gap_intervals import agresti_caffo
-from audit.inference.intervals import Interval, clopper_pearson, quantile
+from audit.inference.gap_intervals import gap_of_rates
+from audit.inference.intervals import Interval, clopper_pearson
 from audit.inference.linearised import (
     Linearised,
     Place,
@@ -217,9 +217,8 @@ def share_bounds(
     if found.cluster is not None and np.any(found.influence):
         return bounds(found, level=level, comparisons=comparisons), "linearised, cluster-robust"
     array = np.asarray(values, dtype=np.float64)
-    critical = quantile(level, comparisons=comparisons)
     sides = [(array[side].sum(), side.sum()) for side in (test, ~test)]
-    return agresti_caffo(*sides[0], *sides[1], critical=critical), "agresti_caffo"
+    return gap_of_rates(*sides[0], *sides[1], level=level, comparisons=comparisons), "agresti_caffo"
 
 
 def _time_text(seconds: float) -> str:

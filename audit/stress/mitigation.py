@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, clone
 
 from audit.errors import raise_violations
 from audit.result import Result
+from audit.seeds import seed_violations
 from audit.splits.model_calls import scores_of
 from audit.stress.before_after import Decisions, Floats, LabelledRows, before_and_after, row_violations
 from audit.values import canonical
@@ -69,7 +70,7 @@ def reweighed(
     Raises
     ------
     InputError
-        If rows or labels are not what `LabelledRows` says.
+        If rows or labels are not what `LabelledRows` says, or `random_state` is no seed.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def reweighed(
     >>> [row.value for row in result.measurements if row.metric == "accuracy" and not row.slice and not row.against]
     [0.5, 0.5]
     """
-    raise_violations([*row_violations(train, "train"), *row_violations(test, "test")])
+    raise_violations([*row_violations(train, "train"), *row_violations(test, "test"), *seed_violations(random_state)])
     weights = reweighing_weights(train.y_true, _joined(train))
     before, after = (_cut(fit(train.features, train.y_true, w)(test.features)) for w in (None, weights))
     given = {"mitigation": "reweighed", "smallest_weight": float(weights.min()), "largest_weight": float(weights.max())}
@@ -107,7 +108,7 @@ def group_thresholds(
     ------
     InputError
         If rows are not what `LabelledRows` says, a group of the test rows has none in train or one class only, or `fit`
-        does not predict one probability per row.
+        does not predict one probability per row, or `random_state` is no seed.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def group_thresholds(
     >>> result.provenance.seed, [row.at for row in result.measurements if row.metric == "randomised_share"]
     (0, [(('model_version', 'group_thresholds'),)])
     """
-    raise_violations([*row_violations(train, "train"), *row_violations(test, "test")])
+    raise_violations([*row_violations(train, "train"), *row_violations(test, "test"), *seed_violations(random_state)])
     raise_violations(_group_violations(train, test))
     predict = fit(train.features, train.y_true, None)
     known, scores = (scores_of(predict, part.features) for part in (train, test))
@@ -174,7 +175,7 @@ def constrained_mixture(
     >>> result.provenance.given["constraint"]
     'demographic_parity'
     """
-    raise_violations([*row_violations(train, "train"), *row_violations(test, "test")])
+    raise_violations([*row_violations(train, "train"), *row_violations(test, "test"), *seed_violations(random_state)])
     raise_violations(_group_violations(train, test))
     plain = clone(estimator).fit(train.features, train.y_true)
     mixture = ExponentiatedGradient(clone(estimator), constraints=_MOMENTS[constraint]())

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.errors import raise_violations
+from audit.seeds import seed_violations
 
 Images = npt.NDArray[Any]
 """Shape (n, height, width) or (n, height, width, channels)."""
@@ -23,14 +24,14 @@ def missing_cells(frame: pd.DataFrame, *, columns: Sequence[str], share: float, 
     Raises
     ------
     InputError
-        If a column is missing, or the share lies outside [0, 1].
+        If a column is missing, the share lies outside [0, 1], or `random_state` is no seed.
 
     Examples
     --------
     >>> missing_cells(pd.DataFrame({"age": [1.0, 2.0]}), columns=["age"], share=1.0)["age"].isna().tolist()
     [True, True]
     """
-    raise_violations([*_absent(frame, columns), *_outside("share", share, 0, 1)])
+    raise_violations([*_absent(frame, columns), *_outside("share", share, 0, 1), *seed_violations(random_state)])
     random = np.random.default_rng(random_state)
     return frame.assign(**{name: frame[name].mask(random.random(len(frame)) < share) for name in columns})
 
@@ -41,14 +42,16 @@ def noise(frame: pd.DataFrame, *, columns: Sequence[str], scale: float, random_s
     Raises
     ------
     InputError
-        If a column is missing or holds no numbers, or the scale is negative.
+        If a column is missing or holds no numbers, the scale is negative, or `random_state` is no seed.
 
     Examples
     --------
     >>> noise(pd.DataFrame({"age": [1.0, 2.0]}), columns=["age"], scale=0.0)["age"].tolist()
     [1.0, 2.0]
     """
-    raise_violations([*_no_numbers(frame, columns), *_outside("scale", scale, 0, np.inf)])
+    raise_violations(
+        [*_no_numbers(frame, columns), *_outside("scale", scale, 0, np.inf), *seed_violations(random_state)]
+    )
     random = np.random.default_rng(random_state)
     changed = {
         name: frame[name] + random.normal(size=len(frame)) * scale * float(frame[name].std(ddof=0)) for name in columns
@@ -64,7 +67,7 @@ def unit_error(
     Raises
     ------
     InputError
-        If the column is missing or holds no numbers, or the share lies outside [0, 1].
+        If the column is missing or holds no numbers, the share lies outside [0, 1], or `random_state` is no seed.
 
     Examples
     --------
@@ -73,7 +76,7 @@ def unit_error(
     >>> unit_error(pd.DataFrame({"height": [1.5, 1.8]}), column="height", factor=100)["height"].tolist()
     [150.0, 180.0]
     """
-    raise_violations([*_no_numbers(frame, [column]), *_outside("share", share, 0, 1)])
+    raise_violations([*_no_numbers(frame, [column]), *_outside("share", share, 0, 1), *seed_violations(random_state)])
     hit = np.random.default_rng(random_state).random(len(frame)) < share
     return frame.assign(**{column: frame[column].where(~hit, frame[column] * factor)})
 
@@ -135,14 +138,14 @@ def pixel_noise(images: Images, *, scale: float, random_state: int = 0) -> Image
     Raises
     ------
     InputError
-        If there are no pictures, or the scale is negative.
+        If there are no pictures, the scale is negative, or `random_state` is no seed.
 
     Examples
     --------
     >>> pixel_noise(np.full((1, 1, 1), 200, dtype=np.uint8), scale=0.0).dtype
     dtype('uint8')
     """
-    raise_violations([*_no_images(images), *_outside("scale", scale, 0, np.inf)])
+    raise_violations([*_no_images(images), *_outside("scale", scale, 0, np.inf), *seed_violations(random_state)])
     random = np.random.default_rng(random_state)
     return _as_before(images + random.normal(size=images.shape) * scale, images)
 

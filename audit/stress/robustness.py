@@ -11,6 +11,7 @@ from audit.measurement import At, Measurement
 from audit.paired.paired_changes import paired_change_rows
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
+from audit.seeds import seed_violations
 from audit.splits.model_calls import on_a_copy
 from audit.stress.answers import Answers, Predict, answers
 from audit.tasks.shares import Groups, group_counts, number_rows, share_rows
@@ -79,7 +80,8 @@ def run_robustness(
     Raises
     ------
     InputError
-        If there is no perturbation, one raises or changes the number of rows, or labels and answers do not fit.
+        If there is no perturbation, one raises or changes the number of rows, labels and answers do not fit, or
+        `random_state` is no seed.
 
     Notes
     -----
@@ -96,7 +98,8 @@ def run_robustness(
     """
     y_true = np.array([canonical(value) for value in subjects.y_true], dtype=object)
     n = len(y_true)
-    raise_violations(_violations(rows, perturbations, y_true))
+    seed = [] if random_state is None else seed_violations(random_state)
+    raise_violations([*_violations(rows, perturbations, y_true), *seed])
     before = answers(predict, rows, n, threshold=threshold, positive=positive)
     truth = _truth(y_true, before, positive)
     found: list[Measurement] = [*group_counts(subjects.sensitive_features, n)]

@@ -20,6 +20,7 @@ from audit.pairwise import Pairwise, largest_of_pairs, over
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
 from audit.rows import Row, measurement
+from audit.seeds import seed_violations
 from audit.tally import Codes
 from audit.tasks.custom_call import (
     CustomMetric,
@@ -95,7 +96,8 @@ def custom_metric_rows(
     Raises
     ------
     InputError
-        If columns are missing, labels are missing, or the metric fails for everyone or returns no number.
+        If columns are missing, labels are missing, an option lies outside its range, or the metric fails for everyone
+        or returns no number.
 
     Notes
     -----
@@ -115,7 +117,7 @@ def custom_metric_rows(
     """
     violations = [] if 0 < level < 1 else [f"level must lie in (0, 1); got {level}"]
     violations += [] if n_boot is None or n_boot >= 0 else [f"n_boot must be at least 0; got {n_boot}"]
-    raise_violations([*violations, *frame_violations(frame, name, columns)])
+    raise_violations([*violations, *seed_violations(random_state), *frame_violations(frame, name, columns)])
     rows = rows_of(frame, metric, name, columns)
     values = group_values(rows)
     _refuse_useless(rows, values[()])

@@ -29,7 +29,7 @@ from audit.result import Result
 from audit.run import LEVEL, log_settings, measure
 from audit.tally import Tally
 from audit.tasks.deferral import emptied
-from audit.unknowns.outcome_coverage import unlabelled_count
+from audit.unknowns.outcome_coverage import outcome_coverage_rows, unlabelled_count
 from audit.values import BINARY, canonical_array
 from audit.views import metric_names
 
@@ -83,7 +83,8 @@ def run_deciders(
     Result
         The rows of each decider at ``model_version`` "model", "human", "final", with gaps between groups; and
         `OVERRIDES` with theirs. The rates of two deciders rest on the same rows: their difference is the overrides',
-        not that of two independent samples.
+        not that of two independent samples. Where labels are missing, ``outcome_coverage`` says of which share of the
+        rows of each decider, and of each group, the label is known.
 
     Raises
     ------
@@ -115,7 +116,9 @@ def run_deciders(
     for role, tally in tallies.items():
         names = [name for name in metrics or HEADLINES if name in metric_names(tally)]
         found = measure(tally, level=level, reference=reference, metrics=names, intersections=intersections)
-        rows += of_model(found, DECIDERS[role])
+        covered = [row for row in outcome_coverage_rows(tally, level=level) if not row.at]
+        unlabelled = unlabelled_count(tally) > 0
+        rows += of_model([*found, *(covered if unlabelled else ())], DECIDERS[role])
     if "action" in decisions:
         depth = default_depth(len(log.sensitive_features)) if intersections is None else intersections
         rows += with_groups(_override_rows(plain, joint, decisions, Asked(level, reference, depth=depth)))

@@ -35,6 +35,9 @@ OF_TRUTH = (
 )
 """Metrics whose denominators are true labels, so that deferred rows belong to them."""
 
+WRONG, RIGHT = "deferred, counts as wrong", "deferred, counts as right"
+"""What a deferred row without a true label is predicted as: whatever its label is, the prediction is wrong (right)."""
+
 SELECTED = ("selection_rate", "prevalence")
 """Metrics for which a deferred row is one that was not selected."""
 
@@ -66,6 +69,8 @@ DEFERRAL_METRICS: Mapping[str, Metric] = MappingProxyType(
 def as_wrong(tally: Tally) -> Tally:
     """Return a binary tally in which every deferred row got the prediction that its truth is not.
 
+    One without a true label is predicted as `WRONG`: a missed positive or a flagged negative, as its label will say.
+
     Examples
     --------
     >>> raw = pa.table({"y_true": ["1", "0", "1"], "y_pred": [None, None, "1"], "n": [2, 3, 5]})
@@ -73,11 +78,13 @@ def as_wrong(tally: Tally) -> Tally:
     >>> [(row["y_true"], row["y_pred"], row["n"]) for row in as_wrong(tally).cells.to_pylist()]
     [('0', '1', 3), ('1', '0', 2), ('1', '1', 5)]
     """
-    return _decided_by(tally, when_true="0", when_false="1")
+    return _decided_by(tally, when_true="0", when_false="1", unknown=WRONG)
 
 
 def as_right(tally: Tally) -> Tally:
     """Return a binary tally in which every deferred row got the prediction that its truth is.
+
+    One without a true label is predicted as `RIGHT`.
 
     Examples
     --------
@@ -86,7 +93,7 @@ def as_right(tally: Tally) -> Tally:
     >>> [(row["y_true"], row["y_pred"], row["n"]) for row in as_right(tally).cells.to_pylist()]
     [('0', '0', 3), ('1', '1', 7)]
     """
-    return _decided_by(tally, when_true="1", when_false="0")
+    return _decided_by(tally, when_true="1", when_false="0", unknown=RIGHT)
 
 
 def not_selected(tally: Tally) -> Tally:
@@ -99,7 +106,7 @@ def not_selected(tally: Tally) -> Tally:
     >>> [(row["y_true"], row["y_pred"], row["n"]) for row in not_selected(tally).cells.to_pylist()]
     [('0', '1', 3), ('1', '0', 2)]
     """
-    return _decided_by(tally, when_true="0", when_false="0")
+    return _decided_by(tally, when_true="0", when_false="0", unknown="0")
 
 
 def deferred(tally: Tally) -> Tally:
@@ -157,12 +164,13 @@ def emptied(tally: Tally, keep: npt.NDArray[np.bool_]) -> Tally:
     return replace(tally, cells=cells, pairs=pairs, bins=None, deferral=False)
 
 
-def _decided_by(tally: Tally, *, when_true: str, when_false: str) -> Tally:
+def _decided_by(tally: Tally, *, when_true: str, when_false: str, unknown: str) -> Tally:
     predicted = tally.cells["y_pred"]
     truth = _binary_truth(tally)
     own = pc.fill_null(pc.equal(predicted, pa.scalar(tally.positive, pa.string())), fill_value=False).to_numpy()
     gone = pc.is_null(predicted).to_numpy()
     instead = np.where(pc.fill_null(pc.equal(truth, "1"), fill_value=False).to_numpy(), when_true, when_false)
+    instead = np.where(pc.is_valid(truth).to_numpy(), instead, unknown)
     return _with_predictions(tally, np.where(gone, instead, np.where(own, "1", "0")), positive="1", truth=truth)
 
 

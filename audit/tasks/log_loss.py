@@ -53,7 +53,9 @@ def log_loss_rows(
     -----
     Mean of -ln s for positive and -ln(1 - s) for other labels, s = y_score / score_max (Good 1952,
     doi:10.1111/j.2517-6161.1952.tb00104.x). scikit-learn clips scores to the precision of their type, which turns a
-    score of 0 for a positive row into a loss of 36, or of 16 for short floats: a number that the data do not hold.
+    score of 0 for a positive row into a loss of 36, or of 16 for short floats: a number that the data do not hold. A
+    few rows that are nearly sure and wrong hold most of the loss; of rows like them that the sample lacks the interval
+    knows nothing (`audit.tasks.means.mean_interval`).
 
     Examples
     --------

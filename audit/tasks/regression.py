@@ -86,6 +86,8 @@ def run_regression(
     Simulated coverage at level .95 (tests/audit/tasks/test_means.py): the bias and the absolute error of normal errors
     at least .94 from n = 10; the squared error of normal errors .92 from n = 30; the squared error of exponential
     errors, whose skewness is 6.6, .87 at n = 30 and .915 from n = 200; heavier tails need more rows, and miss upwards.
+    Where few rows hold most of the loss, the interval is too narrow and no row of the result can say so: look at the
+    largest errors themselves, and see the notes of `audit.tasks.means.mean_interval`.
 
     Examples
     --------

@@ -12,10 +12,13 @@ from audit.inference.intervals import Interval
 from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Counts, Metric
-from audit.rollup import Cells, Floats, Partition, cells_of, partition, without_scores
+from audit.pairs import Places
+from audit.pairwise import Pairwise, largest_of_pairs, over
+from audit.rollup import Cells, Partition, cells_of, partition, without_scores
 from audit.rows import Row, measurement
 from audit.tally import Codes, Tally
 from audit.unknowns.bounds import LOWER, UPPER
+from audit.views import answers, view_of
 
 _METHOD = "manski bounds, rows without a group at their worst"
 
@@ -101,7 +104,7 @@ def attribute_bound_rows(
     doi:10.1007/b97478; for fairness with unknown groups: Kallus, Mao & Zhou 2022, doi:10.1287/mnsc.2020.3850 (their
     data combination tightens it, ours needs no second data set). The largest gap is one of many: its `low` is the
     largest Bonferroni-adjusted lower end over all pairs, its `high` the largest unadjusted upper end, as of
-    `audit.gaps.extreme`.
+    `audit.gaps.extreme`; it says which groups took part, and which have no value.
 
     Examples
     --------
@@ -120,14 +123,13 @@ def attribute_bound_rows(
     ('selection_rate_difference_upper_bound', 0.6)
     """
     chosen = metrics or ("selection_rate", "true_positive_rate", "false_positive_rate", "accuracy")
-    cells = without_scores(cells_of(tally))
+    views = [view_of(tally, each) for each in chosen if answers(tally, each)]
+    rates = [(view.metric, without_scores(cells_of(view.tally))) for view in views if view.metric.kind == "rate"]
     rows: list[Measurement] = []
     for name in tally.features:
-        slices = partition(cells, [name])
-        if (None,) not in slices.groups or len(slices.groups) < 3:
-            continue
-        for metric in (METRICS[each] for each in chosen):
-            if metric.kind == "rate":
+        for metric, cells in rates:
+            slices = partition(cells, [name])
+            if (None,) in slices.groups and len(slices.groups) > 2:
                 rows += _rows(metric, name, slices, extremes(metric, cells, slices), cells, level)
     return tuple(rows)
 
@@ -217,37 +219,20 @@ def _largest(
     how: tuple[str, float],
 ) -> Measurement:
     method, level = how
-    against = {"kind": "groups", "features": [feature]}
-    gap = found.upper.value[:, None] - found.lower.value[None, :]
-    np.fill_diagonal(gap, np.nan)
-    row = Row(f"{metric.name}_difference{UPPER}", (), against, level)
-    if not np.isfinite(gap).any():
-        return measurement(row, value=np.nan, n=0, method=method, reason="fewer than two groups can be compared")
-    first, second = np.unravel_index(np.nanargmax(gap), gap.shape)
-    pairs = len(groups) * (len(groups) - 1) // 2
-    bounds, adjusted = _difference(found, level, 1), _difference(found, level, pairs)
-    names = f"between {groups[int(first)][0]} and {groups[int(second)][0]}"
-    return measurement(
-        row,
-        value=float(gap[first, second]),
-        low=float(np.nanmax(adjusted.low)),
-        high=float(np.nanmax(bounds.high)),
-        n=int(min(found.upper.n[first], found.lower.n[second])),
-        method=method,
-        reason=names,
-    )
+    first, second = np.nonzero(~np.eye(len(groups), dtype=bool))
+    value = found.upper.value[first] - found.lower.value[second]
+    known = np.isfinite(value)
+    pairs = max(int(known.sum()) // 2, 1)
+    plain, adjusted = (_difference(found, first, second, level, together) for together in (1, pairs))
+    sizes = np.minimum(found.upper.n, found.lower.n)
+    row = Row(f"{metric.name}_difference{UPPER}", against=over([feature]), level=level)
+    compared = Pairwise(groups, sizes, first, second, np.where(known, value, np.nan), plain, adjusted)
+    return largest_of_pairs(row, compared, method=method)
 
 
-def _difference(found: Extremes, level: float, together: int) -> Interval:
-    upper, lower = found.upper, found.lower
-    bounds = gap_of_rates(
-        np.asarray(upper.successes)[:, None], np.asarray(upper.trials)[:, None], np.asarray(lower.successes)[None, :],
-        np.asarray(lower.trials)[None, :],
-        level=level, df=np.minimum(upper.df[:, None], lower.df[None, :]), comparisons=together,
+def _difference(found: Extremes, first: Places, second: Places, level: float, together: int) -> Interval:
+    upper, lower = found.upper.take(first), found.lower.take(second)
+    return gap_of_rates(
+        np.asarray(upper.successes), np.asarray(upper.trials), np.asarray(lower.successes), np.asarray(lower.trials),
+        level=level, df=np.minimum(upper.df, lower.df), comparisons=together,
     )  # fmt: skip
-    off = ~np.eye(len(upper.value), dtype=bool)
-    return Interval(_where(off, bounds.low), _where(off, bounds.high))
-
-
-def _where(keep: Any, values: Floats) -> Floats:  # noqa: ANN401 - a mask
-    return np.where(keep, values, np.nan)

@@ -14,9 +14,9 @@ from audit.measurement import Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
 from audit.pairs import Compare, Compared, Places, gap_interval, gaps
-from audit.rollup import Cells, Floats, GroupValues, Partition, cells_of, partition
+from audit.rollup import Cells, Floats, GroupValues, Partition, partition
 from audit.tally import Tally
-from audit.unknowns.bounds import corner_estimates, corner_intervals
+from audit.unknowns.bounds import corner_estimates, corner_intervals, labelled_apart, open_cells
 from audit.unknowns.outcome_coverage import has_bounds
 
 WORST = "missing labels at their worst"
@@ -54,7 +54,8 @@ def bounded_extreme(
     extreme assignments of labels on both sides (`audit.unknowns.bounds`), each side free of the other; the row takes
     the largest unadjusted upper and the largest Bonferroni-adjusted lower end of them, as `extreme` does. What it shows
     to keep (or to break) a limit therefore keeps (breaks) it under every assignment. Clusters that span two groups are
-    taken for independent ones there. Metrics of scores (ROC AUC) have no such bounds here: both ends are None.
+    taken for independent ones there. Metrics of scores (ROC AUC), and balanced accuracy where deferred rows have no
+    label, have no such bounds here: both ends are None.
 
     Between the corners the Agresti-Caffo interval can stick out of the union by terms of the order 1 / n^2 where a rate
     comes near 0 or 1; the union is wider than any single assignment needs by far more than that.
@@ -95,7 +96,7 @@ def bounded_extreme(
         why = f"{plain.reason + '; ' if plain.reason else ''}no bounds over missing labels are known for {metric}"
         return replace(plain, low=None, high=None, reason=why)
     facts = [METRICS[name] for name in names]
-    cells = cells_of(tally)
+    cells = open_cells(tally)
     slices = partition(cells, features)
     places = _places(slices, among)
     found = []
@@ -127,7 +128,7 @@ def _held_against(plain: Measurement, found: Sequence[Ends], end: End) -> Measur
 
 
 def _of_values(fact: Metric, cells: Cells, slices: Partition, places: Places, level: float) -> Ends:
-    labelled = estimate(fact, cells, slices).value[places]
+    labelled = estimate(fact, labelled_apart(cells), slices).value[places]
     kept = places[np.isfinite(labelled)]
     corners = [corner.take(kept) for corner in corner_estimates(fact, cells, slices)]
     sides = [corner_intervals(fact, corners, level=level, comparisons=m) for m in (1, max(len(kept), 1))]
@@ -144,12 +145,12 @@ def _of_gaps(
 ) -> Ends:
     compare, families, reference, baseline = asked
     left = corner_estimates(fact, cells, slices)
-    labelled = right_labelled = estimate(fact, cells, slices)
+    labelled = right_labelled = estimate(fact, labelled_apart(cells), slices)
     right, size = left, (len(slices.groups), len(slices.groups))
     if compare == "baseline" and baseline is not None:
-        earlier = cells_of(baseline)
+        earlier = open_cells(baseline)
         then = partition(earlier, slices.features)
-        right, right_labelled = corner_estimates(fact, earlier, then), estimate(fact, earlier, then)
+        right, right_labelled = corner_estimates(fact, earlier, then), estimate(fact, labelled_apart(earlier), then)
         size = (size[0], len(then.groups))
         both = [(i, then.groups.index(slices.groups[i])) for i in places.tolist() if slices.groups[i] in then.groups]
         first, second = (np.array([pair[side] for pair in both], dtype=np.int64) for side in (0, 1))
@@ -161,7 +162,7 @@ def _of_gaps(
     first, second = first[defined], second[defined]
     mirrored = compare != "baseline" and reference is None
     together = max(len(first) // (2 if mirrored else 1), 1) * families
-    base = Compared(fact, cells, slices, _joined(left), _joined(right))
+    base = Compared(fact, labelled_apart(cells), slices, _joined(left), _joined(right))
     corners = list(product(range(len(left)), range(len(right))))
     sides = []
     for m in (1, together):

@@ -11,19 +11,28 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 from scipy.special import ndtr
 
 from audit.estimates import Estimates, design, estimate, interval
 from audit.inference import intervals
 from audit.inference.intervals import Interval
 from audit.measurement import Measurement, Slice
-from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Metric
 from audit.rollup import FN, FP, TN, TP, UN, UP, Cells, Floats, Partition, cells_of, without_scores
 from audit.rows import Row, measurement
 from audit.tally import Codes, Tally
-from audit.unknowns.outcome_coverage import BOUNDED, concerned_by, everyone_and_groups
+from audit.tasks.deferral import RIGHT, WRONG
+from audit.unknowns.outcome_coverage import BOUNDED, bounds_known, concerned_by, everyone_and_groups
+from audit.views import looks_of
 
+UW, UR = 6, 7
+"""Quadrants of deferred rows without a label that count as wrong (right) whatever it is; of no other counts."""
+
+_LABELLED_AS = {UP: (TP, FP), UN: (FN, TN), UW: (FN, FP), UR: (TP, TN)}
+"""What an unlabelled row of each kind is when its label is positive, and when it is not."""
+
+_KIND = "\0quadrant"  # no feature of a table is called that
 LOWER, UPPER = "_lower_bound", "_upper_bound"
 """What the name of a metric ends in where the number is a bound on it."""
 
@@ -40,6 +49,7 @@ class Bounds(NamedTuple):
     --------
     Three of four known positives are found; one unlabelled row is predicted negative: 3/5 if it is positive, else 3/4.
 
+    >>> from audit.metrics.catalog import METRICS
     >>> n = np.array([3, 1, 1])
     >>> cells = Cells(np.array([TP, FN, UN]), n, n * 1.0, n * 1.0, None, 0, False, {}, False, None)
     >>> found = label_bounds(METRICS["true_positive_rate"], cells, Partition((), ((),), np.zeros(3, int)), level=0.95)
@@ -84,7 +94,9 @@ def label_bound_rows(
     With `up` (`un`) unlabelled rows that are predicted positive (negative), a and b of them positive, every rate is a
     ratio of linear functions of (a, b), so that its extremes over the box lie at the four corners a in {0, up}, b in
     {0, un} (a linear-fractional function is quasilinear). Balanced accuracy, the Matthews correlation and the
-    likelihood ratios are monotone in a and in b, with the same corners.
+    likelihood ratios are monotone in a and in b, with the same corners. Deferred rows without a label, that count as
+    wrong (right) whatever it is, are a third axis of the box for rates; balanced accuracy is convex along it, with its
+    smallest value inside the box, and is not bounded there.
 
     The interval is the union of the intervals at the corners. It is wider than that of Imbens & Manski, whose critical
     value at the same level lies between the one-sided and the two-sided one: ours covers every rate that some
@@ -109,14 +121,22 @@ def label_bound_rows(
     [('true_positive_rate_lower_bound', 0.125, 10), ('true_positive_rate_upper_bound', 1.0, 10),
      ('accuracy_lower_bound', 0.1, 100), ('accuracy_upper_bound', 0.8, 100)]
     """
-    cells = without_scores(cells_of(tally))
-    if not np.isin(cells.quadrant, (UP, UN)).any():
+    if tally.task != "binary" or not tally.cells["y_true"].null_count:
         return ()
-    chosen = [METRICS[name] for name in (METRICS if metrics is None else metrics)]
     rows: list[Measurement] = []
-    for slices in everyone_and_groups(cells, tally.features):
-        for metric in chosen:
-            if metric.kind in BOUNDED and (metrics is not None or any(concerned_by(metric))):
+    for look in looks_of(tally):
+        chosen = [
+            facts for facts in look.metrics
+            if facts.kind in BOUNDED and (any(concerned_by(facts)) if metrics is None else facts.name in metrics)
+        ]  # fmt: skip
+        if not chosen:
+            continue
+        if metrics is not None:
+            chosen.sort(key=lambda facts: list(metrics).index(facts.name))
+        view = look.make(tally)
+        cells = _coarse(open_cells(view))
+        for slices in everyone_and_groups(cells, view.features):
+            for metric in (facts for facts in chosen if bounds_known(view, facts)):
                 rows += _bound_rows(metric, slices, label_bounds(metric, cells, slices, level=level), cells, level)
     at = (("class", tally.positive or "1"),)
     return tuple(replace(row, at=at) for row in rows)
@@ -129,6 +149,7 @@ def label_bounds(metric: Metric, cells: Cells, slices: Partition, *, level: floa
     --------
     All four known rows are right; two unlabelled ones may both be wrong.
 
+    >>> from audit.metrics.catalog import METRICS
     >>> n = np.array([4, 2])
     >>> cells = Cells(np.array([TP, UP]), n, n * 1.0, n * 1.0, None, 0, False, {}, False, None)
     >>> found = label_bounds(METRICS["accuracy"], cells, Partition((), ((),), np.zeros(2, int)), level=0.95)
@@ -155,8 +176,42 @@ def label_bounds(metric: Metric, cells: Cells, slices: Partition, *, level: floa
     )
 
 
+def open_cells(tally: Tally) -> Cells:
+    """Return the cells of a tally, in which unlabelled deferred rows have quadrants of their own.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from audit.tally import collapse
+    >>> from audit.tasks.deferral import as_wrong
+    >>> raw = pa.table({"y_true": ["1", None], "y_pred": ["1", None], "n": [3, 2], "w": [3.0, 2.0], "w2": [3.0, 2.0]})
+    >>> tally = collapse(raw, features=(), positive="1", bins=None, weights="none", deferral=True)
+    >>> open_cells(as_wrong(tally)).quadrant.tolist() == [UW, TP]
+    True
+    """
+    cells = cells_of(tally)
+    predicted, unlabelled = tally.cells["y_pred"], tally.cells["y_true"].is_null().to_numpy()
+    for word, quadrant in ((WRONG, UW), (RIGHT, UR)):
+        there = pc.fill_null(pc.equal(predicted, word), fill_value=False).to_numpy() & unlabelled
+        cells = cells._replace(quadrant=np.where(there, quadrant, cells.quadrant))
+    return cells
+
+
+def labelled_apart(cells: Cells) -> Cells:
+    """Return cells in which unlabelled deferred rows are unlabelled rows like any other: for what the labelled show.
+
+    Examples
+    --------
+    >>> n = np.array([4, 2])
+    >>> cells = Cells(np.array([TP, UW]), n, n * 1.0, n * 1.0, None, 0, False, {}, False, None)
+    >>> labelled_apart(cells).quadrant.tolist() == [TP, UN]
+    True
+    """
+    return cells._replace(quadrant=np.minimum(cells.quadrant, UN))
+
+
 def completed(cells: Cells) -> tuple[Cells, ...]:
-    """Return cells in which every unlabelled row has a label, in each of the (up to four) ways that can be extreme.
+    """Return cells in which every unlabelled row has a label, in each of the ways that can be extreme.
 
     Examples
     --------
@@ -165,12 +220,13 @@ def completed(cells: Cells) -> tuple[Cells, ...]:
     >>> [corner.quadrant.tolist() for corner in completed(cells)] == [[TP, FN], [TP, TN]]
     True
     """
-    positive = (TP, FP) if (cells.quadrant == UP).any() else (UP,)
-    negative = (FN, TN) if (cells.quadrant == UN).any() else (UN,)
-    return tuple(
-        cells._replace(quadrant=np.where(cells.quadrant == UP, up, np.where(cells.quadrant == UN, un, cells.quadrant)))
-        for up, un in product(positive, negative)
-    )
+    there = [kind for kind in _LABELLED_AS if (cells.quadrant == kind).any()]
+    corners = []
+    for given in product(*(_LABELLED_AS[kind] for kind in there)):
+        quadrants = np.arange(UR + 1)
+        quadrants[there] = given
+        corners.append(cells._replace(quadrant=quadrants[cells.quadrant]))
+    return tuple(corners)
 
 
 def corner_estimates(metric: Metric, cells: Cells, slices: Partition) -> list[Estimates]:
@@ -181,6 +237,7 @@ def corner_estimates(metric: Metric, cells: Cells, slices: Partition) -> list[Es
 
     Examples
     --------
+    >>> from audit.metrics.catalog import METRICS
     >>> n = np.array([4, 2])
     >>> cells = Cells(np.array([TP, UN]), n, n * 1.0, n * 1.0, None, 0, False, {}, False, None)
     >>> slices = Partition((), ((),), np.zeros(2, int))
@@ -204,6 +261,7 @@ def corner_intervals(
 
     Examples
     --------
+    >>> from audit.metrics.catalog import METRICS
     >>> one = Estimates(np.array([0.05]), np.array([100]), np.array([np.inf]), np.array([5.0]), np.array([100.0]))
     >>> many = one._replace(value=np.array([0.2]), successes=np.array([20.0]))
     >>> alone = corner_intervals(METRICS["accuracy"], [many], level=0.95)[0]
@@ -221,6 +279,16 @@ def corner_intervals(
     if mixed.any():
         found = [_wider(corner, own, mixed, level, comparisons) for corner, own in zip(corners, found, strict=True)]
     return _open_where_undefined(metric, corners, found)
+
+
+def _coarse(cells: Cells) -> Cells:
+    """Return cells that differ in their score bin only as one; the quadrants of deferred rows stay apart."""
+    if cells.bins is None:
+        return cells
+    kinds: tuple[Codes, list[str | None]] = (cells.quadrant, [str(kind) for kind in range(UR + 1)])
+    merged = without_scores(labelled_apart(cells)._replace(features={**cells.features, _KIND: kinds}))
+    features = {name: codes for name, codes in merged.features.items() if name != _KIND}
+    return merged._replace(quadrant=merged.features[_KIND][0], features=features)
 
 
 def _bound_rows(metric: Metric, slices: Partition, found: Bounds, cells: Cells, level: float) -> Iterator[Measurement]:

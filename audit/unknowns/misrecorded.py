@@ -11,6 +11,7 @@ from audit.errors import raise_violations
 from audit.inference.intervals import rate
 from audit.measurement import Measurement, as_slice
 from audit.metrics.catalog import METRICS
+from audit.pairwise import over
 from audit.rollup import Cells, Floats, cells_of, counts_of, partition, without_scores
 from audit.rows import Row, measurement
 from audit.tally import Tally
@@ -176,15 +177,22 @@ def _metric_rows(
             yield _at(
                 measurement(row, value=middle[t], low=low[t], high=high[t], n=n, method=_METHOD, reason=reason), feature
             )
-    yield from _gap_rows(metric, feature, (at_value, at_low, at_high), n, reason, level)
+    yield from _gap_rows(metric, (feature, truly), (at_value, at_low, at_high), n, reason, level)
 
 
 def _gap_rows(
-    metric: str, feature: str, ends: tuple[_Ends, _Ends, _Ends], n: int, reason: str | None, level: float
+    metric: str,
+    whom: tuple[str, Sequence[str]],
+    ends: tuple[_Ends, _Ends, _Ends],
+    n: int,
+    reason: str | None,
+    level: float,
 ) -> Iterator[Measurement]:
-    at_value, at_low, at_high = ends
+    (feature, truly), (at_value, at_low, at_high) = whom, ends
     pairs = list(permutations(range(len(at_value.lower)), 2))
-    against = {"kind": "groups", "features": [feature]}
+    named = [[group] for group in truly]
+    # Whatever a recorded group lacks, people of every true group may be in it.
+    against = over([feature]) | ({"among": named} if reason is None else {"among": [], "undefined": named})
 
     def largest(upper: Floats, lower: Floats) -> float:
         return max(float(upper[one] - lower[two]) for one, two in pairs)

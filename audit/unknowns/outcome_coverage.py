@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pyarrow as pa
 
 from audit.inference import intervals
 from audit.measurement import At, Measurement
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Counts, Fraction, Metric
-from audit.rollup import FN, FP, TN, TP, UN, UP, Cells, Floats, Partition, cells_of, partition, summed, without_scores
+from audit.rollup import FN, FP, TN, TP, UN, UP, Cells, Floats, Partition, cells_of, partition, summed
 from audit.tally import Codes, Tally
+from audit.tasks.deferral import RIGHT, WRONG
 
 BOUNDED = frozenset({"rate", "smooth"})
 """The kinds of metric that have bounds: those that are functions of the confusion counts."""
@@ -32,8 +34,8 @@ class Concerned(NamedTuple):
 def outcome_coverage_rows(tally: Tally, *, level: float = 0.95) -> tuple[Measurement, ...]:
     """Return which share of rows has a true label: of everyone and each group, and apart by prediction.
 
-    Larger is better, in [0, 1]; rows are counted, weights are not. A share that differs by prediction is the mark of
-    selective labels: outcomes are seen only where the decision let them happen.
+    Larger is better, in [0, 1]; rows are counted, weights are not; a deferred row has no prediction. A share that
+    differs by prediction is the mark of selective labels: outcomes are seen only where the decision let them happen.
 
     Source: Lakkaraju, Kleinberg, Leskovec, Ludwig & Mullainathan 2017, The selective labels problem,
     doi:10.1145/3097983.3098066.
@@ -48,7 +50,7 @@ def outcome_coverage_rows(tally: Tally, *, level: float = 0.95) -> tuple[Measure
     Returns
     -------
     tuple of Measurement
-        Metric "outcome_coverage"; `at` is empty, or ``class`` is the predicted label.
+        Metric "outcome_coverage"; `at` is empty, or ``class`` is the predicted label (where rows have one label each).
 
     Examples
     --------
@@ -60,12 +62,11 @@ def outcome_coverage_rows(tally: Tally, *, level: float = 0.95) -> tuple[Measure
     >>> [(dict(row.at), round(row.value, 3), row.n) for row in outcome_coverage_rows(tally)]
     [({}, 0.5, 4), ({'class': '0'}, 0.0, 1), ({'class': '1'}, 0.667, 3)]
     """
-    cells = without_scores(cells_of(tally))
-    labelled = (cells.quadrant != UP) & (cells.quadrant != UN)
-    selected = np.isin(cells.quadrant, (TP, FP, UP))
-    names = _predicted_labels(tally)
+    cells, predicted = cells_of(tally), np.array(tally.cells["y_pred"].to_pylist(), dtype=object)
+    labelled = tally.cells["y_true"].is_valid().to_numpy()
+    names = sorted({name for name in predicted.tolist() if name is not None} if tally.task != "multilabel" else ())
     points: list[tuple[At, Any]] = [((), np.ones(len(labelled), bool))]
-    points += [((("class", name),), selected == chosen) for name, chosen in names]
+    points += [((("class", name),), predicted == name) for name in names]
     rows = []
     for slices in everyone_and_groups(cells, tally.features):
         size = len(slices.groups)
@@ -106,8 +107,28 @@ def has_bounds(tally: Tally, metric: str) -> bool:
     >>> has_bounds(tally, "accuracy"), has_bounds(tally, "roc_auc")
     (True, False)
     """
-    quadrant = cells_of(tally).quadrant
-    return metric in METRICS and METRICS[metric].kind in BOUNDED and not (quadrant < 0).any()
+    return metric in METRICS and bounds_known(tally, METRICS[metric])
+
+
+def bounds_known(tally: Tally, metric: Metric) -> bool:
+    """Return what `has_bounds` does, of a metric under whatever name; of unlabelled deferred rows, for rates only.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from audit.tally import collapse
+    >>> from audit.tasks.deferral import as_wrong
+    >>> raw = pa.table({"y_true": ["1", None], "y_pred": ["1", None], "n": [3, 2], "w": [3.0, 2.0], "w2": [3.0, 2.0]})
+    >>> tally = as_wrong(collapse(raw, features=(), positive="1", bins=None, weights="none", deferral=True))
+    >>> [bounds_known(tally, METRICS[name]) for name in ("true_positive_rate", "balanced_accuracy")]
+    [True, False]
+    """
+    if metric.kind not in BOUNDED or (cells_of(tally).quadrant < 0).any():
+        return False
+    if metric.kind == "rate":
+        return True
+    unlabelled = tally.cells["y_true"].is_null().to_numpy()
+    return not {WRONG, RIGHT} & set(tally.cells["y_pred"].filter(pa.array(unlabelled)).to_pylist())
 
 
 def unlabelled_rows(metric: str, cells: Cells, slices: Partition) -> tuple[Codes, Codes]:
@@ -158,11 +179,6 @@ def everyone_and_groups(cells: Cells, features: Sequence[str]) -> Iterator[Parti
     yield partition(cells, [])
     for name in features:
         yield partition(cells, [name])
-
-
-def _predicted_labels(tally: Tally) -> list[tuple[str, bool]]:
-    labels = sorted(set(tally.cells["y_pred"].to_pylist()))
-    return [(label, label == tally.positive) for label in labels]
 
 
 def _coverage(slices: Partition, at: At, known: Floats, every: Floats, level: float) -> Iterator[Measurement]:

@@ -8,14 +8,15 @@ import pyarrow.compute as pc
 
 from audit.rollup import Floats
 from audit.tally import SLICE, Codes, Tally, collapse
+from audit.tasks.deferral import RIGHT, WRONG
 
 
 def partly_labelled(tally: Tally, share: float) -> Tally:
     """Return the tally as it would be if a share of the unlabelled rows had labels like those of their own kind.
 
     Rows of one group and prediction get positive labels as often as the labelled rows of that group and prediction (of
-    that prediction, where the group has none). It says how many labels would be enough; it is no evidence. Scores are
-    dropped: nothing that has bounds rests on them.
+    that prediction, where the group has none; of all, where the prediction has none, as of deferred rows). It says how
+    many labels would be enough; it is no evidence. Scores are dropped: nothing that has bounds rests on them.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def partly_labelled(tally: Tally, share: float) -> Tally:
     positive = np.rint(gained * _share_positive(tally, known, rest)).astype(np.int64)
     parts = [known]
     for label, number in ((None, n - gained), (tally.positive, positive), (_other_label(tally), gained - positive)):
-        parts.append(_relabelled(rest, label, number, n))
+        parts.append(_relabelled(rest, label, number, n, tally.positive))
     return collapse(
         pa.concat_tables([part for part in parts if part.num_rows]),
         features=tally.features,
@@ -69,30 +70,42 @@ def _scoreless(tally: Tally) -> pa.Table:
 
 def _share_positive(tally: Tally, known: pa.Table, rest: pa.Table) -> Floats:
     keys = [SLICE + name for name in tally.features]
-    counted: dict[tuple[Any, ...], Floats] = {}
+    counted: dict[tuple[Any, Any], Floats] = {}
     for row in known.select([*keys, "y_true", "y_pred", "n"]).to_pylist():
         amount = np.array([row["n"] * (row["y_true"] == tally.positive), row["n"]], dtype=np.float64)
-        for whom in (tuple(row[key] for key in keys), None):
-            place = (whom, row["y_pred"])
+        own_groups = tuple(row[key] for key in keys)
+        for place in ((own_groups, row["y_pred"]), (None, row["y_pred"]), (None, None)):
             counted[place] = counted.get(place, np.zeros(2)) + amount
-    shares = []
+    shares, even = [], np.array([0.5, 1.0])
     for row in rest.select([*keys, "y_pred"]).to_pylist():
         own = counted.get((tuple(row[key] for key in keys), row["y_pred"]))
-        found = own if own is not None else counted.get((None, row["y_pred"]), np.array([0.5, 1.0]))
+        found = own if own is not None else counted.get((None, row["y_pred"]), counted.get((None, None), even))
         shares.append(found[0] / found[1])
     return np.array(shares, dtype=np.float64)
 
 
 def _other_label(tally: Tally) -> str:
-    labels = {*tally.cells["y_true"].drop_null().to_pylist(), *tally.cells["y_pred"].to_pylist()} - {tally.positive}
+    labels = {*tally.cells["y_true"].drop_null().to_pylist(), *tally.cells["y_pred"].to_pylist()} - {
+        tally.positive,
+        WRONG,
+        RIGHT,
+    }
     return min(labels, default=f"not {tally.positive}")
 
 
-def _relabelled(rest: pa.Table, label: str | None, number: Codes, of: Codes) -> pa.Table:
+def _decided(predicted: pa.ChunkedArray, label: str, positive: str | None) -> pa.ChunkedArray:
+    """Return predictions in which a deferred row counts as wrong (right) beside the label that it has now."""
+    right, wrong = ("1", "0") if label == positive else ("0", "1")
+    return pc.if_else(pc.equal(predicted, WRONG), wrong, pc.if_else(pc.equal(predicted, RIGHT), right, predicted))
+
+
+def _relabelled(rest: pa.Table, label: str | None, number: Codes, of: Codes, positive: str | None) -> pa.Table:
     kept = number > 0
     columns = {name: rest[name].filter(pa.array(kept)) for name in rest.column_names}
     factor = number[kept] / of[kept]
     columns["y_true"] = pa.array([label] * int(kept.sum()), pa.string())
+    if label is not None:
+        columns["y_pred"] = _decided(columns["y_pred"], label, positive)
     columns["n"] = pa.array(number[kept])
     for name in ("w", "w2"):
         columns[name] = pa.array(columns[name].to_numpy(zero_copy_only=False) * factor, pa.float64())

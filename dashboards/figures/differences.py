@@ -7,17 +7,14 @@ import plotly.graph_objects as go
 from audit.measurement import Measurement
 from audit.paired.paired_rows import Outcome
 from dashboards.changes import OUTCOMES, Shown
-from dashboards.figures.wrapping import added_height, wrapped
+from dashboards.figures.interval_lines import LONGEST, interval_lines, lay_out, say_undefined
+from dashboards.figures.wrapping import wrapped
 from dashboards.labels import group_label
-from dashboards.tables import cell_text, value_text
+from dashboards.tables import cell_text
 from dashboards.theme import PALETTE
 from dashboards.words import metric_title, unit_of
 
 _LINE = "#808080"  # seen on light and on dark paper
-LONGEST = 60
-"""Most groups in one picture; the table beside it holds them all."""
-
-_ROW, _MARGIN = 34, 120  # pixels
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "worse": ("x", PALETTE["vermilion"]),
     "changed": ("triangle-up-open", PALETTE["purple"]),
@@ -58,21 +55,19 @@ def differences(rows: Sequence[Shown], *, title: str) -> go.Figure:
         msg = f"a picture of changes shows one metric in at least one group; got {sorted(metrics)} in {len(rows)} rows"
         raise ValueError(msg)
     drawn = list(rows)[:LONGEST]
-    figure = go.Figure(data=[_intervals([shown.row for shown in drawn], _LINE)])
+    rows_drawn = [shown.row for shown in drawn]
+    figure = go.Figure(data=[interval_lines(rows_drawn, colour=_LINE, width=2)])
     for outcome in OUTCOMES:
         places = [
             place for place, shown in enumerate(drawn) if shown.outcome == outcome and shown.row.value is not None
         ]
         if places:
             figure.add_trace(_estimates(drawn, places, outcome))
-    for place, shown in enumerate(drawn):
-        if shown.row.value is None:
-            text = value_text(shown.row)
-            figure.add_annotation(x=0, xref="paper", y=place, text=text, showarrow=False, xanchor="left")
+    say_undefined(figure, rows_drawn)
     metric = drawn[0].row.metric
     unit = " (percentage points)" if unit_of(metric) == "points" else ""
     name = f"{metric_title(metric)}{unit}: candidate minus baseline"
-    _lay_out(figure, [shown.row for shown in drawn], title, name, percent=unit_of(metric) == "points")
+    _lay_out(figure, rows_drawn, title, name, percent=unit_of(metric) == "points")
     return figure
 
 
@@ -127,18 +122,6 @@ def helped_and_harmed_figure(pairs: Sequence[tuple[Measurement, Measurement]], *
     return figure
 
 
-def _intervals(rows: Sequence[Measurement], colour: str) -> go.Scatter:
-    drawn = [(place, row) for place, row in enumerate(rows) if None not in (row.value, row.low, row.high)]
-    return go.Scatter(
-        x=[end for _, row in drawn for end in (row.low, row.high, None)],
-        y=[end for place, _ in drawn for end in (place, place, None)],
-        mode="lines",
-        line={"color": colour, "width": 2},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
 def _estimates(rows: Sequence[Shown], places: Sequence[int], outcome: Outcome) -> go.Scatter:
     symbol, colour = _MARKS[outcome]
     drawn = [rows[place].row for place in places]
@@ -161,21 +144,9 @@ def _whiskers(rows: Sequence[Measurement], sign: int) -> dict[str, object]:
 
 
 def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str, axis: str, *, percent: bool = False) -> None:
-    labels = [f"{group_label(row.slice, target='plotly', limit=32)} (n = {row.n:,})" for row in rows]
+    lay_out(figure, rows, title=title, above=190, below=110)
     figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, yref="paper", line={"color": "#767676", "width": 1.5})
     figure.update_layout(
-        title={"text": wrapped(title)},
         xaxis={"title": {"text": wrapped(axis)}, "automargin": True, **({"tickformat": ".0%"} if percent else {})},
-        yaxis={
-            "tickvals": list(range(len(rows))),
-            "ticktext": labels,
-            "range": [len(rows) - 0.5, -0.5],
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-        },
         legend={"orientation": "h", "yref": "container", "y": 0.02, "yanchor": "bottom"},
-        height=_MARGIN + 70 + added_height(title) + _ROW * len(rows),
-        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 110},
-        hovermode="closest",
     )

@@ -5,16 +5,12 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
-from dashboards.figures.wrapping import added_height, wrapped
+from dashboards.figures.interval_lines import LONGEST, interval_lines, lay_out, say_undefined
+from dashboards.figures.wrapping import wrapped
 from dashboards.labels import group_label, safe_label
-from dashboards.tables import cell_text, value_text
+from dashboards.tables import cell_text
 from dashboards.theme import POINT
 from dashboards.words import metric_title, unit_of
-
-LONGEST = 60
-"""Most groups in one picture; the table beside it holds them all."""
-
-_ROW, _MARGIN = 34, 90  # pixels
 
 
 def forest(rows: Sequence[Measurement], *, title: str, everyone: Measurement | None = None) -> go.Figure:
@@ -50,16 +46,13 @@ def forest(rows: Sequence[Measurement], *, title: str, everyone: Measurement | N
         msg = f"a forest plot shows one metric in at least one group; got {sorted(metrics)} in {len(rows)} rows"
         raise ValueError(msg)
     shown = list(rows)[:LONGEST]
-    figure = go.Figure(data=[_intervals(shown), _estimates(shown)])
-    for place, row in enumerate(shown):
-        if row.value is None:
-            figure.add_annotation(
-                x=0, xref="paper", y=place, text=value_text(row), showarrow=False, xanchor="left", font={"size": 12}
-            )
+    figure = go.Figure(data=[interval_lines(shown, colour=POINT, width=3), _estimates(shown)])
+    say_undefined(figure, shown)
     if everyone is not None and everyone.value is not None:
         line = {"color": "#767676", "width": 1.5, "dash": "dash"}
         figure.add_shape(type="line", x0=everyone.value, x1=everyone.value, y0=0, y1=1, yref="paper", line=line)
-    _lay_out(figure, shown, title)
+    lay_out(figure, shown, title=title, above=130, below=50)
+    figure.update_layout(xaxis=_axis(shown[0].metric))
     return figure
 
 
@@ -77,18 +70,6 @@ def alternative_text(rows: Sequence[Measurement], *, title: str) -> str:
     return f"{safe_label(title, target='text', limit=120)}. {'; '.join(parts)}{more}."
 
 
-def _intervals(rows: Sequence[Measurement]) -> go.Scatter:
-    drawn = [(place, row) for place, row in enumerate(rows) if None not in (row.value, row.low, row.high)]
-    return go.Scatter(
-        x=[end for _, row in drawn for end in (row.low, row.high, None)],
-        y=[end for place, _ in drawn for end in (place, place, None)],
-        mode="lines",
-        line={"color": POINT, "width": 3},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
 def _estimates(rows: Sequence[Measurement]) -> go.Scatter:
     drawn = [(place, row) for place, row in enumerate(rows) if row.value is not None]
     return go.Scatter(
@@ -102,31 +83,12 @@ def _estimates(rows: Sequence[Measurement]) -> go.Scatter:
     )
 
 
-def _lay_out(figure: go.Figure, rows: Sequence[Measurement], title: str) -> None:
-    labels = [f"{group_label(row.slice, target='plotly', limit=32)} (n = {row.n:,})" for row in rows]
-    axis: dict[str, object] = {
-        "title": {"text": wrapped(metric_title(rows[0].metric))},
-        "zeroline": False,
-        "automargin": True,
-    }
-    unit = unit_of(rows[0].metric)
+def _axis(metric: str) -> dict[str, object]:
+    axis: dict[str, object] = {"title": {"text": wrapped(metric_title(metric))}, "zeroline": False, "automargin": True}
+    unit = unit_of(metric)
     if unit == "share":
         axis |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     elif unit == "points":
-        named = f"{metric_title(rows[0].metric)} (percentage points)"
+        named = f"{metric_title(metric)} (percentage points)"
         axis |= {"tickformat": ".0%", "zeroline": True, "title": {"text": wrapped(named)}}
-    figure.update_layout(
-        title={"text": wrapped(title)},
-        xaxis=axis,
-        yaxis={
-            "tickvals": list(range(len(rows))),
-            "ticktext": labels,
-            "range": [len(rows) - 0.5, -0.5],
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-        },
-        height=_MARGIN + 40 + added_height(title) + _ROW * len(rows),
-        margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
-        hovermode="closest",
-    )
+    return axis

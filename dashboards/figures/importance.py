@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit.measurement import Measurement
+from dashboards.figures.interval_lines import interval_lines
 from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import safe_label
 from dashboards.tables import cell_text
@@ -43,12 +44,7 @@ def importance_bars(rows: Sequence[Measurement], *, title: str) -> go.Figure:
     if not drawn:
         msg = "a picture of importance shows at least one feature that was measured; got none"
         raise ValueError(msg)
-    lined = [(place, row) for place, row in enumerate(drawn) if row.low is not None and row.high is not None]
-    intervals = go.Scatter(
-        x=[end for _, row in lined for end in (row.low, row.high, None)],
-        y=[end for place, _ in lined for end in (place, place, None)],
-        mode="lines", line={"color": POINT, "width": 3}, hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
+    intervals = interval_lines(drawn, colour=POINT, width=3)
     estimates = go.Scatter(
         x=[row.value for row in drawn], y=list(range(len(drawn))), mode="markers",
         marker={"color": POINT, "size": 10, "symbol": "circle"},

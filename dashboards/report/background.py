@@ -16,11 +16,12 @@ LONGEST = 24
 """Most rows of the table of a section; the JSON holds them all."""
 
 _BULLET = "• "
+_TOGETHER = "simultaneous over"
 _METHODS: Mapping[str, str] = MappingProxyType(
     {
         "wilson": "Wilson score intervals for rates",
         "clopper_pearson": "exact Clopper-Pearson intervals for rates near 0 or 1 or of few rows",
-        "agresti_caffo": "Agresti-Caffo intervals for differences of rates",
+        "agresti_caffo": "Agresti-Caffo intervals for differences of rates, wider for few events of several groups",
         "koopman": "Koopman score intervals for ratios of rates",
         "square_and_add": "intervals of differences made from the intervals of both sides",
         "exact_square_and_add": "intervals of differences made from the exact intervals of both sides",
@@ -69,6 +70,30 @@ def interval_methods(result: Result) -> tuple[str, ...]:
     """
     found = dict.fromkeys(row.method.partition(",")[0] for row in result.measurements if row.low is not None)
     return tuple(_METHODS.get(name) or safe_label(name.replace("_", " "), target="text") for name in sorted(found))
+
+
+def reading_remarks(result: Result) -> tuple[str, ...]:
+    """Return what one must know to read the intervals and the ranges of a result.
+
+    Examples
+    --------
+    >>> from audit.measurement import Measurement
+    >>> row = Measurement(metric="accuracy_difference", slice=(("g", "a"),), against={"kind": "rest"}, value=0.1,
+    ...                   low=0.0, high=0.2, n=90, level=0.95, method="agresti_caffo, simultaneous over 3")
+    >>> reading_remarks(Result(measurements=[row]))[0].partition(",")[0]
+    'Differences of the groups of one feature hold together'
+    """
+    remarks = []
+    if any(_TOGETHER in row.method for row in result.measurements):
+        remarks.append(
+            "Differences of the groups of one feature hold together, and are wider for it. Every other interval holds "
+            "by itself: of many, some will miss the truth."
+        )
+    elif any(row.low is not None for row in result.measurements):
+        remarks.append("Each interval holds by itself; where many are read together, some will miss the truth.")
+    if result.provenance.given.get("bins"):
+        remarks.append("Ranges hold their first number and not their last: “25-45” is 25 and over, below 45.")
+    return tuple(remarks)
 
 
 def extra_section(section: Section, *, min_cell: int, hidden: frozenset[Slice] = frozenset()) -> ExtraSection:

@@ -58,7 +58,8 @@ def _section(result: Result, feature: str, *, number: int, min_cell: int) -> Sec
     if tally is None:
         return None
     every = curves(reliability(tally, features=[feature], level=level_of(result)))
-    kept = {group: _published(bins, min_cell) for group, bins in every.items() if group not in hidden}
+    measured = {row.slice for row in result.measurements if row.metric == ORDER and is_plain(row)}
+    kept = {group: _published(every[group], min_cell) for group in every if group in measured - hidden}
     groups = [group for group in worst_first([*kept], result) if kept[group]]
     if not groups:
         return None
@@ -68,7 +69,7 @@ def _section(result: Result, feature: str, *, number: int, min_cell: int) -> Sec
         rows = {row.metric: row for row in result.measurements if is_plain(row) and row.slice == group}
         texts.append(f"• {group_label(group, limit=40)}: {calibration_sentence(rows, kept[group])}")
     if len(groups) > MOST:
-        texts.append(f"{len(groups) - MOST} more groups, with smaller errors, stand in the JSON.")
+        texts.append(f"{len(groups) - MOST} more groups, none with a larger error that is shown, stand in the JSON.")
     tabled = plain_rows(result, features=(feature,), metrics=TABLED)
     title = f"Promised and come true by {whom}"
     sentence = "The groups with the largest calibration error that is shown come first."

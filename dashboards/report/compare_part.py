@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 
 from audit.paired.paired_rows import Outcome
 from audit.result import Result
-from dashboards.changes import LISTED, OUTCOMES, Shown, candidates, changes, helped_and_harmed, hidden_slices, summary
+from dashboards.changes import LISTED, OUTCOMES, Shown, candidates, changes, helped_and_harmed, summary
 from dashboards.labels import slice_label
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn
+from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.report.svg import INK, MUTED
 from dashboards.tables import DEFAULT_MIN_CELL, value_text
@@ -47,7 +48,7 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
 
 
 def _section(result: Result, candidate: str, number: int, min_cell: int) -> Section:
-    hidden = hidden_slices(result, min_cell=min_cell)
+    hidden = hidden_groups(result, min_cell=min_cell)
     found = changes(result, candidate=candidate, min_cell=min_cell, hidden=hidden)
     said = summary(result, candidate=candidate, min_cell=min_cell, hidden=hidden)
     worse = 1 + min(sum(shown.outcome == "worse" for shown in found), LISTED)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 
 from audit.measurement import Measurement, Slice
-from audit.publishing.suppression import suppressed
+from audit.publishing.redaction import hidden_slices, speaking_of
 from audit.result import Result
-from dashboards.labels import MISSING, features_label, group_label, reading_order
+from dashboards.changes import HEADLINES as COMPARED
+from dashboards.labels import features_label, group_label, reading_order
 from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table, other_slice
 from dashboards.report.svg import Forest, forest_svg
+from dashboards.robustness import METRICS_OF
 from dashboards.subjects import comparison_text
 from dashboards.tables import is_plain, plain_rows, value_text
 from dashboards.words import base_metric, direction_sentence, metric_sentence, metric_title
@@ -17,6 +20,7 @@ from dashboards.words import base_metric, direction_sentence, metric_sentence, m
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "precision", "accuracy", "deferral_rate")
 """What a stakeholder's page shows of a classifier; every other number stands in the JSON."""
 
+_CHECKS = frozenset(metric for metrics in METRICS_OF.values() for metric in metrics)
 LONGEST_TABLE = 60
 LONGEST_CROSSED = 12
 """Most groups in the table of a combination of features, the lowest first."""
@@ -80,13 +84,32 @@ def hidden_groups(result: Result, features: Sequence[str] | None = None, *, min_
     >>> sorted(value for ((_, value),) in hidden_groups(Result(measurements=rows), ["race"], min_cell=10))
     ['B', 'C']
     """
-    metrics = {"count", *headline_metrics(result)}
-    rows = (row for row in result.measurements if row.metric in metrics and is_plain(row))
-    hidden = suppressed(rows, min_cell=min_cell)
+    hidden = _hidden(_Same(result), min_cell)
     if features is None:
         return hidden
     names = tuple(sorted(features))
     return frozenset(group for group in hidden if tuple(name for name, _ in group) == names)
+
+
+class _Same:
+    """A result that is equal to itself alone: what was found for it is not looked for again by every part."""
+
+    __slots__ = ("result",)
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.result is self.result
+
+    def __hash__(self) -> int:
+        return id(self.result)
+
+
+@lru_cache(maxsize=4)
+def _hidden(same: _Same, min_cell: int) -> frozenset[Slice]:
+    metrics = {"count", *headline_metrics(same.result)}
+    return hidden_slices(same.result, metrics=metrics, compared=COMPARED, checks=_CHECKS, min_cell=min_cell)
 
 
 def group_sections(result: Result, *, min_cell: int) -> tuple[GroupSection, ...]:
@@ -152,10 +175,8 @@ def gap_table(result: Result, *, min_cell: int) -> Table | None:
     rows.sort(key=lambda row: len((row.against or {})["features"]))
     if not rows:
         return None
-    hidden = {
-        names: hidden_groups(result, names, min_cell=min_cell) for names in dict.fromkeys(map(_features_of, rows))
-    }
-    shown = [row for row in rows if not _names_hidden(row, hidden[_features_of(row)], min_cell)]
+    speaks = speaking_of(result.measurements, hidden_groups(result, min_cell=min_cell))
+    shown = [row for row in rows if row.n >= min_cell and not speaks(row)]
     table = numbers_table("Largest gap between any two groups", shown, min_cell)
     left_out = [row for row in rows if row not in shown]
     if not left_out:
@@ -163,24 +184,6 @@ def gap_table(result: Result, *, min_cell: int) -> Table | None:
     whom = "; ".join(dict.fromkeys(map(comparison_text, left_out)))
     why = f"as one of the two groups is hidden (n < {min_cell}, or protecting such a group)"
     return replace(table, note=f"Not shown: {_counted(len(left_out), 'gap')} between {whom}, {why}.")
-
-
-def _features_of(row: Measurement) -> tuple[str, ...]:
-    return tuple((row.against or {})["features"])
-
-
-def _names_hidden(row: Measurement, hidden: frozenset[Slice], min_cell: int) -> bool:
-    """Whether a gap rests on a small n, or its reason names a hidden group (at worst too often, never too seldom)."""
-    features, reason = _features_of(row), row.reason or ""
-    names = {
-        " & ".join(MISSING if value is None else value for value in _in_order(group, features)) for group in hidden
-    }
-    return row.n < min_cell or any(name in reason for name in names)
-
-
-def _in_order(group: Slice, features: Sequence[str]) -> list[str | None]:
-    values = dict(group)
-    return [values[name] for name in features]
 
 
 def _feature_section(result: Result, feature: str, min_cell: int, identifiers: Sequence[str]) -> GroupSection:

@@ -5,7 +5,9 @@ from audit.result import Result
 from dashboards import changes
 from dashboards.labels import group_label
 from dashboards.lint_rows import head_sentence, is_lint, read_findings
+from dashboards.report.groups import hidden_groups
 from dashboards.report.ranking_part import merit_sentences
+from dashboards.report.slices_part import publishable
 from dashboards.slice_findings import all_searched, findings, searched_row, searched_sentence, slice_sentence
 from dashboards.source_words import source_verdicts, verdict_words
 from dashboards.tables import interval_text, value_text
@@ -36,8 +38,8 @@ def leads(result: Result, *, min_cell: int) -> tuple[str, ...]:
     if searched_row(result) is not None:
         return _search(result, min_cell)
     if source_verdicts(result):
-        return _sources(result)
-    hidden = changes.hidden_slices(result, min_cell=min_cell)
+        return _sources(result, min_cell)
+    hidden = hidden_groups(result, min_cell=min_cell)
     compared = changes.summary(result, min_cell=min_cell, hidden=hidden)
     if compared:
         worse = [each for each in changes.changes(result, min_cell=min_cell, hidden=hidden) if each.outcome == "worse"]
@@ -61,7 +63,7 @@ def _search(result: Result, min_cell: int) -> tuple[str, ...]:
     confirmed = [each for each in findings(result) if each.confirmed]
     if not confirmed:
         return ("No combination of features was confirmed to differ from the rest.", searched_sentence(result))
-    shown = [each for each in confirmed if each.row.n >= min_cell]
+    shown = [each for each in publishable(result, findings(result), min_cell) if each.confirmed]
     number = "1 combination of features" if len(confirmed) == 1 else f"{len(confirmed)} combinations of features"
     opening = f"{number} confirmed to differ from the rest, on rows that were not searched; what is most certain first:"
     return (opening, *(f"{slice_sentence(each)}." for each in shown[:_FIRST]))
@@ -71,11 +73,11 @@ def _gains(result: Result) -> tuple[Measurement, ...]:
     return tuple(row for row in result.measurements if row.metric == "group_threshold_gain" and not row.slice)
 
 
-def _sources(result: Result) -> tuple[str, ...]:
+def _sources(result: Result, min_cell: int) -> tuple[str, ...]:
     verdicts = source_verdicts(result)
     gap = next((row for row in result.measurements if row.metric == "held_out_error_rate_difference"), None)
     opening = "Where a gap comes from:"
-    if gap is not None:
+    if gap is not None and gap.n >= min_cell:
         whom = group_label(gap.slice, limit=40)
         size = f"{value_text(gap)} {interval_text(gap)}".strip()
         opening = f"The error of {whom} differs from that of others by {size}. Where may that come from?"

@@ -32,7 +32,7 @@ Part = Callable[[Result, int], tuple[Section, ...]]
 
 
 def _of_any_size(sections: Callable[[Result], tuple[Section, ...]]) -> Part:
-    """Return a part that names no group with its numbers, or looks after small ones by itself."""
+    """Return a part that names no group with its numbers: rows of hidden groups do not reach it."""
     return lambda result, _: sections(result)
 
 
@@ -41,8 +41,8 @@ LEADING: tuple[Part, ...] = (
     _of_any_size(lint_part.sections),
     _of_any_size(baselines_part.sections),
     compare_part.sections,
-    _of_any_size(slices_part.sections),
-    _of_any_size(sources_part.sections),
+    slices_part.sections,
+    sources_part.sections,
     _of_any_size(mitigation_part.sections),
     flips_part.sections,
     thresholds_part.sections,

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from audit.measurement import Slice
+from audit.publishing.redaction import redacted
 from audit.result import Result
 from audit.store import write_text
 from dashboards.judgements import judged_gate, read_gate
 from dashboards.labels import safe_label
-from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table
+from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table, reading_remarks
 from dashboards.report.blocks import ExtraSection
 from dashboards.report.groups import gap_table, group_sections, hidden_groups, intersection_sections
 from dashboards.report.parts import FURTHER, LEADING, part_sections
 from dashboards.report.section import Section
 from dashboards.report.summary import summarise
+from dashboards.report.withheld import gate_without, section_without
 from dashboards.tables import DEFAULT_MIN_CELL
 from dashboards.theme import VERDICTS
 
@@ -85,8 +87,11 @@ def render_report(
     (True, False, True)
     """
     smallest = _min_cell(gate, min_cell)
-    judged = None if gate is None else judged_gate(_record(gate), min_cell=smallest)
     hidden = hidden_groups(result, min_cell=smallest)
+    judged = None if gate is None else judged_gate(_record(gate), min_cell=smallest)
+    judged = None if judged is None else gate_without(judged, result, hidden, min_cell=smallest)
+    public = redacted(result, hidden)
+    more = [section_without(section, result, hidden) for section in sections]
     shown = partial(_as_text, min_cell=smallest, hidden=hidden)
     return _PAGES.get_template("report.html").render(
         title=safe_label(title, target="text", limit=160),
@@ -96,10 +101,11 @@ def render_report(
         groups=group_sections(result, min_cell=smallest),
         gaps=gap_table(result, min_cell=smallest),
         intersections=intersection_sections(result, min_cell=smallest),
-        alarms=alarm_table(result),
-        leading=shown(part_sections(LEADING, result, min_cell=smallest)),
-        further=shown([*part_sections(FURTHER, result, min_cell=smallest), *sections]),
+        alarms=alarm_table(public),
+        leading=shown(part_sections(LEADING, public, min_cell=smallest)),
+        further=shown([*part_sections(FURTHER, public, min_cell=smallest), *more]),
         methods=interval_methods(result),
+        remarks=reading_remarks(result),
         levels=sorted({row.level for row in result.measurements if row.level is not None}),
         min_cell=smallest,
         provenance=provenance_table(result),
@@ -154,7 +160,9 @@ def _as_text(sections: Sequence[Section], *, min_cell: int, hidden: frozenset[Sl
 def _min_cell(gate: "GateResult | Mapping[str, Any] | None", asked: int | None) -> int:
     if asked is not None:
         return asked
-    return DEFAULT_MIN_CELL if gate is None or isinstance(gate, Mapping) else gate.policy.min_cell
+    if gate is None:
+        return DEFAULT_MIN_CELL
+    return int(gate.get("min_cell", DEFAULT_MIN_CELL)) if isinstance(gate, Mapping) else gate.policy.min_cell
 
 
 def _record(gate: "GateResult | Mapping[str, Any]") -> Mapping[str, Any]:

@@ -39,11 +39,11 @@ _LIMITS = (
 _WIDTH, _ROW, _LINE, _MARGIN = 6.4, 0.16, 0.15, 0.62  # inches
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return the section on slices; none where the result holds no search.
 
-    Slices whose difference rests on fewer than `dashboards.tables.DEFAULT_MIN_CELL` rows are counted, not shown; nor is
-    a slice that lies in a shown one and differs from it by so few rows, which could be found by subtraction.
+    Slices whose difference rests on fewer than `min_cell` rows are counted, not shown; nor is a slice that lies in a
+    shown one, or in all rows, and differs from it by so few rows, which could be found by subtraction.
 
     Examples
     --------
@@ -58,15 +58,15 @@ def sections(result: Result) -> tuple[Section, ...]:
         return ()
     found = findings(result)
     if all_searched(result):
-        return (_explored(result, found),)
-    shown = _publishable(found)
+        return (_explored(result, found, min_cell),)
+    shown = publishable(result, found, min_cell)
     confirmed = [each for each in shown if each.confirmed]
     suspects = [each for each in shown if not each.confirmed]
     hidden = len(found) - len(shown)
     paragraphs = [
         *_listed(confirmed),
         _suspected(suspects),
-        f"Not shown, to protect groups of fewer than {DEFAULT_MIN_CELL} rows: {hidden} slices." if hidden else "",
+        _not_shown(hidden, min_cell),
         " ".join(filter(None, (searched_sentence(result), cut_sentence(result)))),
         _LIMITS,
     ]
@@ -74,20 +74,41 @@ def sections(result: Result) -> tuple[Section, ...]:
     return (Section(title="Slices that differ from the rest", text=text, pictures=_pictures(confirmed)),)
 
 
-def _explored(result: Result, found: Sequence[Finding]) -> Section:
+def _not_shown(number: int, min_cell: int) -> str:
+    slices = "1 slice" if number == 1 else f"{number:,} slices"
+    return f"Not shown, to protect groups of fewer than {min_cell} rows: {slices}." if number else ""
+
+
+def _explored(result: Result, found: Sequence[Finding], min_cell: int) -> Section:
     """Return the section on a search of all rows: first that nothing is confirmed, then the first slices listed."""
-    shown = _publishable(found[:_LOOKED])[:MOST]
+    looked = publishable(result, found[:_LOOKED], min_cell)
+    shown = looked[:MOST]
+    hidden = _not_shown(len(found[:_LOOKED]) - len(looked), min_cell)
     listed = [f"• {slice_sentence(each)}" for each in shown]
     head = [f"The {len(listed)} that come first:"] if len(listed) > 1 else []
-    text = "\n\n".join(filter(None, (searched_sentence(result), cut_sentence(result), *head, *listed)))
+    text = "\n\n".join(filter(None, (searched_sentence(result), cut_sentence(result), *head, *listed, hidden)))
     return Section(title="Exploratory: slices of all rows, none of them confirmed", text=text)
 
 
-def _publishable(found: Sequence[Finding]) -> list[Finding]:
+def publishable(result: Result, found: Sequence[Finding], min_cell: int) -> list[Finding]:
+    """Return the findings that may be shown: none that is small, or that gives a small one away by subtraction.
+
+    Examples
+    --------
+    >>> from audit.measurement import Measurement
+    >>> row = Measurement(metric="accuracy_difference", slice=(("sex", "F"),), against={"kind": "rest"}, value=-0.1,
+    ...                   low=-0.2, high=-0.02, n=9, level=0.95, method="exact_square_and_add")
+    >>> one = Finding(row=row, confirmed=True, scores={})
+    >>> len(publishable(Result(measurements=[row]), [one], 10)), len(publishable(Result(measurements=[row]), [one], 9))
+    (0, 1)
+    """
+    searched = searched_row(result)
+    whole = searched.n if searched is not None and all_searched(result) else None
     shown: list[Finding] = []
     for each in found:
-        inside = [other for other in shown if _nested(each, other) and abs(each.row.n - other.row.n) < DEFAULT_MIN_CELL]
-        if each.row.n >= DEFAULT_MIN_CELL and not inside:
+        n = each.row.n
+        inside = [other for other in shown if _nested(each, other) and abs(n - other.row.n) < min_cell]
+        if n >= min_cell and not inside and (whole is None or not 0 < whole - n < min_cell):
             shown.append(each)
     return shown
 

@@ -11,7 +11,7 @@ from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn
 from dashboards.report.section import Section
 from dashboards.source_words import MEANINGS, evidence_of, source_verdicts, verdict_words, why_words
-from dashboards.tables import interval_text, value_text
+from dashboards.tables import DEFAULT_MIN_CELL, hidden_text, interval_text, value_text
 from dashboards.theme import EMPHASIS, POINT
 
 _CARE = (
@@ -20,8 +20,10 @@ _CARE = (
 )
 
 
-def sections(result: Result) -> tuple[Section, ...]:
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return the verdict on each source with its sentence, the learning curve and the evidence; nothing without them.
+
+    What rests on fewer than `min_cell` rows is hidden; the verdict stands.
 
     Examples
     --------
@@ -35,9 +37,9 @@ def sections(result: Result) -> tuple[Section, ...]:
     if not verdicts:
         return ()
     gap = next((row for row in result.measurements if row.metric == "held_out_error_rate_difference"), None)
-    texts = [_gap_text(gap)] if gap is not None else []
-    texts += [_verdict_text(row) for row in verdicts]
-    pictures = _pictures(result)
+    texts = [_gap_text(gap)] if gap is not None and gap.n >= min_cell else []
+    texts += [_verdict_text(row, min_cell) for row in verdicts]
+    pictures = _pictures(result, min_cell)
     supported = [str(dict(row.at)["class"]) for row in verdicts if row.value == 1]
     rows = tuple(row for source in supported for row in evidence_of(result, source) if "k" not in dict(row.at))
     group = group_label(verdicts[0].slice, limit=40)
@@ -52,14 +54,15 @@ def _gap_text(gap: Measurement) -> str:
     )
 
 
-def _verdict_text(row: Measurement) -> str:
+def _verdict_text(row: Measurement, min_cell: int) -> str:
     source = str(dict(row.at)["class"])
-    return f"• {verdict_words(row)}: {source}. {MEANINGS.get(source, '')} Here: {why_words(row)}."
+    why = hidden_text(min_cell) if 0 < row.n < min_cell else why_words(row)
+    return f"• {verdict_words(row)}: {source}. {MEANINGS.get(source, '')} Here: {why}."
 
 
-def _pictures(result: Result) -> tuple[Picture, ...]:
+def _pictures(result: Result, min_cell: int) -> tuple[Picture, ...]:
     points, gain = curve_points(result), expected_gain(result)
-    if not points:
+    if not points or min(row.n for row in points) < min_cell:
         return ()
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(6.2, 2.6))

@@ -4,16 +4,20 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from audit.measurement import Measurement
+from audit.publishing.redaction import redacted
 from audit.result import Result
 from checklists.verdict import Verdict
 from dashboards.judgements import JudgedGate, JudgedRow, verdict_counts
 from dashboards.labels import features_label, group_label, safe_label, slice_label
 from dashboards.report.groups import combinations_of, headline_metrics, hidden_groups, positive_label
 from dashboards.report.leads import leads
+from dashboards.report.pair_rates import judged_rates, rows_needed_of, spoken_of, without_rows_needed
+from dashboards.report.withheld import hidden_sentence
 from dashboards.tables import FEW_ROWS, interval_text, is_small, plain_rows, value_text
 from dashboards.words import base_metric, metric_title
 
 _LEADING = 3
+_UNSURE = "; no difference of this attribute is shown for sure"
 _LARGEST = (
     "By attribute, the difference between a group and all others that is largest for sure (by the near end of its "
     "interval):"
@@ -45,6 +49,8 @@ class Summary:
         The requirements, what fails first.
     leading
         Without a gate: the largest gaps.
+    unjudged
+        With one: the largest gaps that no requirement speaks of.
     unknown
         What is not known, one sentence each.
     needed
@@ -65,6 +71,7 @@ class Summary:
     failing: tuple[str, ...]
     judged: tuple[JudgedRow, ...]
     leading: tuple[str, ...]
+    unjudged: tuple[str, ...]
     unknown: tuple[str, ...]
     needed: tuple[str, ...]
 
@@ -88,7 +95,8 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
     """
     unknown = _unknown(result, min_cell)
     if gate is None:
-        answer = leads(result, min_cell=min_cell)
+        public = redacted(result, hidden_groups(result, min_cell=min_cell))
+        answer = leads(public, min_cell=min_cell)
         leading = answer[1:] if answer else largest_gaps(result, min_cell=min_cell)
         return Summary(
             verdict=None,
@@ -99,6 +107,7 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
             failing=(),
             judged=(),
             leading=leading,
+            unjudged=(),
             unknown=unknown,
             needed=(),
         )
@@ -109,19 +118,23 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
         found=_FINDINGS[gate.verdict].format(counts=verdict_counts(gate)),
         decides="This page decides nothing. It says what was measured against the limits of the policy; whether the "
         "model may be used is for the people who answer for that policy.",
-        failing=tuple(_failing_sentence(row) for row in gate.having("FAIL")[:_LEADING]),
+        failing=tuple(_failing_sentence(row, result, min_cell) for row in gate.having("FAIL")[:_LEADING]),
         judged=gate.rows,
         leading=(),
+        unjudged=_unjudged(gate, result, min_cell),
         unknown=_gate_unknown(gate, result) + unknown,
-        needed=tuple(f"{row.id}: {row.rows_needed}." for row in gate.rows if row.rows_needed),
+        needed=tuple(
+            f"{row.id}: {rows_needed_of(row.reason) or row.rows_needed}." for row in gate.rows if row.rows_needed
+        ),
     )
 
 
-def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
+def largest_gaps(result: Result, *, min_cell: int, spoken: frozenset[tuple[str, str]] = frozenset()) -> tuple[str, ...]:
     """Return for each single feature the difference between a group and the rest that is largest for sure.
 
     Largest for sure: by the end of the interval that is nearer to 0, so that few rows with a wide interval do not lead;
-    where every interval reaches 0 that is said. Only groups that the report may show take part.
+    where every interval reaches 0 that is said. Only groups that the report may show take part, and no metric and
+    feature that are `spoken` of.
 
     Examples
     --------
@@ -143,6 +156,7 @@ def largest_gaps(result: Result, *, min_cell: int) -> tuple[str, ...]:
         and base_metric(row.metric)[1] == "difference"
         and base_metric(row.metric)[0] in metrics
         and row.slice not in hidden
+        and (base_metric(row.metric)[0], row.slice[0][0]) not in spoken
         and not row.at
         and not is_small(row, min_cell=min_cell)
     ]
@@ -166,7 +180,7 @@ def _gap_sentence(row: Measurement) -> str:
     name = metric_title(base_metric(row.metric)[0])
     interval = interval_text(row)
     where = f"{name}: {slice_label(row.slice)} lies {size} {side} the rest"
-    unsure = "" if _for_sure(row) > 0 else "; no difference of this attribute is shown for sure"
+    unsure = "" if _for_sure(row) > 0 else _UNSURE
     return f"{where}{' ' + interval if interval else ''}, n = {row.n:,}{unsure}."
 
 
@@ -180,12 +194,22 @@ def _asked(gate: JudgedGate) -> str:
     return f"{number}{named} {verb} judged{stage}, by the interval{level} and not by the estimate alone."
 
 
-def _failing_sentence(row: JudgedRow) -> str:
+def _unjudged(gate: JudgedGate, result: Result, min_cell: int) -> tuple[str, ...]:
+    """Return the largest gaps that are there for sure and that no requirement speaks of; none where evidence broke."""
+    if gate.having("INVALID"):
+        return ()
+    spoken = spoken_of(row.judged for row in gate.rows)
+    return tuple(text for text in largest_gaps(result, min_cell=min_cell, spoken=spoken) if _UNSURE not in text)
+
+
+def _failing_sentence(row: JudgedRow, result: Result, min_cell: int) -> str:
     if row.measured is None:
         return f"{row.id} fails{': ' + row.reason if row.reason else ''}."
     where = f" ({row.measured.note})" if row.measured.note else ""
     interval = f" {row.measured.interval}" if row.measured.interval else ""
-    return f"{row.measured.name}{where}: {row.measured.value}{interval}, where the policy asks for {row.limit}."
+    rates = judged_rates(row.judged, result, min_cell=min_cell)
+    found = f"{row.measured.name}{where}: {row.measured.value}{interval}, where the policy asks for {row.limit}."
+    return f"{found} {rates}" if rates else found
 
 
 def _rows_sentence(result: Result) -> str:
@@ -206,13 +230,14 @@ def _gate_unknown(gate: JudgedGate, result: Result) -> tuple[str, ...]:
     by_reason: dict[str, list[str]] = {}
     for row in gate.rows:
         if row.verdict in {"INSUFFICIENT", "INVALID"} and row.reason:
-            by_reason.setdefault(row.reason, []).append(row.id)
+            by_reason.setdefault(without_rows_needed(row.reason), []).append(row.id)
     texts += [f"{', '.join(names)}: {reason}." for reason, names in by_reason.items()]
     return tuple(texts)
 
 
 def _unknown(result: Result, min_cell: int) -> tuple[str, ...]:
-    texts = []
+    hidden = hidden_groups(result, min_cell=min_cell)
+    texts = [hidden_sentence(hidden, min_cell=min_cell)] if hidden else []
     counts = {row.slice: row for row in result.measurements if row.metric == "count" and row.against is None}
     labelled = plain_rows(result, features=(), metrics=("prevalence",))
     if labelled and () in counts and labelled[0].n < counts[()].n:
@@ -239,7 +264,7 @@ def _feature_unknown(result: Result, feature: str, min_cell: int) -> list[str]:
         if row.metric == "count" and row.slice[0][1] is None:
             number = "some (hidden)" if row.slice in hidden else f"{row.n:,}"
             texts.append(f"{name} is missing in {number} rows; they are a group of their own, outside the largest gap.")
-    few = sorted({group_label(row.slice) for row in rows if row.n < FEW_ROWS})
+    few = sorted({group_label(row.slice) for row in rows if row.n < FEW_ROWS and row.slice not in hidden})
     if few:
         texts.append(f"Too few rows to say much (some rate rests on fewer than {FEW_ROWS}), {name}: {'; '.join(few)}.")
     return texts

@@ -159,15 +159,20 @@ def _concentration(result: Result, feature: str, number: int) -> Section:
     texts = [f"People stand in the stated order of {whom}, the least powerful first{f': {named}' if named else ''}."]
     texts += [_index_sentence(row) for row in index]
     title = f"Harms and benefits over {whom}"
-    svg = _concentration_svg(rows, feature, identifier=f"concentration-{number}", title=title)
+    pictures: tuple[Picture, ...] = ()
     sentence = (
         "On the dashed line, harms or benefits are spread as people are; above it, they fall on the first groups."
     )
+    if points_of(rows, "people", feature):  # the steps of the curve would tell how large a hidden group is
+        svg = _concentration_svg(rows, feature, identifier=f"concentration-{number}", title=title)
+        pictures = (Picture(svg=svg, title=title, sentence=sentence),)
+    else:
+        texts.append("The picture is not shown: it would tell how large a hidden group is.")
     return Section(
         title=f"Who bears the harms, who has the benefits, by {whom}",
         text="\n\n".join(texts),
         measurements=tuple(index),
-        pictures=(Picture(svg=svg, title=title, sentence=sentence),),
+        pictures=pictures,
     )
 
 

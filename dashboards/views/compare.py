@@ -9,8 +9,9 @@ from audit.result import Result
 from dashboards.changes import OUTCOMES, Shown, candidates, changes, helped_and_harmed, summary
 from dashboards.commands import compare_command
 from dashboards.export import csv_text
-from dashboards.figures.differences import LONGEST, differences, helped_and_harmed_figure
+from dashboards.figures.differences import differences, helped_and_harmed_figure
 from dashboards.figures.forest import alternative_text
+from dashboards.figures.interval_lines import LONGEST
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.groups import positive_label
 from dashboards.tables import display_row, interval_text, value_text

@@ -7,7 +7,8 @@ import streamlit as st
 from audit.measurement import Measurement, canonical_json
 from audit.result import Result
 from dashboards.export import csv_text
-from dashboards.figures.forest import LONGEST, alternative_text, forest
+from dashboards.figures.forest import alternative_text, forest
+from dashboards.figures.interval_lines import LONGEST
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.robustness import (
     METRICS_OF,

@@ -9,7 +9,8 @@ from audit.result import Result
 from audit.run import measure
 from dashboards.commands import audit_command
 from dashboards.export import csv_text
-from dashboards.figures.forest import LONGEST, alternative_text, forest
+from dashboards.figures.forest import alternative_text, forest
+from dashboards.figures.interval_lines import LONGEST
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.pages import PAGES
 from dashboards.report.groups import combinations_of, headline_metrics, positive_label

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -46,6 +47,20 @@ _MEANINGS: Mapping[str, str] = {
 }
 
 
+class Shown(NamedTuple):
+    """What numbers are shown of: the digest of the run, the features of the groups, the level of the intervals.
+
+    Examples
+    --------
+    >>> Shown("00", ("sex",), 0.95).features
+    ('sex',)
+    """
+
+    digest: str
+    features: tuple[str, ...]
+    level: float
+
+
 def page() -> None:
     """Draw the page."""
     st.title("Thresholds")
@@ -66,15 +81,16 @@ def page() -> None:
     )
     features, threshold = _choose(result, tally)
     level = next((row.level for row in result.measurements if row.level is not None), 0.95)
-    rates = _rates(entry.digest, features, threshold, level, tally)
+    shown = Shown(entry.digest, features, level)
+    rates = _rates(shown, threshold, tally)
     _show_rates(rates, features, threshold)
     payoff = _stated(result)
     found: tuple[Measurement, ...] = ()
     priced: tuple[Measurement, ...] = ()
     if payoff is not None:
-        found = _worth(entry.digest, features, payoff, level, tally)
+        found = _worth(shown, payoff, tally)
         _show_worth(found, features, threshold)
-        priced = _price(entry.digest, features, payoff, level, tally) if len(features) == 1 else ()
+        priced = _price(shown, payoff, tally) if len(features) == 1 else ()
         _show_price(priced, features)
     _show_concentration(result)
     if payoff is not None:
@@ -253,38 +269,23 @@ def thresholds_command(result: Result, payoff: Payoff) -> str:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _rates(
-    digest: str,  # noqa: ARG001 - stands for the tally
-    features: tuple[str, ...],
-    threshold: float,
-    level: float,
-    _tally: Tally,
-) -> tuple[Measurement, ...]:
+def _rates(shown: Shown, threshold: float, _tally: Tally) -> tuple[Measurement, ...]:
+    """Return the rates at a threshold; `shown` stands for the tally, which is not hashed."""
+    features, level = shown.features, shown.level
     return sweep_rows(_tally, features=features, metrics=HEADLINES, thresholds=[threshold], level=level)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _worth(
-    digest: str,  # noqa: ARG001 - stands for the tally
-    features: tuple[str, ...],
-    payoff: Payoff,
-    level: float,
-    _tally: Tally,
-) -> tuple[Measurement, ...]:
+def _worth(shown: Shown, payoff: Payoff, _tally: Tally) -> tuple[Measurement, ...]:
+    features, level = shown.features, shown.level
     rows = utility_rows(_tally, payoff, features=features, level=level)
     return (*rows, *choice_rows(_tally, choose_thresholds(_tally, payoff, features=features, level=level), level=level))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _price(
-    digest: str,  # noqa: ARG001 - stands for the tally
-    features: tuple[str, ...],
-    payoff: Payoff,
-    level: float,
-    _tally: Tally,
-) -> tuple[Measurement, ...]:
-    chosen, _, _ = chosen_for(_tally, payoff, features[0], level=level)
-    return price_rows(_tally, payoff, chosen, held_out=False, level=level)
+def _price(shown: Shown, payoff: Payoff, _tally: Tally) -> tuple[Measurement, ...]:
+    chosen, _, _ = chosen_for(_tally, payoff, shown.features[0], level=shown.level)
+    return price_rows(_tally, payoff, chosen, held_out=False, level=shown.level)
 
 
 if __name__ == "__main__":

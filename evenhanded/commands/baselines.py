@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from audit.result import Result
+from evenhanded.logs import column_option, level_option, score_max_option
 from evenhanded.options import Names, Pair, config_option, seed_option
-from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.outputs import check_outputs, output_options, say_where, write_outputs
 from evenhanded.printing import console, print_rows, progress
 
 _PATH = click.Path(path_type=Path)
@@ -27,20 +28,17 @@ With --y-score the model is compared with each of them, row by row. The exit cod
 @click.argument("train", type=_PATH)
 @click.argument("test", type=_PATH, required=False)
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
-@click.option("--y-score", metavar="COLUMN", help="The model's scores of the test rows.")
+@column_option("--y-true", "True labels.", required=True)
+@column_option("--y-score", "The model's scores of the test rows.")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="The model predicts positive from here.")
-@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
+@score_max_option
 @click.option("--features", type=Names(), help="What they learn from; without it all columns that play no other part.")
 @click.option("--positive", metavar="LABEL", help="The positive label, where it is not clear.")
-@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or household: intervals allow for it.")
+@column_option("--cluster", "Rows of one person, site or household: intervals allow for it.")
 @click.option("--split", type=Pair(), metavar="COLUMN=VALUE", help="One file: which rows are the test part.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@level_option()
 @seed_option("Seed of what is drawn.")
-@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
-@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
-@click.option("--title", help="Title of the report.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Learn the baselines, say which is best, and write what was asked for."""
     check_outputs(options)

@@ -6,7 +6,6 @@ from typing import Any
 import click
 from rich.console import Console
 
-from audit.errors import InputError
 from audit.measurement import Measurement
 from audit.paired.comparison import run_compare
 from audit.result import Result
@@ -15,8 +14,19 @@ from dashboards.changes import HEADLINES, OUTCOMES, Shown, baseline, candidates,
 from dashboards.labels import safe_label, slice_label
 from dashboards.tables import interval_text, value_text
 from dashboards.words import metric_title
-from evenhanded.options import Names, Pair, config_option, edges
-from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.logs import (
+    bin_option,
+    bins_of,
+    cluster_option,
+    column_option,
+    level_option,
+    positive_option,
+    reference_option,
+    score_max_option,
+    weight_options,
+)
+from evenhanded.options import Names, config_option
+from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
 from evenhanded.printing import console, print_gate, print_rows, progress
 
 _PATH = click.Path(path_type=Path)
@@ -40,40 +50,26 @@ the exit code is 0; with one, `compare: baseline` is judged in pairs. Examples:
 @click.argument("data", type=_PATH)
 @click.argument("other", type=_PATH, required=False, metavar="[BASELINE_DATA]")
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
+@column_option("--y-true", "True labels.", required=True)
 @click.option("--candidate", required=True, type=Names(), help="Predictions of the new model; of several, by commas.")
-@click.option("--baseline", required=True, metavar="COLUMN", help="Predictions of the model that is compared with.")
+@column_option("--baseline", "Predictions of the model that is compared with.", required=True)
 @click.option("--sensitive", required=True, type=Names(), help="Columns whose groups are compared.")
-@click.option("--on", metavar="COLUMN", help="The id that joins two files; rows that match only are compared.")
+@column_option("--on", "The id that joins two files; rows that match only are compared.")
 @click.option("--scores", type=Names(), help="Columns of scores, one per model, the baseline's last: ROC AUC, too.")
-@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
+@positive_option
 @click.option("--threshold", type=float, help="The models' columns are scores: positive where a score reaches it.")
-@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
-@click.option("--weight", metavar="COLUMN", help="Weight of each row.")
-@click.option(
-    "--weights",
-    type=click.Choice(["sampling", "frequency"]),
-    default="sampling",
-    show_default=True,
-    help="What the weight means: rows stand for so many people, or were repeated.",
-)
-@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or day: intervals allow for it.")
-@click.option("--reference", type=Pair(), multiple=True, help="Reference group of a feature; never inferred.")
-@click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@score_max_option
+@weight_options
+@cluster_option("intervals allow for it")
+@reference_option
+@bin_option
+@level_option()
 @click.option("--metrics", type=Names(), help="Only these metrics.")
-@click.option("--policy", type=_PATH, help="Policy to judge the result by; the exit code says how.")
-@click.option("--stage", help="Judge only the requirements of this stage.")
-@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
-@click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML.")
-@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
-@click.option("--title", help="Title of the report.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@judging_options
+@output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Compare the models, judge them where a policy is named, and write what was asked for."""
     check_outputs(options)
-    if options["junit_file"] and not options["policy"]:
-        raise InputError(["--junit writes verdicts; name a --policy"])
     with progress(f"counting {options['data']}"):
         result = _compared(options)
     gate = None if options["policy"] is None else judge(result, options["policy"], stage=options["stage"])
@@ -157,7 +153,7 @@ def _compared(options: dict[str, Any]) -> Result:
         positive=options["positive"],
         threshold=options["threshold"],
         score_max=options["score_max"],
-        bins={feature: edges(feature, text) for feature, text in options["bins"]},
+        bins=bins_of(options),
         weights=options["weights"],
         sample_weight=options["weight"],
         cluster=options["cluster"],

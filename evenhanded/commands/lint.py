@@ -15,8 +15,9 @@ from audit.splits.split_table import SplitTable, read_splits
 from audit.store import write_text
 from dashboards.labels import safe_label
 from dashboards.lint_rows import LABELS
+from evenhanded.logs import column_option, level_option
 from evenhanded.options import Names, Pair, config_option, seed_option
-from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.outputs import check_outputs, html_option, json_option, out_option, say_where, write_outputs
 from evenhanded.printing import console, progress
 
 _PATH = click.Path(path_type=Path)
@@ -37,21 +38,21 @@ scores that are too good, and parts that differ. Exit code 0; with --strict 1 if
 @click.argument("train", type=_PATH)
 @click.argument("test", type=_PATH, required=False)
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
+@column_option("--y-true", "True labels.", required=True)
 @click.option("--features", type=Names(), help="What the model reads; without it all columns that play no other part.")
-@click.option("--y-score", metavar="COLUMN", help="The model's scores of the test rows.")
-@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or household.")
-@click.option("--timestamp", metavar="COLUMN", help="When the row arose.")
+@column_option("--y-score", "The model's scores of the test rows.")
+@column_option("--cluster", "Rows of one person, site or household.")
+@column_option("--timestamp", "When the row arose.")
 @click.option("--positive", metavar="LABEL", help="The positive label, where it is not clear.")
 @click.option("--split", type=Pair(), metavar="COLUMN=VALUE", help="One file: which rows are the test part.")
 @click.option("--limit", "limits", type=Pair(), multiple=True, metavar="CHECK=LIMIT", help="From where on it counts.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@level_option()
 @seed_option("Seed of the models and of drawn rows.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if something is found.")
-@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
-@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
+@json_option
+@html_option
 @click.option("--labels", "labels_file", type=_PATH, metavar="CSV", help="Write the labels to look at.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@out_option
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Lint the split, print what was found, and write what was asked for."""
     check_outputs(options)

@@ -14,7 +14,9 @@ from audit.store import save_run
 from checklists.gate import judge
 from checklists.policy import load_policy
 from dashboards.labels import safe_label
+from evenhanded.logs import column_option, positive_option
 from evenhanded.options import Names
+from evenhanded.outputs import out_option
 from evenhanded.printing import console, print_gate, print_groups, progress
 
 _PATH = click.Path(path_type=Path)
@@ -43,13 +45,13 @@ def command() -> None:
 @click.option("--policy", type=_PATH, required=True, help="The policy that will judge; fixed now.")
 @click.option("--folder", type=_PATH, required=True, help="A new folder for the sealed test.")
 @click.option("--id", "prediction_id", required=True, metavar="COLUMN", help="Id of each row.")
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels; never given away.")
+@column_option("--y-true", "True labels; never given away.", required=True)
 @click.option("--sensitive", type=Names(), default="", help="Columns whose groups are compared; not given away.")
 @click.option("--features", type=Names(), help="What the vendor gets; without it all columns of no other part.")
-@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
+@positive_option
 @click.option("--threshold", type=float, help="Predictions will be scores (y_score), positive from here on.")
-@click.option("--cluster", metavar="COLUMN", help="Rows of one person or site; not given away.")
-@click.option("--weight", metavar="COLUMN", help="Weight of each row; not given away.")
+@column_option("--cluster", "Rows of one person or site; not given away.")
+@column_option("--weight", "Weight of each row; not given away.")
 @click.option("--by", required=True, metavar="NAME", help="Who seals it.")
 def new(test: Path, policy: Path, folder: Path, by: str, **options: Any) -> int:  # noqa: ANN401 - the options above
     """Fix labels and policy of TEST, and write what the vendor gets."""
@@ -85,7 +87,7 @@ def new(test: Path, policy: Path, folder: Path, by: str, **options: Any) -> int:
 @click.argument("predictions", type=_PATH)
 @click.option("--by", required=True, metavar="NAME", help="Who opens it.")
 @click.option("--seal", "expect", metavar="DIGEST", help="The digest of the seal as it was noted elsewhere.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@out_option
 def open_(folder: Path, predictions: Path, by: str, expect: str | None, out: Path | None) -> int:
     """Open the sealed test in FOLDER with PREDICTIONS, once; the exit code is the verdict of its policy."""
     if out is not None and out.exists() and not out.is_dir():

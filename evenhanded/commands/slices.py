@@ -6,19 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.predictions import PredictionLog, RoleColumns
 from audit.result import Result
 from audit.search.slices import METRIC, MIN_SUPPORT, QUANTILES, run_slices
-from evenhanded.options import Names, Pair, config_option, edges, seed_option
-from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.logs import (
+    bin_option,
+    cluster_option,
+    column_option,
+    level_option,
+    log_of,
+    missing_option,
+    positive_option,
+    score_max_option,
+    threshold_option,
+    version_option,
+    weight_options,
+)
+from evenhanded.options import Names, config_option, seed_option
+from evenhanded.outputs import check_outputs, output_options, say_where, write_outputs
 from evenhanded.printing import console, progress
 
 if TYPE_CHECKING:
     from dashboards.slice_findings import Finding
 
 _PATH = click.Path(path_type=Path)
-_ROLES = {"y_true": "y_true", "y_pred": "y_pred", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
-          "model_version": "model_version"}  # fmt: skip
 _SUSPECTS = 10
 
 _HELP = """Slices of DATA (CSV or Parquet) with the worst rate: found on one half, confirmed on the other.
@@ -36,20 +46,20 @@ slice listed, and nothing is confirmed. The exit code is 0 whatever is found. Ex
 @click.command("slices", help=_HELP)
 @click.argument("data", type=_PATH)
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
-@click.option("--y-pred", metavar="COLUMN", help="Predicted labels.")
-@click.option("--y-score", metavar="COLUMN", help="Predicted probability; with --threshold instead of --y-pred.")
+@column_option("--y-true", "True labels.", required=True)
+@column_option("--y-pred", "Predicted labels.")
+@column_option("--y-score", "Predicted probability; with --threshold instead of --y-pred.")
 @click.option("--features", required=True, type=Names(), help="Columns whose values are combined.")
 @click.option("--metric", default=METRIC, show_default=True, help="The rate that slices are searched by.")
 @click.option("--min-support", type=float, default=MIN_SUPPORT, show_default=True, help="Smallest share of the rows.")
 @click.option("--max-depth", type=int, default=3, show_default=True, help="Most features of one slice.")
 @click.option("--all-depths", is_flag=True, help="Combine any number of features.")
 @seed_option("Seed of the split; choose one before looking.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Level that the intervals hold together.")
+@level_option("Level that the intervals hold together.")
 @click.option("--all-rows", is_flag=True, help="Exploratory: search all rows, list every slice, confirm nothing.")
 @click.option("--limit", type=int, help="Most slices that go to confirmation [20] or, of all rows, are listed [10000].")
 @click.option("--epsilon", type=float, default=0.01, show_default=True, help="Rates this close say the same.")
-@click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
+@bin_option
 @click.option(
     "--quantiles",
     type=int,
@@ -57,36 +67,20 @@ slice listed, and nothing is confirmed. The exit code is 0 whatever is found. Ex
     show_default=True,
     help="Ranges of a number with more than ten values and no --bin.",
 )
-@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
-@click.option("--threshold", type=float, help="Predict positive where the score reaches it; instead of --y-pred.")
-@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
-@click.option("--weight", metavar="COLUMN", help="Weight of each row.")
-@click.option(
-    "--weights",
-    type=click.Choice(["sampling", "frequency"]),
-    default="sampling",
-    show_default=True,
-    help="What the weight means: rows stand for so many people, or were repeated.",
-)
-@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or day: split and counted together.")
-@click.option("--model-version", metavar="COLUMN", help="Which model made it.")
-@click.option(
-    "--missing",
-    type=click.Choice(["group", "raise", "drop"]),
-    default="group",
-    show_default=True,
-    help="What to do with a missing value of a feature.",
-)
-@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
-@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
-@click.option("--title", help="Title of the report.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@positive_option
+@threshold_option
+@score_max_option
+@weight_options
+@cluster_option("split and counted together")
+@version_option
+@missing_option("value of a feature")
+@output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Search the file, say what was confirmed, and write what was asked for."""
     check_outputs(options)
     with progress(f"searching {options['data']}"):
         result = run_slices(
-            log_of(options),
+            log_of(options, options["features"]),
             metric=options["metric"],
             min_support=options["min_support"],
             max_depth=None if options["all_depths"] else options["max_depth"],
@@ -102,22 +96,6 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     print_slices(result)
     say_where(saved, options)
     return 0
-
-
-def log_of(options: dict[str, Any]) -> PredictionLog:
-    """Return the log that the options describe."""
-    roles: RoleColumns = {role: options[name] for name, role in _ROLES.items() if options[name]}  # type: ignore[assignment]
-    return PredictionLog.from_file(
-        options["data"],
-        sensitive_features=options["features"],
-        positive=options["positive"],
-        threshold=options["threshold"],
-        score_max=options["score_max"],
-        bins={feature: edges(feature, text) for feature, text in options["bins"]},
-        missing=options["missing"],
-        weights=options["weights"],
-        **roles,
-    )
 
 
 def print_slices(result: Result) -> None:

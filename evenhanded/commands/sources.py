@@ -9,8 +9,9 @@ import click
 from audit.provenance import file_digests
 from audit.result import Result
 from dashboards.labels import safe_label
+from evenhanded.logs import column_option, level_option, positive_option
 from evenhanded.options import Names, config_option, seed_option
-from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.outputs import check_outputs, output_options, say_where, write_outputs
 from evenhanded.printing import console, print_rows, progress
 
 _PATH = click.Path(path_type=Path)
@@ -30,17 +31,17 @@ is "not testable because ...". A model is fitted again and again on DATA. The ex
 @click.command("sources", help=_HELP)
 @click.argument("data", type=_PATH)
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="Recorded labels.")
-@click.option("--sensitive", required=True, metavar="COLUMN", help="The column whose groups are compared.")
+@column_option("--y-true", "Recorded labels.", required=True)
+@column_option("--sensitive", "The column whose groups are compared.", required=True)
 @click.option("--features", required=True, type=Names(), help="Columns that the model is fitted on.")
 @click.option("--group", metavar="VALUE", help="The group in question; else the one with the highest error.")
-@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
-@click.option("--audited-label", metavar="COLUMN", help="The label after an audit; empty where nobody looked.")
+@positive_option
+@column_option("--audited-label", "The label after an audit; empty where nobody looked.")
 @click.option("--population", type=_PATH, help="How common each group is: a CSV of group,share or count.")
 @click.option("--benchmark", type=_PATH, help="The rows that the model is evaluated on; else held-out rows of DATA.")
 @click.option("--deployment", type=_PATH, help="Rows from use: groups; predictions, decisions and outcomes if known.")
-@click.option("--y-pred", metavar="COLUMN", help="What the model said, in --deployment.")
-@click.option("--decision", metavar="COLUMN", help="What was done in the end, in --deployment.")
+@column_option("--y-pred", "What the model said, in --deployment.")
+@column_option("--decision", "What was done in the end, in --deployment.")
 @click.option(
     "--model",
     type=click.Choice(["logistic", "boosting"]),
@@ -48,12 +49,9 @@ is "not testable because ...". A model is fitted again and again on DATA. The ex
     show_default=True,
     help="The model that is fitted again; the closer to yours, the better.",
 )
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@level_option()
 @seed_option("Seed of the folds.")
-@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
-@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
-@click.option("--title", help="Title of the report.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Look for sources of bias in the file and write what was asked for."""
     check_outputs(options)

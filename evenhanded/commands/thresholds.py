@@ -10,20 +10,29 @@ import click
 from audit.counting import count
 from audit.errors import raise_violations
 from audit.measurement import Measurement
-from audit.predictions import PredictionLog, RoleColumns
 from audit.provenance import file_digests
 from audit.result import Result
 from audit.scores.concentration import OUTCOMES, Outcome, concentration_rows
 from audit.scores.threshold_run import run_thresholds
 from audit.scores.utility import Payoff
 from audit.tally import Tally
-from evenhanded.options import Names, Pair, config_option, edges, seed_option
-from evenhanded.outputs import check_outputs, say_where, write_outputs
+from evenhanded.logs import (
+    bin_option,
+    cluster_option,
+    column_option,
+    level_option,
+    log_of,
+    missing_option,
+    positive_option,
+    score_max_option,
+    version_option,
+    weight_options,
+)
+from evenhanded.options import Names, Pair, config_option, seed_option
+from evenhanded.outputs import check_outputs, output_options, say_where, write_outputs
 from evenhanded.printing import console, print_rows, progress
 
 _PATH = click.Path(path_type=Path)
-_ROLES = {"y_true": "y_true", "y_score": "y_score", "weight": "sample_weight", "cluster": "cluster",
-          "model_version": "model_version"}  # fmt: skip
 _SHORT: dict[str, Outcome] = dict(zip(("tp", "fp", "fn", "tn"), OUTCOMES, strict=True))
 
 _HELP = """What acting from each score on is worth in DATA (CSV or Parquet), by group, with stated payoffs.
@@ -71,13 +80,13 @@ class Amounts(click.ParamType[dict[str, float]]):
 @click.command("thresholds", help=_HELP)
 @click.argument("data", type=_PATH)
 @config_option
-@click.option("--y-true", required=True, metavar="COLUMN", help="True labels.")
-@click.option("--y-score", required=True, metavar="COLUMN", help="Predicted probability of the positive label.")
+@column_option("--y-true", "True labels.", required=True)
+@column_option("--y-score", "Predicted probability of the positive label.", required=True)
 @click.option("--sensitive", required=True, type=Names(), help="Columns whose groups are compared.")
 @click.option("--costs", required=True, type=Amounts(), help="What each outcome is worth; costs are negative.")
-@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
+@positive_option
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="The threshold in use.")
-@click.option("--score-max", type=float, default=1.0, show_default=True, help="The score that means 1.")
+@score_max_option
 @click.option("--split", is_flag=True, help="Choose on a random half of the rows, measure on the other.")
 @click.option("--held-out", type=_PATH, metavar="FILE", help="Choose on DATA, measure on this file.")
 @seed_option("Seed of the split.")
@@ -90,29 +99,13 @@ class Amounts(click.ParamType[dict[str, float]]):
 )
 @click.option("--harms", type=Amounts(), default="fp=1,fn=1", show_default=True, help="How much harm an outcome is.")
 @click.option("--benefits", type=Amounts(), default="tp=1", show_default=True, help="How much benefit an outcome is.")
-@click.option("--weight", metavar="COLUMN", help="Weight of each row.")
-@click.option(
-    "--weights",
-    type=click.Choice(["sampling", "frequency"]),
-    default="sampling",
-    show_default=True,
-    help="What the weight means: rows stand for so many people, or were repeated.",
-)
-@click.option("--cluster", metavar="COLUMN", help="Rows of one person, site or day: intervals allow for it.")
-@click.option("--model-version", metavar="COLUMN", help="Which model made it.")
-@click.option("--bin", "bins", type=Pair(), multiple=True, metavar="FEATURE=25,45", help="Cut a number into ranges.")
-@click.option(
-    "--missing",
-    type=click.Choice(["group", "raise", "drop"]),
-    default="group",
-    show_default=True,
-    help="What to do with a missing sensitive value.",
-)
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
-@click.option("--json", "json_file", type=_PATH, help="Write the result as JSON.")
-@click.option("--html", "html_file", type=_PATH, help="Write the report as one HTML page.")
-@click.option("--title", help="Title of the report.")
-@click.option("--out", type=_PATH, metavar="FOLDER", help="Save the run in this folder of runs.")
+@weight_options
+@cluster_option("intervals allow for it")
+@version_option
+@bin_option
+@missing_option("sensitive value")
+@level_option()
+@output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Measure the thresholds, say what was chosen, and write what was asked for."""
     check_outputs(options)
@@ -123,22 +116,6 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     print_thresholds(result)
     say_where(saved, options)
     return 0
-
-
-def log_of(path: Path, options: dict[str, Any]) -> PredictionLog:
-    """Return the log of a file that the options describe."""
-    roles: RoleColumns = {role: options[name] for name, role in _ROLES.items() if options[name]}  # type: ignore[assignment]
-    return PredictionLog.from_file(
-        path,
-        sensitive_features=options["sensitive"],
-        positive=options["positive"],
-        threshold=options["threshold"],
-        score_max=options["score_max"],
-        bins={feature: edges(feature, text) for feature, text in options["bins"]},
-        missing=options["missing"],
-        weights=options["weights"],
-        **roles,
-    )
 
 
 def print_thresholds(result: Result) -> None:
@@ -175,8 +152,9 @@ def print_thresholds(result: Result) -> None:
 
 
 def _measured(payoff: Payoff, options: dict[str, Any]) -> Result:
-    log = log_of(options["data"], options)
-    held_out = None if options["held_out"] is None else log_of(options["held_out"], options)
+    log = log_of(options, options["sensitive"])
+    other = options["held_out"]
+    held_out = None if other is None else log_of(options, options["sensitive"], data=other)
     orders = dict(options["order"])
     raise_violations(
         [

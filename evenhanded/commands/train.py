@@ -47,9 +47,9 @@ _PATH = click.Path(path_type=Path)
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Train on DATA (CSV or Parquet), keep a fifth of it untouched, and write the predictions of that fifth."""
     from trainer.data.columns import Columns
-    from trainer.learner import Learner
     from trainer.data.splits import split_groups, split_rows
     from trainer.data.table import Table
+    from trainer.learner import Learner
 
     screen = console()
     frame, texts = _frame(options)

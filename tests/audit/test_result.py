@@ -124,6 +124,22 @@ def test_find():
         result.find("f1")
 
 
+def test_find_reaches_rows_at_a_point_and_says_what_there_is_instead():
+    women = (("sex", "F"),)
+    places = [row(slice=women, at=(("bin", place), ("class", "cat")), value=place / 100) for place in range(30)]
+    result = Result(measurements=[*places, row(at=(("threshold", 0.5),)), row("count", against={"kind": "rest"})])
+    assert result.find("accuracy", {"sex": "F"}, at={"class": "cat", "bin": 7}).value == 0.07
+    assert result.find("accuracy", at={"threshold": 0.5}).value == 0.5
+    with pytest.raises(KeyError, match=r"of \{\} at \{'threshold': 0.4\}; it is at: \[\{'threshold': 0.5\}\]"):
+        result.find("accuracy", at={"threshold": 0.4})
+    with pytest.raises(KeyError, match=r"of \{'sex': 'F'\}; it is at: \[\{'bin': 0, 'class': 'cat'\}, .* and 10 more"):
+        result.find("accuracy", {"sex": "F"})
+    with pytest.raises(KeyError, match=r"of \{'sex': 'M'\}; it is of: \[\{'sex': 'F'\}, \{\}\]"):
+        result.find("accuracy", {"sex": "M"})
+    with pytest.raises(KeyError, match=r"metrics here: \['accuracy'\]"):
+        result.find("count")  # there is only a comparison of it
+
+
 def test_a_frame_has_one_row_per_measurement():
     frame = Result(measurements=[row(), row(slice=(("g", "a"),))]).to_frame()
     assert list(frame["slice"]) == ["{}", '{"g":"a"}']

@@ -15,7 +15,8 @@ from audit.result import Result
 from audit.store import save_run
 from dashboards.changes import Shown, changes, helped_and_harmed, hidden_slices, summary
 from dashboards.commands import compare_command
-from dashboards.figures.differences import LONGEST, differences, helped_and_harmed_figure
+from dashboards.figures.differences import differences, helped_and_harmed_figure
+from dashboards.figures.interval_lines import LONGEST
 from dashboards.report.compare_part import changes_svg, sections
 from dashboards.report.parts import LEADING, part_sections
 from dashboards.report.render import render_report

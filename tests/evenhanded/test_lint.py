@@ -48,12 +48,12 @@ def test_lint_says_what_was_found_worst_first_and_saves_it(parts):
     assert {path.name for path in saved.iterdir()} == {"result.json", "report.html", "label_errors.csv"}
 
 
-def test_without_strict_the_exit_code_is_0_and_one_file_may_hold_both_parts(parts):
+def test_without_strict_the_exit_code_is_0_and_one_file_may_hold_both_parts(call, parts):
     both = pd.concat(
         [pd.read_csv(parts / "train.csv").assign(part="a"), pd.read_csv(parts / "test.csv").assign(part="b")]
     )
     both.to_csv(parts / "all.csv", index=False)
-    done = run(
+    done = call(
         "lint", "all.csv", "--split", "part=b", "--y-true", "y", "--features", "a,b", "--limit", "split_roc_auc=0.9",
         cwd=parts, code=0,
     )  # fmt: skip
@@ -74,9 +74,9 @@ def test_without_strict_the_exit_code_is_0_and_one_file_may_hold_both_parts(part
         (("train.csv", "test.csv", "--y-true", "y", "--out", "train.csv"), "is no folder"),
     ],
 )
-def test_wrong_use_is_2_and_writes_nothing(parts, arguments, says):
+def test_wrong_use_is_2_and_writes_nothing(call, parts, arguments, says):
     before = sorted(parts.iterdir())
-    assert says in run("lint", *arguments, cwd=parts, code=2).stderr
+    assert says in call("lint", *arguments, cwd=parts, code=2).stderr
     assert sorted(parts.iterdir()) == before
 
 
@@ -84,43 +84,43 @@ POLICY = "schema: evenhanded/policy/1\nrequirements:\n  - {{id: accurate, metric
 SEALED = ("--policy", "policy.yaml", "--folder", "box", "--id", "case", "--y-true", "y", "--by", "A\x1b[31m")
 
 
-def test_sealed_new_open_status(parts):
+def test_sealed_new_open_status(call, parts):
     test = pd.read_csv(parts / "test.csv").assign(case=lambda frame: [f"c{place}" for place in range(len(frame))])
     test.to_csv(parts / "cases.csv", index=False)
     (parts / "policy.yaml").write_text(POLICY.format(limit=0.99))
-    made = run("sealed", "new", "cases.csv", *SEALED, cwd=parts, code=0).stdout
+    made = call("sealed", "new", "cases.csv", *SEALED, cwd=parts, code=0).stdout
     assert "give away only: box/vendor/unlabelled.parquet" in made
     assert "\x1b" not in made
     digest = made.strip().splitlines()[-1].strip()
-    assert "closed" in run("sealed", "status", "box", cwd=parts, code=0).stdout
+    assert "closed" in call("sealed", "status", "box", cwd=parts, code=0).stdout
     given = pd.read_parquet(parts / "box/vendor/unlabelled.parquet")
     assert "y" not in given
     sent = given[["case"]].assign(y_pred=(given["a"].astype(float) > 0).astype(int))
     sent.iloc[1:].to_csv(parts / "sent.csv", index=False)
-    done = run("sealed", "open", "box", "sent.csv", "--by", "B", cwd=parts, code=2)
+    done = call("sealed", "open", "box", "sent.csv", "--by", "B", cwd=parts, code=2)
     assert "1 rows have no prediction" in done.stderr
     sent.to_csv(parts / "sent.csv", index=False)
     opened = ("sealed", "open", "box", "sent.csv", "--by", "B", "--seal")
-    assert "has the digest" in run(*opened, "0" * 64, cwd=parts, code=4).stderr
-    assert "accurate" in run(*opened, digest, "--out", "runs", cwd=parts, code=1).stdout
-    assert "was opened before: by B" in run(*opened, digest, cwd=parts, code=4).stderr
-    told = run("sealed", "status", "box", cwd=parts, code=0).stdout
+    assert "has the digest" in call(*opened, "0" * 64, cwd=parts, code=4).stderr
+    assert "accurate" in call(*opened, digest, "--out", "runs", cwd=parts, code=1).stdout
+    assert "was opened before: by B" in call(*opened, digest, cwd=parts, code=4).stderr
+    told = call("sealed", "status", "box", cwd=parts, code=0).stdout
     assert told.count("attempt at") == 4
     assert "intact" in told
     (saved,) = (path for path in (parts / "runs").iterdir() if path.is_dir())
-    page = run("report", saved.name, "--html", "r.html", cwd=parts, code=0)
+    page = call("report", saved.name, "--html", "r.html", cwd=parts, code=0)
     assert "r.html" in page.stdout
     text = (parts / "r.html").read_text()
     assert "A sealed test" in text
     assert "2 attempts to open it had been refused before" in text
     assert "the seal itself was not compared: pass --seal" in told
-    assert "not compared" not in run("sealed", "status", "box", "--seal", digest, cwd=parts, code=0).stdout
-    assert "CHANGED" in run("sealed", "status", "box", "--seal", "0" * 64, cwd=parts, code=4).stdout
+    assert "not compared" not in call("sealed", "status", "box", "--seal", digest, cwd=parts, code=0).stdout
+    assert "CHANGED" in call("sealed", "status", "box", "--seal", "0" * 64, cwd=parts, code=4).stdout
     (parts / "box/opened.json").unlink()
-    assert "opened.json is missing" in run("sealed", "status", "box", "--seal", digest, cwd=parts, code=4).stdout
-    assert "opened.json is missing" in run(*opened, digest, cwd=parts, code=4).stderr
+    assert "opened.json is missing" in call("sealed", "status", "box", "--seal", digest, cwd=parts, code=4).stdout
+    assert "opened.json is missing" in call(*opened, digest, cwd=parts, code=4).stderr
     (parts / "box/keep/policy.yaml").write_text("")
-    assert "CHANGED" in run("sealed", "status", "box", cwd=parts, code=4).stdout
+    assert "CHANGED" in call("sealed", "status", "box", cwd=parts, code=4).stdout
 
 
 def test_a_policy_that_cannot_be_read_is_not_sealed(parts):

@@ -1,4 +1,4 @@
-"""Published figures of subgroup search: DivExplorer through the command line, SliceLine through the public names."""
+"""Published figures of subgroup search out of the command line: DivExplorer's patterns, SliceLine's ten slices."""
 
 import json
 import shlex
@@ -123,17 +123,48 @@ def test_a_metric_that_rests_on_nothing_is_undefined_with_a_reason():
     assert {(row.value, row.reason) for row in undefined} == {(None, "no errors among the rows that were searched")}
 
 
+# The first case of BuiltinSliceLineTest.java of apache/systemds: 20 rows of 10 features, 20 errors, and the ten slices
+# that score highest, as (score, sum of errors, largest error, rows). Sagadeeva and Boehm 2021.
+SLICE_LINE = (
+    "2112323312 2223412132 2133223114 1221323223 3234334113 4323443411 2224332212 1122332112 4321324243 1314133232 "
+    "2431241324 3243142341 4124314213 1342431423 2413243142 3241342314 4132414231 1324134243 2413243124 2332142323"
+)
+ERRORS = [0.159, 0.588, 0.414, 0.305, 0.193, 0.195, 0.878, 0.149, 0.835, 0.344,
+          0.123, 0.456, 0.789, 0.987, 0.654, 0.321, 0.246, 0.135, 0.579, 0.802]  # fmt: skip
+TEN = [(0.307, 2.807, 0.878, 4), (0.307, 2.807, 0.878, 4), (0.282, 2.759, 0.987, 4), (0.157, 4.046, 0.987, 7),
+       (0.127, 2.956, 0.878, 5), (0.122, 2.942, 0.878, 5), (0.074, 3.298, 0.987, 6), (0.064, 4.197, 0.878, 8),
+       (0.061, 2.796, 0.987, 5), (0.038, 3.194, 0.878, 6)]  # fmt: skip
+
+
 def test_sliceline_through_the_public_name():
-    """The first case of BuiltinSliceLineTest.java of apache/systemds; Sagadeeva and Boehm 2021."""
-    rows = (
-        "2112323312 2223412132 2133223114 1221323223 3234334113 4323443411 2224332212 1122332112 4321324243 1314133232 "
-        "2431241324 3243142341 4124314213 1342431423 2413243142 3241342314 4132414231 1324134243 2413243124 2332142323"
-    )
-    errors = [0.159, 0.588, 0.414, 0.305, 0.193, 0.195, 0.878, 0.149, 0.835, 0.344,
-              0.123, 0.456, 0.789, 0.987, 0.654, 0.321, 0.246, 0.135, 0.579, 0.802]  # fmt: skip
-    published = [(0.307, 2.807, 0.878, 4), (0.307, 2.807, 0.878, 4), (0.282, 2.759, 0.987, 4), (0.157, 4.046, 0.987, 7),
-                 (0.127, 2.956, 0.878, 5), (0.122, 2.942, 0.878, 5), (0.074, 3.298, 0.987, 6),
-                 (0.064, 4.197, 0.878, 8), (0.061, 2.796, 0.987, 5), (0.038, 3.194, 0.878, 6)]  # fmt: skip
-    codes = np.array([[int(mark) for mark in row] for row in rows.split()])
-    found = eh.slice_line(codes, errors, min_rows=4, top=10)
-    assert np.allclose([(each.score, each.total, each.largest, each.size) for each in found], published, atol=0.00051)
+    codes = np.array([[int(mark) for mark in row] for row in SLICE_LINE.split()])
+    found = eh.slice_line(codes, ERRORS, min_rows=4, top=10)
+    assert np.allclose([(each.score, each.total, each.largest, each.size) for each in found], TEN, atol=0.00051)
+
+
+def test_sliceline_through_the_command_line(tmp_path, monkeypatch, capsys):
+    """An error of .159 is 159 wrong and 841 right decisions: SliceLine's score is the same when rows are repeated."""
+    monkeypatch.chdir(tmp_path)
+    names = [f"f{place}" for place in range(10)]
+    table = pd.DataFrame([[*row] for row in SLICE_LINE.split()], columns=names)
+    thousandths = (1000 * np.array(ERRORS)).round().astype(int)
+    sides = [table.assign(y=0, p=wrong, w=thousandths if wrong else 1000 - thousandths) for wrong in (1, 0)]
+    pd.concat(sides).to_csv("errors.csv", index=False)
+    options = "--y-true y --y-pred p --metric false_positive_rate --weight w --weights frequency --min-support 0.2"
+    search = "--all-depths --all-rows --json r.json --features"
+    assert run(["slices", "errors.csv", *options.split(), *search.split(), ",".join(names)]) == 0
+    assert "nothing here is confirmed" in capsys.readouterr().out
+    rows = json.loads(Path("r.json").read_text(encoding="utf-8"))["measurements"]
+    listed = {(row["metric"], json.dumps(row["slice"])): row["value"] for row in rows}
+    mean = listed["false_positive_rate", "{}"]
+    assert mean == pytest.approx(np.mean(ERRORS))
+    scored = [row for row in rows if row["metric"] == "exploratory_score"]
+    found = []
+    for row in sorted(scored, key=lambda row: -row["value"])[:10]:
+        key = json.dumps(row["slice"])
+        size = 20 * listed["exploratory_support", key]
+        within = np.all([table[name] == value for name, value in row["slice"].items()], axis=0)
+        assert within.sum() == size
+        total = size * (mean + listed["exploratory_difference", key])
+        found.append((row["value"], total, max(np.array(ERRORS)[within]), size))
+    assert np.allclose(found, TEN, atol=0.00051)

@@ -52,15 +52,17 @@ def test_confirmed_slices_are_said_first_and_in_words(csv, tmp_path):
     assert {path.name for path in saved.iterdir()} == {"result.json", "tally.parquet", "report.html"}
 
 
-def test_numbers_without_edges_are_cut_and_it_is_said(csv, tmp_path):
-    done = run(csv, *BASIC, *FPR, cwd=tmp_path, code=0)
+def test_numbers_without_edges_are_cut_and_it_is_said(call, csv, tmp_path):
+    done = call("slices", csv, *BASIC, *FPR, cwd=tmp_path, code=0)
     assert "Cut at quantiles of the search half: age at " in done.stdout
     assert "not saved as a run" in done.stdout
 
 
-def test_nothing_to_find_is_said_and_the_code_is_0(tmp_path):
+def test_nothing_to_find_is_said_and_the_code_is_0(call, tmp_path):
     (tmp_path / "same.csv").write_text("g,label,flagged\n" + "x,0,1\nx,1,1\n" * 50)
-    done = run("same.csv", "--y-true", "label", "--y-pred", "flagged", "--features", "g", cwd=tmp_path, code=0)
+    done = call(
+        "slices", "same.csv", "--y-true", "label", "--y-pred", "flagged", "--features", "g", cwd=tmp_path, code=0
+    )
     assert done.stdout.startswith("No slice was confirmed.\n")
     assert "none of them stood out enough to be confirmed" in done.stdout
 
@@ -81,17 +83,17 @@ def test_nothing_to_find_is_said_and_the_code_is_0(tmp_path):
         (("--config", "none.yaml"), "none.yaml cannot be read"),
     ],
 )
-def test_wrong_use_ends_with_2_and_leaves_nothing_behind(arguments, text, csv, tmp_path):
-    done = run(csv, *BASIC, *arguments, "--out", "runs", cwd=tmp_path, code=2)
+def test_wrong_use_ends_with_2_and_leaves_nothing_behind(call, arguments, text, csv, tmp_path):
+    done = call("slices", csv, *BASIC, *arguments, "--out", "runs", cwd=tmp_path, code=2)
     assert text in " ".join(done.stderr.split())
     assert done.stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scored.csv"]
 
 
-def test_options_come_from_a_file_too(csv, tmp_path):
+def test_options_come_from_a_file_too(call, csv, tmp_path):
     config = {"y_true": "label", "y_pred": "flagged", "features": ["sex", "zone"], "metric": "false_positive_rate"}
     (tmp_path / "slices.yaml").write_text(json.dumps(config | {"seed": 7}))
-    run(csv, "-c", "slices.yaml", "--json", "r.json", cwd=tmp_path, code=0)
+    call("slices", csv, "-c", "slices.yaml", "--json", "r.json", cwd=tmp_path, code=0)
     provenance = json.loads((tmp_path / "r.json").read_text())["provenance"]
     assert (provenance["seed"], provenance["given"]["features"]) == (7, ["sex", "zone"])
 

@@ -43,18 +43,9 @@ def test_it_writes_the_result_the_page_and_the_run(data):
     assert len(list((data / "runs").glob("*/result.json"))) == 1
 
 
-def test_who_bears_the_harms(data):
+def test_who_bears_the_harms(call, data):
     order = ("--order", "g=<script>,low,high", "--harms", "fp=1", "--benefits", "tp=2,tn=1")
-    run(
-        "scored.csv",
-        *BASIC,
-        *order,
-        "--json",
-        "r.json",
-        "--html",
-        "r.html",
-        cwd=data,
-    )
+    call("thresholds", "scored.csv", *BASIC, *order, "--json", "r.json", "--html", "r.html", cwd=data, code=0)
     result = json.loads((data / "r.json").read_text(encoding="utf-8"))
     rows = {(row["metric"], row["slice"].get("g")): row for row in result["measurements"]}
     assert rows["harm_concentration_index", None]["low"] < rows["harm_concentration_index", None]["high"]
@@ -64,15 +55,15 @@ def test_who_bears_the_harms(data):
     assert "Who bears the harms, who has the benefits, by g" in page
 
 
-def test_the_same_input_gives_the_same_bytes(data):
+def test_the_same_input_gives_the_same_bytes(call, data):
     for name in ("a.json", "b.json"):
-        run("scored.csv", *BASIC, "--split", "--seed", "3", "--json", name, cwd=data)
+        call("thresholds", "scored.csv", *BASIC, "--split", "--seed", "3", "--json", name, cwd=data, code=0)
     assert (data / "a.json").read_bytes() == (data / "b.json").read_bytes()
 
 
-def test_held_out_rows(data):
+def test_held_out_rows(call, data):
     pd.read_csv(data / "scored.csv").head(200).to_csv(data / "later.csv", index=False)
-    done = run("scored.csv", *BASIC, "--held-out", "later.csv", "--json", "r.json", cwd=data)
+    done = call("thresholds", "scored.csv", *BASIC, "--held-out", "later.csv", "--json", "r.json", cwd=data, code=0)
     assert "optimistic" not in done.stdout
     result = json.loads((data / "r.json").read_text(encoding="utf-8"))
     assert next(row["n"] for row in result["measurements"] if row["metric"] == "group_threshold_gain") == 200
@@ -95,7 +86,7 @@ def test_held_out_rows(data):
         (("--y-score", "nonsense"), "column 'nonsense' (y_score) is missing"),
     ],
 )
-def test_wrong_use_ends_with_two_and_writes_nothing(data, arguments, said):
-    done = run("scored.csv", *BASIC, *arguments, "--json", "r.json", cwd=data, code=2)
+def test_wrong_use_ends_with_two_and_writes_nothing(call, data, arguments, said):
+    done = call("thresholds", "scored.csv", *BASIC, *arguments, "--json", "r.json", cwd=data, code=2)
     assert said in (done.stdout + done.stderr).replace("\n", " ").replace("  ", " ")
     assert not (data / "r.json").exists()

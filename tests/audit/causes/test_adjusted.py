@@ -6,6 +6,8 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 
 from audit.causes.adjusted import adjusted_gap_rows
 from audit.errors import InputError
+from audit.inference.gap_intervals import agresti_caffo, gap_of_rates
+from audit.inference.intervals import quantile
 from audit.inference.mantel_haenszel import Strata, influence, klingenberg, risk_difference, strata_of
 from audit.predictions import PredictionLog
 
@@ -249,3 +251,17 @@ def test_hostile_names_and_missing_values_are_groups_like_others():
     assert all(row.value is not None for row in rows if row.metric == "selection_rate_difference")
     one = log_of(frame.head(1).assign(sex="F"), "sex", "dept")
     assert adjusted_gap_rows(one, control=["dept"]) == ()
+
+
+def test_the_raw_gap_of_few_events_is_the_wider_interval():
+    """Six of eight, beside a group of two thousand: the interval is that of any audit at that level."""
+    frame = pd.DataFrame({"g": ["few"] * 8 + ["half"] * 100 + ["many"] * 2000, "s": "x", "y": 1})
+    frame["admitted"] = [1] * 6 + [0] * 2 + [1, 0] * 50 + [1] * 1600 + [0] * 400
+    rows = adjusted_gap_rows(
+        log_of(frame, "g", "s"), control=["s"], reference={"g": "many"}, metrics=["selection_rate"]
+    )
+    raw = found(rows, group="few")["nothing"]
+    theirs = gap_of_rates(6, 8, 1600, 2000, level=0.95, comparisons=2)
+    narrower = agresti_caffo(6, 8, 1600, 2000, critical=quantile(0.95, comparisons=2))
+    assert (raw.low, raw.high) == pytest.approx((float(theirs.low), float(theirs.high)))
+    assert raw.low < float(narrower.low)

@@ -9,7 +9,7 @@ from audit.errors import InputError
 from audit.inference.gap_intervals import agresti_caffo
 from audit.inference.intervals import quantile
 from audit.inference.paired_intervals import paired_rates
-from audit.inference.sample_size import detectable_change, detectable_gap, rows_for_change, rows_for_gap
+from audit.inference.sample_size import Certainty, detectable_change, detectable_gap, rows_for_change, rows_for_gap
 
 Z = quantile(0.95)
 RUNS = 6000
@@ -61,11 +61,11 @@ def test_statsmodels_agrees():
 
 
 def test_more_comparisons_need_more_rows():
-    assert rows_for_gap(0.05, rate=0.3, comparisons=15) > rows_for_gap(0.05, rate=0.3)
+    assert rows_for_gap(0.05, rate=0.3, certainty=Certainty(comparisons=15)) > rows_for_gap(0.05, rate=0.3)
 
 
 def test_bad_numbers_are_listed_together():
     with pytest.raises(InputError, match=r"n1 must be .*\n.*rate must lie in .*\n.*comparisons must be"):
-        detectable_gap(0, 10, rate=1.5, comparisons=0)
+        detectable_gap(0, 10, rate=1.5, certainty=Certainty(comparisons=0))
     with pytest.raises(InputError, match="discordant must lie"):
         rows_for_change(0.1, discordant=float("nan"))

@@ -378,3 +378,12 @@ def by_hand(data, name, weight, metric):
     }[metric]
     total = weight[denominator].sum()
     return None if not total else weight[numerator & denominator].sum() / total
+
+
+def test_the_largest_changes_say_which_groups_took_part():
+    data = frame(300)
+    data["label"] = np.where(data["g"] == "c", 0, data["label"])
+    result = compared(data, metrics=["true_positive_rate"])
+    for metric in ("true_positive_rate_difference_group_min", "true_positive_rate_change_difference"):
+        row = find(result, metric, "groups")
+        assert (row.against["among"], row.against["undefined"]) == ([["a"], ["b"]], [["c"]])

@@ -136,7 +136,7 @@ def test_any_change_is_seen(frame, box, tmp_path, part):
     elif part == "groups":
         changed.loc[3, "sex"] = "X"
     elif part == "features":
-        changed.loc[3, "x"] = "0.5"
+        changed.loc[3, "x"] = 0.5
     changed.to_parquet(box / KEPT_TEST)
     if part == "policy":
         (box / KEPT_POLICY).write_text(POLICY.replace("0.6", "0.5"))

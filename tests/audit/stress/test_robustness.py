@@ -206,3 +206,11 @@ def test_noise_and_missing_cells_are_of_the_stated_size():
 def test_bad_perturbations(call, text):
     with pytest.raises(InputError, match=text):
         call(pd.DataFrame({"a": [1.0], "b": ["x"], "c": [True]}))
+
+
+def test_the_largest_gap_of_error_increases_says_which_groups_took_part():
+    worse, better = np.arange(40) % 5 == 0, np.arange(40) % 9 == 1
+    groups = {"g": [*"abcd"] * 9 + [None] * 4}
+    *_, row = paired_change_rows("increase", worse, better, groups)
+    assert row.against == {"kind": "groups", "features": ["g"], "among": [["a"], ["b"], ["c"], ["d"]]}
+    assert row.n == 9

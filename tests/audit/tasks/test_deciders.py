@@ -11,6 +11,7 @@ from audit.paired.several_models import run_models
 from audit.predictions import PredictionLog
 from audit.run import run_audit
 from audit.tasks.deciders import run_deciders
+from dashboards.report import bounds_part
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=20)
 ROWS = st.lists(st.tuples(*[st.integers(0, 1)] * 4, st.sampled_from("xy")), min_size=1, max_size=40)
@@ -188,3 +189,19 @@ def test_a_column_called_like_ours_does_not_clash():
     frame = many(20).rename(columns={"h": "predictions 0"})
     result = run_models(frame, {"A": [1] * 20, "B": "predictions 0"}, y_true="y")
     assert found(result, "selection_rate", "A").value == 1
+
+
+def test_unlabelled_rows_are_counted_by_decider_and_group():
+    frame = many(400)
+    frame["y"] = frame["y"].astype(object).where((frame["g"] == "y") | (np.arange(400) % 2 == 0), None)
+    frame["h"] = frame["h"].astype(object).where(np.arange(400) % 4 != 1, None)
+    result = run_deciders(log_of(frame))
+    for decider, inside in (("model", frame["m"].notna()), ("human", frame["h"].notna()), ("final", frame["f"] >= 0)):
+        for group in (None, "x", "y"):
+            own = frame[inside & ((frame["g"] == group) | (group is None))]
+            row = found(result, "outcome_coverage", decider, group)
+            assert (row.value, row.n) == (pytest.approx(own["y"].notna().mean()), len(own))
+    assert found(result, "outcome_coverage", "human", "x").low > 0.5
+    assert result.provenance.given["rows_without_y_true"] == frame["y"].isna().sum()
+    assert not [row for row in run_deciders(log_of(many(40))).measurements if row.metric == "outcome_coverage"]
+    assert not bounds_part.sections(result)  # there stands what a whole audit leaves open

@@ -1,7 +1,9 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from audit.counting import count
+from audit.inference.gap_intervals import gap_of_rates
 from audit.predictions import PredictionLog
 from audit.unknowns.attribute_bounds import attribute_bound_rows
 
@@ -28,3 +30,23 @@ def test_the_lower_end_is_the_largest_over_pairs_and_not_that_of_the_largest_gap
     assert row.reason == "between c and a"
     assert 0.33 < row.low < 0.4
     assert row.low <= row.value <= row.high
+
+
+def test_the_largest_gap_says_which_groups_took_part_and_which_could_not():
+    """Nobody of c has a positive label and neither has anybody without a group: c has no true positive rate."""
+    frame = pa.table({"y": [1] * 6 + [0] * 4, "p": [1, 0] * 5, "g": ["a"] * 3 + ["b"] * 3 + ["c"] * 3 + [None]})
+    tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["g"]))
+    row = attribute_bound_rows(tally, metrics=["true_positive_rate"])[-1]
+    assert (row.against["among"], row.against["undefined"]) == ([["a"], ["b"]], [["c"]])
+    assert row.reason.endswith("; 1 group undefined")
+    assert attribute_bound_rows(tally, metrics=["selection_rate"])[-1].against["among"] == [["a"], ["b"], ["c"]]
+
+
+def test_gaps_of_few_events_are_as_careful_as_those_of_an_audit():
+    frame = pa.table({"y": [1] * 2109, "p": [1] * 6 + [0] * 2 + [1, 0] * 50 + [1] * 1600 + [0] * 400 + [1],
+                      "g": ["a"] * 8 + ["b"] * 100 + ["c"] * 2000 + [None]})  # fmt: skip
+    tally = count(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["g"]))
+    row = attribute_bound_rows(tally, metrics=["selection_rate"])[-1]
+    sides = [(1601, 2001, 50, 100), (1601, 2001, 6, 8), (7, 9, 50, 100), (7, 9, 1600, 2000)]
+    lows = [gap_of_rates(*side, level=0.95, comparisons=3).low for side in sides]
+    assert row.low == pytest.approx(max(lows))

@@ -101,11 +101,12 @@ def test_the_union_holds_the_interval_of_every_assignment_of_a_rate(counts):
 def test_the_largest_gap_holds_for_every_assignment(first, second):
     tally = tally_of({"a": first, "b": second})
     asked = {"features": ["g"], "compare": "difference", "end": "max", "level": 0.95}
+    possible = [tally_of({"a": one, "b": two}) for one, two in product(assignments(first), assignments(second))]
     for name in ("true_positive_rate", "accuracy", "precision"):
         found = bounded_extreme(tally, name, **asked)
         worst, least = -np.inf, np.inf
-        for one, two in product(assignments(first), assignments(second)):
-            row = extreme(tally_of({"a": one, "b": two}), name, **asked)
+        for each in possible:
+            row = extreme(each, name, **asked)
             if row.value is not None:
                 worst, least = max(worst, row.high), min(least, row.low)
         # Between the corners Agresti-Caffo may stick out by terms of the order 1 / n^2.

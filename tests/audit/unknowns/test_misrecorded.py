@@ -166,3 +166,16 @@ def test_nothing_recorded_and_no_shares_are_refused():
     for recorded in ({"F": 0, "M": 0}, {"F": -1, "M": 2}, {"F": float("nan"), "M": 1}):
         with pytest.raises(InputError, match="recorded must hold shares or counts"):
             shares_from_errors({"F": {"F": 1.0}, "M": {"F": 0.2, "M": 0.8}}, recorded)
+
+
+def test_the_largest_gap_says_which_true_groups_it_is_over():
+    frame = world(400, 3)
+    shares = shares_of(frame)
+    gap = value(misrecorded_rows(tally_of(frame), feature="g", shares=shares, metrics=["selection_rate"]),
+                "selection_rate_difference_upper_bound")  # fmt: skip
+    assert gap.against == {"kind": "groups", "features": ["g"], "among": [["F"], ["M"]]}
+    frame["y"] = np.where(frame["g"] == "F", 0, frame["y"])
+    gap = value(misrecorded_rows(tally_of(frame), feature="g", shares=shares, metrics=["true_positive_rate"]),
+                "true_positive_rate_difference_upper_bound")  # fmt: skip
+    assert gap.value is None
+    assert gap.against["undefined"] == [["F"], ["M"]]

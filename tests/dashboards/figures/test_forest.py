@@ -3,7 +3,8 @@ import json
 import pytest
 
 from audit.measurement import Measurement
-from dashboards.figures.forest import LONGEST, alternative_text, forest
+from dashboards.figures.forest import alternative_text, forest
+from dashboards.figures.interval_lines import LONGEST
 from dashboards.tables import plain_rows
 
 

@@ -39,7 +39,7 @@ def test_small_groups_and_bins_are_not_drawn(scored_log):
 def test_more_groups_than_fit_are_counted(scored_log):
     names = [f"group {place}" for place in range(MOST + 3)]
     (section, *_) = sections(scored_log(names, sizes=[300] * len(names)))
-    assert "3 more groups, with smaller errors, stand in the JSON." in section.text
+    assert "3 more groups, none with a larger error that is shown, stand in the JSON." in section.text
     assert sum(name in section.pictures[0].svg for name in names) == MOST
 
 
