@@ -13,6 +13,7 @@ from dashboards.report.groups import combinations_of, headline_metrics
 from dashboards.robustness import checks
 from dashboards.slice_findings import searched_row
 from dashboards.source_words import source_verdicts
+from dashboards.training import is_training
 
 _AUDIT = "evenhanded audit DATA.csv --y-true LABEL --y-pred PREDICTION --sensitive race,sex"
 _CONFUSED = frozenset({"confusion_rate", "f1"})
@@ -115,6 +116,11 @@ _ROWS = (
         "data", "Data", "whatever makes a test part flatter the model: copies, leaks, labels that look wrong",
         "evenhanded lint train.csv test.csv --y-true LABEL --cluster PERSON --out runs",
         is_lint,
+    ),
+    PageOf(
+        "training", "Training", "the losses and the validation metric of a model by epoch",
+        "evenhanded train DATA.csv --target LABEL --out runs",
+        is_training,
     ),
     PageOf(
         "sources", "Sources of bias", "the evidence for and against six sources that a gap may come from",

@@ -6,6 +6,13 @@ from types import MappingProxyType
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "count": "The number of rows.",
+        "train_loss": "What training minimises, on the train rows, averaged over the steps of an epoch as the model "
+        "changed.",
+        "valid_loss": "The loss of the model after an epoch, on validation rows that it does not learn from.",
+        "valid_accuracy": "Of the validation rows, the share whose most probable label is the true one.",
+        "valid_label_accuracy": "Of all labels of the validation rows, the share that is right.",
+        "valid_mean_absolute_error": "Of the validation rows, the mean distance between prediction and truth.",
+        "skipped_steps": "Steps of training that were left out because their gradient was not finite.",
         "selection_rate": "Of all rows, the share predicted {positive}.",
         "prevalence": "Of the labelled rows, the share whose true label is {positive}.",
         "accuracy": "Of the labelled rows, the share whose prediction equals the true label.",

@@ -78,6 +78,12 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "perturbation_score_change": "mean change of the score",
         "prediction_set_coverage": "coverage of prediction sets",
         "prediction_set_size": "size of prediction sets",
+        "train_loss": "loss on the train rows",
+        "valid_loss": "loss on the validation rows",
+        "valid_accuracy": "accuracy on the validation rows",
+        "valid_label_accuracy": "share of labels right on the validation rows",
+        "valid_mean_absolute_error": "mean absolute error on the validation rows",
+        "skipped_steps": "steps left out",
     }
 )
 _SHARES = frozenset(
@@ -152,6 +158,8 @@ _SHARES = frozenset(
         "prediction_set_coverage",
         "empty_set_rate",
         "randomised_share",
+        "valid_accuracy",
+        "valid_label_accuracy",
     }
 )
 _POINTS = frozenset(

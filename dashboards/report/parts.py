@@ -25,6 +25,7 @@ from dashboards.report import (
     slices_part,
     sources_part,
     thresholds_part,
+    training_part,
 )
 from dashboards.report.section import Section
 
@@ -37,6 +38,7 @@ def _of_any_size(sections: Callable[[Result], tuple[Section, ...]]) -> Part:
 
 
 LEADING: tuple[Part, ...] = (
+    _of_any_size(training_part.sections),
     _of_any_size(sealed_part.sections),
     _of_any_size(lint_part.sections),
     _of_any_size(baselines_part.sections),

@@ -9,8 +9,10 @@ import pytest
 from audit.causes.bias_sources import bias_sources
 from audit.causes.fits import logistic_fit
 from audit.causes.worlds import planted_world
+from audit.measurement import Measurement
 from audit.paired.comparison import run_compare
 from audit.predictions import PredictionLog
+from audit.provenance import Provenance
 from audit.result import Result
 from audit.run import run_audit
 from audit.search.slices import run_slices
@@ -147,6 +149,21 @@ def nasty_frame(rows: int = 3500) -> pd.DataFrame:
     return frame
 
 
+def trained() -> Result:
+    """Return a training of three epochs whose last is not its best."""
+    rows = []
+    for epoch, (train, valid, right) in enumerate([(0.7, 0.6, 0.7), (0.5, 0.5, 0.8), (0.3, 0.6, 0.75)], start=1):
+        at = (("round", epoch),)
+        rows += [
+            Measurement(metric="train_loss", at=at, value=train, n=120, method="mean"),
+            Measurement(metric="valid_loss", at=at, value=valid, n=40, method="mean"),
+            Measurement(metric="valid_accuracy", at=at, value=right, low=right - 0.1, high=right + 0.1, n=40, level=0.95,
+                        method="wilson"),
+            Measurement(metric="skipped_steps", at=at, value=int(epoch == 2), n=120, method="count"),
+        ]  # fmt: skip
+    return Result(measurements=tuple(rows), provenance=Provenance(seed=7, given={"model_version": NASTY[0]}))
+
+
 def nasty_results() -> Mapping[str, Result]:
     frame, features = nasty_frame(), ["g", "<i>s</i>"]
     scored = PredictionLog.from_frame(frame, y_true="y", y_score="score", threshold=0.5, sensitive_features=features)
@@ -174,6 +191,7 @@ def nasty_results() -> Mapping[str, Result]:
         "data": replace(linted, measurements=(*linted.measurements, *evidence.measurements)),
         "sources": bias_sources(replace(world.data, group=names), logistic_fit, feature="<b>g</b>", group=NASTY[0]),
         "robustness": flipped,
+        "training": trained(),
     }
 
 
