@@ -112,6 +112,8 @@ def print_changes(
     if len(found) > len(listed):
         screen.print(f"... and {len(found) - len(listed)} more, most of them not shown; all stand in the JSON")
     pairs = helped_and_harmed(result, candidate=candidate)[:_MOST]
+    if not pairs:  # numbers are not right or wrong
+        return
     counts = [[_group(right), *map(_interval, (right, wrong)), f"{right.n:,}"] for right, wrong in pairs]
     head = ["group", "became right", "became wrong", "n"]
     print_rows("Rows that became right, and that became wrong", head, counts, out=screen)
