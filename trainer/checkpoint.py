@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from audit.errors import EvidenceError
 from audit.measurement import canonical_json
 from trainer.data.kinds import Spec, read_spec
+from trainer.evidence.temperature import read_temperatures
 from trainer.fitting.stacked import StackedModels
 from trainer.networks.registry import Settings, build_network, network_record, read_network
 
@@ -59,6 +60,8 @@ class Checkpoint:
         differ.
     state
         Where training stands, by name, to go on from there; None after its end.
+    temperatures
+        Of each model, by which its outputs are divided; None where it was not recalibrated.
 
     Examples
     --------
@@ -90,10 +93,11 @@ class Checkpoint:
     training: Mapping[str, Any]
     models: int | None = None
     state: Mapping[str, Tensor] | None = None
+    temperatures: tuple[float, ...] | None = None
 
     @property
     def model_version(self) -> str:
-        """SHA-256 over the weights, how rows are read, and the shape of the network."""
+        """SHA-256 over the weights, how rows are read, the shape of the network, and its temperatures."""
         return _sha256(canonical_json(_identity(self, weights=_bytes(self.weights))))
 
 
@@ -176,6 +180,7 @@ def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
             training=config["training"],
             models=model["models"],
             state=None if state is None else safetensors.torch.load(state),
+            temperatures=read_temperatures(model.get("temperatures"), models=model["models"]),
         )
         seeds = range(checkpoint.models or 1)
         network = build_models(checkpoint.spec, checkpoint.network, seeds=seeds, models=checkpoint.models)
@@ -187,12 +192,13 @@ def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
 
 
 def _identity(checkpoint: Checkpoint, *, weights: bytes) -> dict[str, Any]:
-    return {
+    identity = {
         "data": checkpoint.spec.record(),
         "network": network_record(checkpoint.network),
         "models": checkpoint.models,
         "weights": _sha256(weights),
     }
+    return identity if checkpoint.temperatures is None else {**identity, "temperatures": list(checkpoint.temperatures)}
 
 
 def _read_tensors(path: Path, kind: str, digest: str) -> bytes:

@@ -3,9 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from audit.errors import raise_violations
+from trainer.fitting.augment import AugmentSettings, read_augment
+from trainer.fitting.layers import LayerSettings, read_layers
+from trainer.fitting.objective_settings import ObjectiveSettings, read_objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,10 @@ class EpochRow:
         Train rows per second of training, validation apart.
     skipped_steps
         Steps left out because their gradient was not finite.
+    group_weights
+        Of an objective that weighs groups as it goes, the mean weight of each in the epoch; None for others.
+    roof
+        `samples_per_s` as a share of the binding roof, where `Learner.roof` was asked before; else None.
 
     Examples
     --------
@@ -43,6 +51,8 @@ class EpochRow:
     valid_value: float | None
     samples_per_s: float
     skipped_steps: int
+    group_weights: Mapping[str, float] | None = None
+    roof: float | None = None
 
     @property
     def valid_accuracy(self) -> float | None:
@@ -64,6 +74,15 @@ class Recipe:
         Share of each label that is given to all classes alike, in [0, 1).
     accumulate
         Parts into which a batch is cut to save memory; the step is that of the whole batch.
+    objective
+        What is minimised: the mean loss, or something that looks at groups.
+    augment
+        How images are changed each time they are shown; None for not at all.
+    layers
+        Which layers learn and how fast; None for all alike.
+    ema
+        Decay of a moving average of the weights, in [0, 1), such as 0.99: the average is what validates, predicts and
+        is saved, and where a next cycle begins. None for the weights themselves.
 
     Raises
     ------
@@ -81,6 +100,10 @@ class Recipe:
     clip: float | None = 1.0
     smoothing: float = 0.0
     accumulate: int = 1
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    augment: AugmentSettings | None = None
+    layers: LayerSettings | None = None
+    ema: float | None = None
 
     def __post_init__(self) -> None:
         violations = _above_zero({"clip": self.clip, "accumulate": self.accumulate})
@@ -88,6 +111,9 @@ class Recipe:
             violations.append(f"weight_decay must be at least 0 and finite; came {self.weight_decay}")
         if not 0 <= self.smoothing < 1:
             violations.append(f"smoothing is a share in [0, 1); came {self.smoothing}")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            violations.append(f"ema is a decay in [0, 1), or None; came {self.ema}")
+        violations += self.objective.accumulate_violations(self.accumulate)
         raise_violations(violations)
 
 
@@ -126,6 +152,19 @@ class Cycle:
         return math.ceil(n_rows / self.batch_size) * self.epochs
 
 
+class Saving(NamedTuple):
+    """Where training is saved as it goes, and after how many batches each; None for once per epoch.
+
+    Examples
+    --------
+    >>> Saving("model").every is None
+    True
+    """
+
+    folder: str | Path
+    every: int | None = None
+
+
 def read_cycle(record: Mapping[str, Any]) -> Cycle:
     """Return the cycle whose fields a checkpoint holds.
 
@@ -136,7 +175,10 @@ def read_cycle(record: Mapping[str, Any]) -> Cycle:
     >>> read_cycle(asdict(cycle)) == cycle
     True
     """
-    return Cycle(**{**record, "recipe": Recipe(**record["recipe"])})
+    recipe = {**record["recipe"], "objective": read_objective(record["recipe"].get("objective", {}))}
+    recipe["augment"] = read_augment(record["recipe"].get("augment"))
+    recipe["layers"] = read_layers(record["recipe"].get("layers"))
+    return Cycle(**{**record, "recipe": Recipe(**recipe)})
 
 
 def _above_zero(numbers: Mapping[str, float | None]) -> list[str]:

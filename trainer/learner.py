@@ -1,10 +1,8 @@
 """Training in one call: data in, a model out that predicts, logs its predictions, and can be saved."""
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -13,30 +11,32 @@ from audit.errors import InputError, raise_violations
 from trainer.answers import predict, predict_each, predict_log, predict_proba
 from trainer.checkpoint import Checkpoint, CheckpointError, build_models, load_checkpoint, save_checkpoint
 from trainer.data.kinds import Data, Rows, Spec
-from trainer.data.resident import Resident
+from trainer.data.resident import Source
 from trainer.data.splits import Part
+from trainer.data.streamed import holding, placed, tensors_of
+from trainer.deploy.export import export
+from trainer.deploy.precision import precision_flips
 from trainer.device import environment, resolve_device
+from trainer.evidence.abstain import abstain
+from trainer.evidence.conformal import conformal
+from trainer.evidence.disagreement import disagreement
+from trainer.evidence.embedding import embed
+from trainer.evidence.energy import Energy
+from trainer.evidence.health import health
+from trainer.evidence.roof import roof
+from trainer.evidence.temperature import calibrate, tempered
+from trainer.evidence.top_losses import top_losses
 from trainer.fitting.cycle import CycleRun, Plan
-from trainer.fitting.epoch import EpochTotals, Evaluation, evaluate
+from trainer.fitting.epoch import Evaluation, evaluate
+from trainer.fitting.fine_tune import fine_tune
+from trainer.fitting.lr_find import lr_find
+from trainer.fitting.memory import fitted_cycle
+from trainer.fitting.objectives import prepare_objective
 from trainer.fitting.stacked import Shared, StackedModels
-from trainer.history import Cycle, EpochRow, Recipe
+from trainer.fitting.training import OnEpoch, train
+from trainer.history import Cycle, EpochRow, Recipe, Saving
 from trainer.networks.registry import Settings, default_settings
 from trainer.record import TrainingRecord, read_record
-
-OnEpoch = Callable[[EpochRow], object]
-
-
-class Saving(NamedTuple):
-    """Where training is saved as it goes, and after how many batches each; None for once per epoch.
-
-    Examples
-    --------
-    >>> Saving("model").every is None
-    True
-    """
-
-    folder: str | Path
-    every: int | None = None
 
 
 class Learner:
@@ -62,6 +62,9 @@ class Learner:
         weights in float32; prediction is float32 everywhere.
     deterministic
         Use only kernels that repeat bit by bit; None means yes on a CPU, where it costs nothing, and no on CUDA.
+    streamed_rows
+        Keep the data in the host's memory and pass so many rows at a time to the device; None: only where they take
+        more than half of its free memory. The result is the same.
 
     Examples
     --------
@@ -78,6 +81,10 @@ class Learner:
     (10, [0, 1])
     """
 
+    energy: tuple[Energy, ...] = ()
+    looks: int = 0
+    ceiling: float | None = None
+
     def __init__(
         self,
         data: Data,
@@ -87,6 +94,7 @@ class Learner:
         seed: int = 0,
         device: str = "auto",
         deterministic: bool | None = None,
+        streamed_rows: int | None = None,
     ) -> None:
         if models is not None and models < 1:
             raise InputError([f"models must be at least 1, or None for a single one; came {models}"])
@@ -99,8 +107,9 @@ class Learner:
         self.deterministic = self.device.type == "cpu" if deterministic is None else deterministic
         self.history: tuple[EpochRow, ...] = ()
         self.cycles: tuple[Cycle, ...] = ()
+        self.temperatures: tuple[float, ...] | None = None
         self._run: CycleRun | None = None
-        self._resident: Resident | None = data.resident.to(self.device)
+        self._source: Source | None = placed(data.resident, device=self.device, streamed_rows=streamed_rows)
         self.model = build_models(self.spec, self.network, seeds=self.seeds, models=models).to(self.device)
 
     @property
@@ -151,9 +160,10 @@ class Learner:
         The defaults gave an accuracy of 0.870 and an AUC of 0.924 on the test rows of Adult (census income).
         """
         cycle = Cycle(epochs=epochs, lr=float(lr), batch_size=batch_size, recipe=recipe or Recipe())
+        cycle = fitted_cycle(self.model, cycle, self.plan)
         self._run = CycleRun(self.model, self.plan(cycle))
         self.cycles = (*self.cycles, cycle)
-        return self._train(on_epoch=on_epoch, saving=saving)
+        return train(self, self._run, on_epoch=on_epoch, saving=saving)
 
     def resume(self, *, on_epoch: OnEpoch | None = None, saving: Saving | None = None) -> tuple[EpochRow, ...]:
         """Go on with a cycle that was saved before its end, as if it had never stopped.
@@ -175,10 +185,10 @@ class Learner:
         """
         if self._run is None or self._run.over:
             raise InputError(["no cycle is unfinished: load a folder that fit_one_cycle(saving=...) wrote, with data"])
-        return self._train(on_epoch=on_epoch, saving=saving)
+        return train(self, self._run, on_epoch=on_epoch, saving=saving)
 
     def validate(self, part: Part = "valid") -> Evaluation:
-        """Return loss and metric on a part of the data.
+        """Return loss and metric on a part of the data; `looks` counts how often the validation part was asked.
 
         Parameters
         ----------
@@ -190,13 +200,27 @@ class Learner:
         Evaluation
             With n; None instead of numbers where the part has no rows.
         """
-        resident = self.training_data()[1]
-        return evaluate(self.answering(), resident, self.rows(part), target=self.spec.target)
+        source = self.training_data()[1]
+        found = evaluate(self.answering(), source, self.rows(part), target=self.spec.target)
+        self.looks += part == "valid" and found.n > 0
+        return found
 
     predict_proba = predict_proba
     predict_each = predict_each
     predict = predict
     predict_log = predict_log
+    embed = embed
+    fine_tune = fine_tune
+    lr_find = lr_find
+    health = health
+    roof = roof
+    calibrate = calibrate
+    conformal = conformal
+    abstain = abstain
+    disagreement = disagreement
+    precision_flips = precision_flips
+    export = export
+    top_losses = top_losses
 
     @property
     def model_version(self) -> str:
@@ -221,6 +245,7 @@ class Learner:
         data: Data | None = None,
         network: nn.Module | None = None,
         device: str = "auto",
+        streamed_rows: int | None = None,
     ) -> Self:
         """Read a model that `save` wrote; it predicts as it did.
 
@@ -232,8 +257,8 @@ class Learner:
             The data it was trained on, to train on or `resume`; None to predict only.
         network
             A module of one's own, of the class that was saved.
-        device
-            Where to compute.
+        device, streamed_rows
+            As for a new learner.
 
         Returns
         -------
@@ -251,19 +276,21 @@ class Learner:
         learner = cls.__new__(cls)
         learner.spec, learner.network, learner.models = checkpoint.spec, checkpoint.network, checkpoint.models
         learner.device = resolve_device(device)
-        learner.data, learner._resident, learner._run = data, None, None
+        learner.data, learner._source, learner._run = data, None, None
         record = read_record(checkpoint.training, Path(path))
         learner.seed, learner._split = record.seed, record.split
         learner.history, learner.cycles = record.history, record.cycles
+        learner.looks, learner.energy = record.looks, record.energy
+        learner.temperatures = checkpoint.temperatures
         learner.deterministic = record.deterministic and learner.device.type == "cpu"
         models = build_models(checkpoint.spec, checkpoint.network, seeds=learner.seeds, models=checkpoint.models)
         learner.model = models.to(learner.device)
         learner.model.load_state_dict(dict(checkpoint.weights))
         if data is not None:
-            learner._take_up(data, checkpoint)
+            learner._take_up(data, checkpoint, streamed_rows)
         return learner
 
-    def _take_up(self, data: Data, checkpoint: Checkpoint) -> None:
+    def _take_up(self, data: Data, checkpoint: Checkpoint, streamed_rows: int | None) -> None:
         """Take the data that the model was trained on, and the cycle that was not over."""
         split, violations = data.split.digest, []
         if split != self._split:
@@ -271,7 +298,7 @@ class Learner:
         if data.spec.record() != checkpoint.spec.record():
             violations.append("the data are read in another way than the model was trained on: other columns or rows")
         raise_violations(violations)
-        self._resident = data.resident.to(self.device)
+        self._source = placed(data.resident, device=self.device, streamed_rows=streamed_rows)
         if checkpoint.state is None:
             return
         self._run = CycleRun(self.model, self.plan(self.cycles[-1], first=len(self.history) - self._done(checkpoint)))
@@ -288,8 +315,11 @@ class Learner:
 
     def plan(self, cycle: Cycle, *, first: int | None = None) -> Plan:
         """Return what a cycle trains on; `first` is the number of epochs before it, None for all so far."""
+        data, source = self.training_data()
+        prepared = prepare_objective(cycle.recipe.objective, data, tensors_of(source), models=self.models)
         return Plan(
-            source=self.training_data()[1],
+            source=holding(source, prepared.source),
+            objective=prepared.objective,
             train=self.rows("train"),
             target=self.spec.target,
             cycle=cycle,
@@ -298,57 +328,22 @@ class Learner:
             deterministic=self.deterministic,
         )
 
-    def _train(self, *, on_epoch: OnEpoch | None, saving: Saving | None) -> tuple[EpochRow, ...]:
-        run = self._unfinished()
-        start = time.perf_counter()
-        while not run.over:
-            totals = run.advance(n_batches=None if saving is None else saving.every)
-            if totals is not None:
-                self._close_epoch(totals, seconds=time.perf_counter() - start, on_epoch=on_epoch)
-            if saving is not None:
-                self.save(saving.folder)
-            if totals is not None:
-                start = time.perf_counter()
-        return self.history[-self.cycles[-1].epochs :]
-
-    def _close_epoch(self, totals: EpochTotals, *, seconds: float, on_epoch: OnEpoch | None) -> None:
-        epoch = len(self.history) + 1
-        if totals.loss is None:
-            raise InputError([f"no step of epoch {epoch} had a finite gradient: lower lr, or set clip"])
-        scored = self.validate()
-        row = EpochRow(
-            epoch=epoch,
-            train_loss=totals.loss,
-            valid_loss=scored.loss,
-            metric=scored.metric,
-            valid_value=scored.value,
-            samples_per_s=len(self.training_data()[0].split.train) * (self.models or 1) / seconds,
-            skipped_steps=totals.skipped_steps,
-        )
-        self.history = (*self.history, row)
-        if on_epoch is not None:
-            on_epoch(row)
-
-    def _unfinished(self) -> CycleRun:
-        if self._run is None:
-            raise InputError(["no cycle is unfinished"])
-        return self._run
-
     def answering(self) -> nn.Module:
-        """Return the model, or the stacked models made to answer about the same rows."""
-        return Shared(self.model) if isinstance(self.model, StackedModels) else self.model
+        """Return the model, or the stacked models made to answer about the same rows, with their temperatures."""
+        model = Shared(self.model) if isinstance(self.model, StackedModels) else self.model
+        return tempered(model, self.temperatures)
 
-    def training_data(self) -> tuple[Data, Resident]:
-        """Return the data and its tensors on the device.
+    def training_data(self) -> tuple[Data, Source]:
+        """Return the data and its tensors, on the device or streamed to it.
 
         Raises
         ------
         InputError
             If the learner was loaded without data.
         """
-        if self.data is None or self._resident is None:
+        if self.data is None or self._source is None:
             raise InputError(["this learner was loaded without data: pass rows, or load with data=..."])
-        return self.data, self._resident
+        return self.data, self._source
 
     def rows(self, part: Part) -> Tensor:
         """Return the row numbers of a part, on the device."""
@@ -369,12 +364,15 @@ class Learner:
             split=self._split,
             cycles=self.cycles,
             history=self.history,
+            looks=self.looks,
+            energy=self.energy,
             environment=environment(self.device),
         )
         return Checkpoint(
             spec=self.spec,
             network=self.network,
             models=self.models,
+            temperatures=self.temperatures,
             weights={name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()},
             training=asdict(record),
             state=None if self._run is None or self._run.over else self._run.state(),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint import CheckpointError
+from trainer.evidence.energy import Energy
 from trainer.history import Cycle, EpochRow, read_cycle
 
 
@@ -25,6 +26,10 @@ class TrainingRecord:
         Settings of each cycle.
     history
         One row per epoch.
+    looks
+        How often loss and metric on the validation part were looked at: each epoch is a look.
+    energy
+        What each call of training used.
     environment
         Library, device and number of threads.
 
@@ -32,7 +37,8 @@ class TrainingRecord:
     --------
     >>> from dataclasses import asdict
     >>> cycle = Cycle(epochs=1, lr=0.1, batch_size=8)
-    >>> record = TrainingRecord(seed=7, deterministic=True, split="ab12", cycles=(cycle,), history=(), environment={})
+    >>> record = TrainingRecord(seed=7, deterministic=True, split="ab12", cycles=(cycle,), history=(), environment={},
+    ...                         looks=1)
     >>> read_record(asdict(record), Path("model")) == record
     True
     """
@@ -43,6 +49,8 @@ class TrainingRecord:
     cycles: tuple[Cycle, ...]
     history: tuple[EpochRow, ...]
     environment: Mapping[str, str | int]
+    looks: int
+    energy: tuple[Energy, ...] = ()
 
 
 def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
@@ -61,6 +69,8 @@ def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
             cycles=tuple(read_cycle(cycle) for cycle in training["cycles"]),
             history=tuple(EpochRow(**row) for row in training["history"]),
             environment=dict(training["environment"]),
+            looks=int(training["looks"]),
+            energy=tuple(Energy(**reading) for reading in training["energy"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         message = f"the record of training in {path} cannot be read: {error!r}"

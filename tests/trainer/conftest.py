@@ -2,13 +2,17 @@
 
 import gzip
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from trainer.data.columns import Columns
+from trainer.data.images import Images
 from trainer.data.splits import split_given, split_rows
 from trainer.data.table import Table
 
@@ -64,3 +68,20 @@ def _read_adult(path: Path, *, skip: int) -> pd.DataFrame:
     with gzip.open(path, "rt") as file:
         frame = pd.read_csv(file, names=ADULT, skipinitialspace=True, skiprows=skip, na_values="?")
     return frame.assign(income=frame["income"].str.rstrip("."))
+
+
+@pytest.fixture(scope="session")
+def make_digits() -> Callable[..., Images]:
+    """Handwritten digits of 8 x 8 pixels, three quarters to train and a quarter to test; `some` keeps those digits."""
+
+    def make(seed: int = 0, *, some: Sequence[int] = range(10), **split: object) -> Images:
+        bunch = load_digits()
+        rows = np.flatnonzero(np.isin(bunch.target, list(some)))
+        pixels = np.round(bunch.images[rows] * (255 / 16)).astype(np.uint8)
+        frame = pd.DataFrame({"digit": bunch.target[rows], "hand": np.where(rows % 2 == 0, "left", "right")})
+        train, test = train_test_split(np.arange(len(rows)), test_size=0.25, stratify=frame["digit"], random_state=seed)
+        parts = {"train": train, "valid": [], "test": test} | split
+        columns = Columns(y="digit", sensitive_features=["hand"])
+        return Images.from_arrays(pixels, frame, columns=columns, split=split_given(**parts))
+
+    return make

@@ -1,13 +1,19 @@
 """What the model sees of a table, in rows that a person can read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from trainer.data.dates import date_floats
 from trainer.data.encoders import Encoded
+from trainer.data.leaks import find_leaks
+from trainer.data.resident import Resident
 from trainer.data.spec import TableSpec
-from trainer.data.splits import Part, Split
+from trainer.data.splits import Split
+from trainer.data.table_encoder import TableEncoder
+from trainer.data.target import NONE_OF_THEM
+from trainer.data.truth import label_sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +25,10 @@ class CardRow:
     name
         A column, or a part of the split.
     role
-        "feature", "label", "sensitive feature", "sample weight", "cluster", "prediction id", or "split".
+        "feature", "label", "sensitive feature", "sample weight", "cluster", "prediction id", "split", or "leak".
     kind
-        "number", "category", "classes", "carried" (kept for the audit, not seen by the model), or "rows".
+        "number", "category", "ordered", "date", "text"; "classes", "labels"; "carried" (kept for the audit, not seen by
+        the model); "rows"; of a leak, what was found.
     n
         Number of rows that the line is about.
     levels
@@ -32,6 +39,8 @@ class CardRow:
         Rows with a category that no train row has.
     note
         What a reader should know, or empty.
+    codes
+        Different codes by which the model knows a feature, the unknown one among them; None where it gets numbers only.
 
     Examples
     --------
@@ -48,10 +57,13 @@ class CardRow:
     missing: int
     unseen: int
     note: str
+    codes: int | None = None
 
 
-def card_rows(frame: pd.DataFrame, *, split: Split, spec: TableSpec, encoded: Encoded) -> tuple[CardRow, ...]:
-    """Return one row per feature, per column kept beside them, and per part of the split.
+def card_rows(
+    frame: pd.DataFrame, *, split: Split, spec: TableSpec, encoded: Encoded, resident: Resident
+) -> tuple[CardRow, ...]:
+    """Return one row per feature, per column kept beside them, per part of the split, and per leak.
 
     Parameters
     ----------
@@ -63,6 +75,8 @@ def card_rows(frame: pd.DataFrame, *, split: Split, spec: TableSpec, encoded: En
         Roles and encoders.
     encoded
         The counts of missing and unseen values.
+    resident
+        The tensors.
 
     Returns
     -------
@@ -77,35 +91,43 @@ def card_rows(frame: pd.DataFrame, *, split: Split, spec: TableSpec, encoded: En
     >>> frame = pd.DataFrame({"age": range(10), "sex": ["f", "m"] * 5, "paid": [0, 1] * 5})
     >>> columns = Columns(y="paid", sensitive_features=["sex"])
     >>> table = Table.from_frame(frame, columns=columns, split=split_rows(10, seed=1))
-    >>> [(row.name, row.n) for row in card_rows(frame, split=table.split, spec=table.spec, encoded=table.encoded)]
+    >>> [(row.name, row.n) for row in table.card()]
     [('age', 10), ('paid', 10), ('sex', 10), ('train', 6), ('valid', 2), ('test', 2)]
     """
     train = frame.iloc[split.train]
     return (
-        *_feature_rows(train, n=len(frame), spec=spec, encoded=encoded),
+        *_feature_rows(frame, train=train, spec=spec, encoded=encoded),
         *_carried_rows(frame, train=train, spec=spec),
         *_split_rows(split),
+        *(
+            CardRow(
+                name=leak.name, role="leak", kind=leak.kind, n=leak.n, levels=None, missing=0, unseen=0, note=leak.note
+            )
+            for leak in find_leaks(frame, split=split, spec=spec, resident=resident)
+        ),
     )
 
 
-def _feature_rows(train: pd.DataFrame, *, n: int, spec: TableSpec, encoded: Encoded) -> list[CardRow]:
-    numbers = {item.column for item in spec.encoder.numeric}
+def _feature_rows(frame: pd.DataFrame, *, train: pd.DataFrame, spec: TableSpec, encoded: Encoded) -> list[CardRow]:
+    kinds, codes = _kinds(spec.encoder), _codes(spec.encoder)
     levels = {name: int(train[name].nunique()) for name in spec.encoder.features}
     return [
         CardRow(
             name=name,
             role="feature",
-            kind="number" if name in numbers else "category",
-            n=n,
+            kind=kinds[name],
+            n=len(frame),
             levels=levels[name],
             missing=encoded.missing.get(name, 0),
             unseen=encoded.unseen.get(name, 0),
             note=_note(
                 levels=levels[name],
                 n_train=len(train),
-                number=name in numbers,
+                kind=kinds[name],
                 sensitive=name in spec.columns.sensitive_features,
+                beyond=_beyond(frame, train, name) if kinds[name] == "date" else 0,
             ),
+            codes=codes.get(name),
         )
         for name in spec.encoder.features
     ]
@@ -118,7 +140,8 @@ def _carried_rows(frame: pd.DataFrame, *, train: pd.DataFrame, spec: TableSpec) 
         "cluster": columns.cluster,
         "prediction id": columns.prediction_id,
     }
-    roles = [(columns.y, "label", "classes")]
+    kind = {"classes": "classes", "labels": "labels", "number": "number"}[spec.target.kind]
+    roles = [(name, "label", kind) for name in columns.truth]
     roles += [(name, "sensitive feature", "carried") for name in columns.sensitive_features]
     roles += [(name, role, "carried") for role, name in single.items() if name is not None]
     return [
@@ -127,10 +150,10 @@ def _carried_rows(frame: pd.DataFrame, *, train: pd.DataFrame, spec: TableSpec) 
             role=role,
             kind=kind,
             n=len(frame),
-            levels=int(train[name].nunique()),
+            levels=int(train[name].map(str).nunique() if role == "label" else train[name].nunique()),
             missing=int(frame[name].isna().sum()),
             unseen=0,
-            note="",
+            note=_label_note(train, spec=spec, name=name) if role == "label" else "",
         )
         for name, role, kind in roles
         if name not in spec.encoder.features
@@ -138,29 +161,63 @@ def _carried_rows(frame: pd.DataFrame, *, train: pd.DataFrame, spec: TableSpec) 
 
 
 def _split_rows(split: Split) -> list[CardRow]:
-    parts: Sequence[Part] = ("train", "valid", "test")
-    note = f"by {split.method}, seed {split.seed}, digest {split.digest[:12]}"
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    seed = "" if split.seed is None else f", seed {split.seed}"
+    note = f"by {split.method}{seed}, digest {split.digest[:12]}"
+    sealed = "" if split.sealed is None else f"; sealed in {split.sealed}"
     return [
         CardRow(
             name=part,
             role="split",
             kind="rows",
-            n=len(split.rows(part)),
+            n=len(rows),
             levels=None,
             missing=0,
             unseen=0,
-            note=note,
+            note=note + (sealed if part == "test" else ""),
         )
-        for part in parts
+        for part, rows in parts.items()
     ]
 
 
-def _note(*, levels: int, n_train: int, number: bool, sensitive: bool) -> str:
+def _kinds(encoder: TableEncoder) -> dict[str, str]:
+    kinds = {item.column: "number" for item in encoder.numeric} | {item.column: "category" for item in encoder.category}
+    kinds |= {item.column: "ordered" for item in encoder.ordered} | {item.column: "date" for item in encoder.dates}
+    return kinds | {item.column: "text" for item in encoder.text}
+
+
+def _codes(encoder: TableEncoder) -> dict[str, int]:
+    codes = {item.column: 2 for item in encoder.numeric if item.flagged}
+    codes |= {item.column: len(item.categories) + 1 for item in encoder.category}
+    codes |= {item.column: max(item.codes) + 1 for item in encoder.ordered}
+    codes |= {date.column: sum(len(item.categories) + 1 for item in date.category) for date in encoder.dates}
+    return codes | {item.column: item.n_codes for item in encoder.text}
+
+
+def _label_note(train: pd.DataFrame, *, spec: TableSpec, name: str) -> str:
+    """Return how often no label is right, once, and what a number is compared with."""
+    if spec.target.kind == "number":
+        return f"mean {spec.target.center:.6g}, standard deviation {spec.target.scale:.6g} in the train rows"
+    if spec.target.kind == "classes" or name != spec.columns.truth[0]:
+        return ""
+    none = sum(not labels for labels in label_sets(train, columns=spec.columns))
+    return f"{NONE_OF_THEM}: {none} of {len(train)} train rows"
+
+
+def _beyond(frame: pd.DataFrame, train: pd.DataFrame, name: str) -> int:
+    known = date_floats(train[name])
+    days = date_floats(frame[name])
+    return int(((days < np.nanmin(known)) | (days > np.nanmax(known))).sum())
+
+
+def _note(*, levels: int, n_train: int, kind: str, sensitive: bool, beyond: int) -> str:
     notes = []
     if levels == 1:
         notes.append("constant in the train rows: tells the model nothing")
-    if not number and levels > n_train / 2:
+    if kind in ("category", "ordered") and levels > n_train / 2:
         notes.append("almost a value per row: an identifier?")
+    if beyond:
+        notes.append(f"{beyond} rows lie before or after all train rows: read as the first or last day of these")
     if sensitive:
         notes.append("a sensitive feature that the model sees")
     return "; ".join(notes)

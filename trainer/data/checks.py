@@ -1,14 +1,21 @@
 """What a frame must satisfy before anything is learnt from it: every violation is listed, none is only the first."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trainer.data.columns import Columns, Label
-from trainer.data.encoders import as_floats, infinite_rows, is_number_column
+from trainer.data.category import spelled
+from trainer.data.columns import Columns
+from trainer.data.dates import date_violations, is_date_column
+from trainer.data.encoders import missing_violations
+from trainer.data.numeric import as_floats, infinite_rows, is_number_column, row_list
 from trainer.data.splits import Split
+from trainer.data.text import fit_text, text_violations
+from trainer.data.truth import class_list, truth_violations
+
+__all__ = ["class_list", "table_violations"]
+
+Rows = npt.NDArray[np.int64]
 
 
 def table_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> list[str]:
@@ -40,33 +47,16 @@ def table_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> 
         return shape
     used = np.concatenate([split.train, split.valid, split.test])
     violations = []
-    for name in columns.inputs(list(frame.columns)):
-        violations += _feature_violations(frame[name], name=name, train=split.train)
-    violations += _label_violations(frame[columns.y], split=split, used=used, positive=columns.positive)
+    features = columns.inputs(list(frame.columns))
+    for name in features:
+        violations += _feature_violations(frame[name], name=name, columns=columns, train=split.train)
+    if columns.missing == "refuse":
+        violations += missing_violations(frame, features)
+    violations += _order_violations(frame, columns=columns, used=used)
+    violations += truth_violations(frame, columns=columns, split=split)
     if columns.sample_weight is not None:
         violations += _weight_violations(frame[columns.sample_weight], used=used)
     return violations
-
-
-def class_list(labels: pd.Series) -> tuple[Label, ...]:
-    """Return the distinct labels as plain Python values, sorted by type and then by value.
-
-    Raises
-    ------
-    TypeError
-        If a label is neither text nor a finite number nor a boolean, and so could not be written to a file.
-
-    Examples
-    --------
-    >>> class_list(pd.Series([1, 0, 1]))
-    (0, 1)
-    """
-    values = [value.item() if isinstance(value, np.generic) else value for value in labels.dropna().unique().tolist()]
-    strange = [value for value in values if not isinstance(value, str | int | float) or value in (np.inf, -np.inf)]
-    if strange:
-        message = f"labels must be text, finite numbers or booleans; found {strange[0]!r}"
-        raise TypeError(message)
-    return tuple(sorted(values, key=lambda value: (type(value).__name__, value)))
 
 
 def _shape_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> list[str]:
@@ -86,55 +76,65 @@ def _shape_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) ->
     features = columns.inputs(names)
     if not features:
         violations.append("no column is left to learn from: name at least one in `features`")
-    stray = [name for name in columns.categorical if name in names and name not in features]
-    violations += [f"column {name!r} is listed as categorical but is not a feature" for name in stray]
+    ways = {"categorical": columns.categorical, "ordered": dict(columns.ordered), "a date": columns.dates}
+    violations += [
+        f"column {name!r} is listed as {way} but is not a feature"
+        for way, listed in (ways | {"text": columns.text}).items()
+        for name in listed
+        if name in names and name not in features
+    ]
     return violations
 
 
-def _feature_violations(column: pd.Series, *, name: str, train: npt.NDArray[np.int64]) -> list[str]:
+def _order_violations(frame: pd.DataFrame, *, columns: Columns, used: Rows) -> list[str]:
+    """Return which values stand outside of the order that was named for their feature."""
+    violations = []
+    for name, levels in dict(columns.ordered).items():
+        texts = {spelled(level) for level in levels}
+        found = frame[name].iloc[used]
+        strange = [value for value in found.dropna().unique().tolist() if spelled(value) not in texts]
+        if strange:
+            rows = used[found.isin(strange).to_numpy()]
+            what = f"{strange[0]!r}, which is none of its levels, at {row_list(rows)}"
+            violations.append(f"ordered feature {name!r} holds {what}: add it to the order or correct it")
+    return violations
+
+
+def _feature_violations(column: pd.Series, *, name: str, columns: Columns, train: Rows) -> list[str]:
     kind = column.dtype
-    if pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind):
-        return [f"feature {name!r} holds dates or durations: turn it into numbers (an age, a month), or leave it out"]
+    if pd.api.types.is_timedelta64_dtype(kind):
+        return [f"feature {name!r} holds durations: turn them into numbers (days, say), or leave it out"]
     if pd.api.types.is_complex_dtype(kind):
         return [f"feature {name!r} holds complex numbers: pass real ones"]
     if column.iloc[train].isna().all():
         return [f"feature {name!r} has no value in any train row: leave it out"]
+    if name in columns.text:
+        return text_violations(column, name=name) or _word_violations(column.iloc[train], columns.min_count)
+    if name in columns.dates or is_date_column(column):
+        return date_violations(column, name=name)
+    return _value_violations(column, name)
+
+
+def _value_violations(column: pd.Series, name: str) -> list[str]:
+    if column.dtype == object and (found := _container(column)) is not None:
+        return [f"feature {name!r} holds {found!r}, which is no single value: make columns or text of it"]
     rows = infinite_rows(column) if is_number_column(column) else []
-    return [f"feature {name!r} holds infinite numbers at {_row_list(rows)}: correct or blank them"] if rows else []
+    return [f"feature {name!r} holds infinite numbers at {row_list(rows)}: correct or blank them"] if rows else []
 
 
-def _label_violations(
-    labels: pd.Series, *, split: Split, used: npt.NDArray[np.int64], positive: Label | None
-) -> list[str]:
-    name = str(labels.name)
-    missing = used[labels.iloc[used].isna().to_numpy()]
-    violations = []
-    if len(missing):
-        violations.append(f"label {name!r} is missing at {_row_list(missing.tolist())}: drop the rows or label them")
-    try:
-        classes = class_list(labels.iloc[split.train])
-        every = class_list(labels.iloc[used])
-    except TypeError as error:
-        return [*violations, f"label {name!r}: {error}"]
-    if len(classes) == 1:
-        violations.append(
-            f"label {name!r} has the one class {classes[0]!r} in the train rows; at least two are needed to learn"
-        )
-    unknown = [value for value in every if value not in classes]
-    violations += [
-        f"label {name!r} has the class {value!r} in valid or test rows but in no train row: split again or merge it"
-        for value in unknown
+def _container(column: pd.Series) -> object:
+    """Return the first list, mapping or the like in a column; None where every value is single."""
+    containers = (list, tuple, set, frozenset, dict, bytes, np.ndarray)
+    return next((value for value in column if isinstance(value, containers)), None)
+
+
+def _word_violations(texts: pd.Series, min_count: int) -> list[str]:
+    if fit_text(texts, min_count=min_count).vocabulary:
+        return []
+    name = str(texts.name)
+    return [
+        f"text feature {name!r} has no word that stands in {min_count} train rows: lower min_count, or leave it out"
     ]
-    return violations + _positive_violations(classes, positive=positive)
-
-
-def _positive_violations(classes: tuple[Label, ...], *, positive: Label | None) -> list[str]:
-    listed = ", ".join(repr(value) for value in classes)
-    if positive is not None and positive not in classes:
-        return [f"the positive label {positive!r} occurs in no train row; found {listed}"]
-    if positive is None and len(classes) == 2 and set(classes) != {0, 1}:
-        return [f"two classes other than 0/1 need `positive`, the label that counts as positive; found {listed}"]
-    return []
 
 
 def _weight_violations(weights: pd.Series, *, used: npt.NDArray[np.int64]) -> list[str]:
@@ -143,13 +143,5 @@ def _weight_violations(weights: pd.Series, *, used: npt.NDArray[np.int64]) -> li
     values = as_floats(weights)[used]
     bad = used[~(np.isfinite(values) & (values >= 0))]
     if len(bad):
-        return [
-            f"sample weight {str(weights.name)!r} must be a finite number of at least 0; not so at {_row_list(bad)}"
-        ]
+        return [f"sample weight {str(weights.name)!r} must be a finite number of at least 0; not so at {row_list(bad)}"]
     return [] if values.sum() > 0 else [f"sample weight {str(weights.name)!r} is 0 in every row"]
-
-
-def _row_list(rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    shown = ", ".join(str(int(row)) for row in rows[:5])
-    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
-    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}, counted from 0"

@@ -9,6 +9,8 @@ import pandas as pd
 from torch import Tensor
 
 from trainer.data.columns import Columns, Label
+from trainer.data.images import ImageSpec
+from trainer.data.ratings import RatingsSpec
 from trainer.data.resident import Resident
 from trainer.data.spec import TableSpec
 from trainer.data.splits import Part, Split
@@ -85,7 +87,7 @@ def read_spec(record: Mapping[str, Any]) -> Spec:
     --------
     >>> read_spec({"kind": "music"})
     Traceback (most recent call last):
-    ValueError: data must be of the kind 'table'; came 'music'
+    ValueError: data must be of the kind 'table', 'images', 'ratings'; came 'music'
     """
     kind = record["kind"]
     if kind not in _READ:
@@ -94,4 +96,8 @@ def read_spec(record: Mapping[str, Any]) -> Spec:
     return _READ[kind](record)
 
 
-_READ: dict[str, Callable[[Mapping[str, Any]], Spec]] = {"table": TableSpec.read}
+_READ: dict[str, Callable[[Mapping[str, Any]], Spec]] = {
+    "table": TableSpec.read,
+    "images": ImageSpec.read,
+    "ratings": RatingsSpec.read,
+}

@@ -73,15 +73,22 @@ class Resident:
             groups=None if self.groups is None else self.groups.to(device),
         )
 
-    def pieces(self, order: Tensor, batch_size: int) -> "Iterator[tuple[Resident, Tensor]]":
+    def pieces(self, order: Tensor, batch_size: int, *, begin: int = 0) -> "Iterator[tuple[Resident, Tensor]]":
         """Yield the data and the places in it of an epoch's order: here all at once; see `trainer.data.streamed`."""
-        del batch_size
+        del batch_size, begin
         yield self, order
 
 
 class Source(Protocol):
     """Where a step gets its rows: all of them on the device (`Resident`), or a stretch of the epoch at a time."""
 
-    def pieces(self, order: Tensor, batch_size: int) -> Iterator[tuple[Resident, Tensor]]:
-        """Yield data and the places in it, together the epoch's order, cut at multiples of the batch size."""
+    def pieces(self, order: Tensor, batch_size: int, *, begin: int = 0) -> Iterator[tuple[Resident, Tensor]]:
+        """Yield data and the places in it, together the epoch's order, cut at multiples of the batch size.
+
+        What lies before the batch `begin` need not hold its rows.
+        """
+        ...
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the rows named; the inputs may lie on the host."""
         ...

@@ -1,16 +1,25 @@
 """What it takes to read a frame the way the train rows were read."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any, Self
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from trainer.data.category import CategoryEncoder, OrderedEncoder
 from trainer.data.columns import Columns, Label
-from trainer.data.encoders import CategoryEncoder, NumericEncoder, TableEncoder, encode
+from trainer.data.dates import DateEncoder
+from trainer.data.encoders import Encoded, encode
+from trainer.data.numeric import NumericEncoder
+from trainer.data.table_encoder import TableEncoder
 from trainer.data.target import Target
+from trainer.data.text import TextEncoder
+
+# Written whatever their value: all that the first checkpoints held. Of later fields only those that were set are, so
+# that a table that does without them keeps its digest.
+FIRST_FIELDS: dict[type, int] = {Columns: 8, TableEncoder: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,28 +61,88 @@ class TableSpec:
         return self.classes[1] if self.target.kind == "classes" and len(self.classes) == 2 else None
 
     def inputs(self, rows: pd.DataFrame) -> tuple[Tensor, ...]:
-        """Return codes and floats of new rows, on the host.
+        """Return codes, floats and, where there is text, word codes of new rows, on the host.
 
         Raises
         ------
         InputError
             If a feature is missing or not of the kind it had in training.
         """
-        encoded = encode(rows, encoder=self.encoder)
-        return torch.from_numpy(encoded.codes), torch.from_numpy(encoded.numerics)
+        return encoded_tensors(encode(rows, encoder=self.encoder))
 
     def record(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return {"kind": "table", **asdict(self)}
+        return {
+            "kind": "table",
+            "columns": columns_record(self.columns),
+            "encoder": _lean(self.encoder),
+            "target": asdict(self.target),
+        }
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
         """Return the spec that `record` was made of."""
-        encoder = TableEncoder(
-            numeric=tuple(NumericEncoder(**tuples(item)) for item in record["encoder"]["numeric"]),
-            category=tuple(CategoryEncoder(**tuples(item)) for item in record["encoder"]["category"]),
+        return cls(
+            columns=Columns(**record["columns"]),
+            encoder=_read_encoder(record["encoder"]),
+            target=Target(**tuples(record["target"])),
         )
-        return cls(columns=Columns(**record["columns"]), encoder=encoder, target=Target(**tuples(record["target"])))
+
+
+def encoded_tensors(encoded: Encoded) -> tuple[Tensor, ...]:
+    """Return what the network takes, in its order: codes, floats and, where there is text, word codes."""
+    inputs = (torch.from_numpy(encoded.codes), torch.from_numpy(encoded.numerics))
+    return inputs if encoded.tokens is None else (*inputs, torch.from_numpy(encoded.tokens))
+
+
+def columns_record(columns: Columns) -> dict[str, Any]:
+    """Return the roles of the columns as JSON values; ``Columns(**record)`` reads them back.
+
+    Examples
+    --------
+    >>> record = columns_record(Columns(y="price", task="number"))
+    >>> record["task"], "loss" in record, Columns(**record) == Columns(y="price", task="number")
+    ('number', False, True)
+    """
+    return _lean(columns)
+
+
+def _lean(item: Columns | TableEncoder) -> dict[str, Any]:
+    kept = fields(item)[: FIRST_FIELDS[type(item)]]
+    set_later = [each for each in fields(item) if each not in kept and getattr(item, each.name) != _default(each)]
+    record = asdict(item)
+    return {each.name: record[each.name] for each in (*kept, *set_later)}
+
+
+def _default(field: Field[Any]) -> object:
+    return None if field.default is MISSING else field.default
+
+
+def _read_encoder(record: Mapping[str, Any]) -> TableEncoder:
+    return TableEncoder(
+        numeric=_numeric(record["numeric"]),
+        category=_category(record["category"]),
+        ordered=tuple(OrderedEncoder(**tuples(item)) for item in record.get("ordered", ())),
+        dates=tuple(
+            DateEncoder(
+                column=item["column"],
+                zone=item["zone"],
+                numeric=_numeric(item["numeric"]),
+                category=_category(item["category"]),
+            )
+            for item in record.get("dates", ())
+        ),
+        text=tuple(TextEncoder(**tuples(item)) for item in record.get("text", ())),
+        refuse_missing=bool(record.get("refuse_missing", False)),
+    )
+
+
+def _numeric(records: Iterable[Mapping[str, Any]]) -> tuple[NumericEncoder, ...]:
+    return tuple(NumericEncoder(**tuples(item)) for item in records)
+
+
+def _category(records: Iterable[Mapping[str, Any]]) -> tuple[CategoryEncoder, ...]:
+    return tuple(CategoryEncoder(**tuples(item)) for item in records)
 
 
 def tuples(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.errors import InputError, raise_violations
+from audit.sealing.seal_traces import read_opening
+from trainer.data.dates import date_floats, date_violations
+from trainer.data.numeric import as_floats, is_number_column, row_list
 
 Part = Literal["train", "valid", "test"]
 Rows = npt.NDArray[np.int64]
@@ -24,9 +28,11 @@ class Split:
     train, valid, test
         Positions from 0, shape (n,), int64, read-only; `valid` and `test` may be empty. No row is in two parts.
     method
-        "rows", "groups" or "given".
+        "rows", "groups", "time" or "given".
     seed
-        The seed of a random split, None where the rows were given.
+        The seed of a random split, None of others.
+    sealed
+        Folder of the record that seals the test rows (`trainer.data.sealing`); None where they are not sealed.
     digest
         SHA-256 over the three lists of positions: two splits are the same exactly where their digests are.
 
@@ -45,8 +51,9 @@ class Split:
     train: Rows
     valid: Rows
     test: Rows
-    method: Literal["rows", "groups", "given"]
+    method: Literal["rows", "groups", "time", "given"]
     seed: int | None
+    sealed: Path | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +65,16 @@ class Split:
         object.__setattr__(self, "digest", _digest(self))
 
     def rows(self, part: Part) -> Rows:
-        """Return the row positions of one part."""
+        """Return the row positions of one part.
+
+        Raises
+        ------
+        InputError
+            If the test rows are sealed and were never opened.
+        """
+        if part == "test" and self.sealed is not None and read_opening(self.sealed) is None:
+            message = f"the test rows are sealed in {self.sealed}: open them, once, with open_test(learner, by=...)"
+            raise InputError([message])
         return {"train": self.train, "valid": self.valid, "test": self.test}[part]
 
 
@@ -160,8 +176,50 @@ def split_groups(
     return split
 
 
+def split_time(times: Sequence[object] | pd.Series, *, valid: float = 0.2, test: float = 0.2) -> Split:
+    """Split by time: train on what is earliest, tune on what follows, test on what is last.
+
+    The one honest split where a model will be used on what is yet to come. Rows of the same time are never parted: a
+    time belongs to the part in which the middle of its rows lies.
+
+    Parameters
+    ----------
+    times
+        Shape (n_rows,): datetimes, dates as ISO 8601 text, or numbers; no missing values.
+    valid, test
+        Shares of the rows, each in [0, 1), together below 1.
+
+    Returns
+    -------
+    Split
+        Positions in ascending order.
+
+    Raises
+    ------
+    InputError
+        If a time is missing or cannot be read, the shares are out of range, or there are too few different times.
+
+    Examples
+    --------
+    >>> split = split_time([2021, 2024, 2022, 2023, 2022], valid=0.2, test=0.2)
+    >>> split.train.tolist(), split.valid.tolist(), split.test.tolist()
+    ([0, 2, 4], [3], [1])
+    """
+    _check_shares(valid=valid, test=test)
+    moments = _moments(pd.Series(times))
+    sizes = np.unique(moments, return_counts=True)[1]
+    # Counted from the end, so that shares such as 0.2 are met exactly where the rows allow it.
+    behind = (sizes.sum() - np.cumsum(sizes) + sizes / 2.0) / max(len(moments), 1)
+    part = np.where(behind < test, 2, np.where(behind < test + valid, 1, 0))
+    of_row = part[np.unique(moments, return_inverse=True)[1]]
+    rows = [np.flatnonzero(of_row == number) for number in range(3)]
+    split = Split(train=rows[0], valid=rows[1], test=rows[2], method="time", seed=None)
+    _check_filled(split, valid=valid, test=test)
+    return split
+
+
 def split_given(*, train: Sequence[int] | Rows, valid: Sequence[int] | Rows, test: Sequence[int] | Rows) -> Split:
-    """Record a split that was made elsewhere: an official test set, a cut in time.
+    """Record a split that was made elsewhere: an official test set, the folds of a study.
 
     Parameters
     ----------
@@ -184,6 +242,16 @@ def split_given(*, train: Sequence[int] | Rows, valid: Sequence[int] | Rows, tes
     [8, 9]
     """
     return Split(train=np.array(train), valid=np.array(valid), test=np.array(test), method="given", seed=None)
+
+
+def _moments(times: pd.Series) -> npt.NDArray[np.float64]:
+    number = is_number_column(times)
+    violations = [] if number else date_violations(times, name="times")
+    gone = np.flatnonzero(times.isna().to_numpy())
+    if len(gone):
+        violations.append(f"times must be known for every row; missing at {row_list(gone)}: name or drop them")
+    raise_violations(violations)
+    return as_floats(times) if number else date_floats(times)
 
 
 def _digest(split: Split) -> str:

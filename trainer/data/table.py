@@ -8,13 +8,15 @@ import torch
 
 from audit.errors import raise_violations
 from trainer.data.card import CardRow, card_rows
-from trainer.data.checks import class_list, table_violations
+from trainer.data.checks import table_violations
 from trainer.data.columns import Columns
-from trainer.data.encoders import Encoded, as_floats, encode, fit_encoder
+from trainer.data.encoders import Encoded, encode
+from trainer.data.numeric import as_floats
 from trainer.data.resident import Resident
-from trainer.data.spec import TableSpec
+from trainer.data.spec import TableSpec, encoded_tensors
 from trainer.data.splits import Part, Split
-from trainer.data.target import Target
+from trainer.data.table_encoder import fit_encoder
+from trainer.data.truth import fit_target, target_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +63,7 @@ class Table:
         columns
             Roles of the columns.
         split
-            From `split_rows`, `split_groups` or `split_given`.
+            From `split_rows`, `split_groups`, `split_time` or `split_given`.
 
         Returns
         -------
@@ -71,18 +73,26 @@ class Table:
         Raises
         ------
         InputError
-            Listing everything that is wrong: absent columns, labels missing or of one class, features without any
-            value, infinite numbers by column and row, dates, bad weights, a split that does not fit.
+            Listing everything that is wrong: absent columns, labels missing, malformed, out of range or of one class,
+            features without any value, infinite numbers and unreadable dates by column and row, bad weights, a split
+            that does not fit.
         TypeError
             If `frame` is not a pandas data frame.
         """
         _check_type(frame)
         raise_violations(table_violations(frame, columns=columns, split=split))
         train = frame.iloc[split.train]
-        encoder = fit_encoder(train, features=columns.inputs(list(frame.columns)), categorical=columns.categorical)
-        spec = TableSpec(
-            columns=columns, encoder=encoder, target=Target(kind="classes", classes=class_list(train[columns.y]))
+        encoder = fit_encoder(
+            train,
+            features=columns.inputs(list(frame.columns)),
+            categorical=columns.categorical,
+            ordered=dict(columns.ordered),
+            dates=columns.dates,
+            text=columns.text,
+            min_count=columns.min_count,
+            refuse_missing=columns.missing == "refuse",
         )
+        spec = TableSpec(columns=columns, encoder=encoder, target=fit_target(train, columns=columns))
         encoded = encode(frame, encoder=encoder)
         return cls(
             frame=frame.copy(deep=False),
@@ -97,7 +107,7 @@ class Table:
         return self.frame.iloc[self.split.rows(part)]
 
     def card(self) -> tuple[CardRow, ...]:
-        """Return what the model sees, one row per column and per part of the split.
+        """Return what the model sees, one row per column, per part of the split, and per leak that was found.
 
         Examples
         --------
@@ -108,7 +118,7 @@ class Table:
         >>> row.kind, row.levels, row.missing, row.unseen
         ('category', 2, 1, 1)
         """
-        return card_rows(self.frame, split=self.split, spec=self.spec, encoded=self.encoded)
+        return card_rows(self.frame, split=self.split, spec=self.spec, encoded=self.encoded, resident=self.resident)
 
 
 def _check_type(frame: object) -> None:
@@ -118,16 +128,13 @@ def _check_type(frame: object) -> None:
 
 
 def _resident(frame: pd.DataFrame, spec: TableSpec, split: Split, encoded: Encoded) -> Resident:
-    place = {label: code for code, label in enumerate(spec.classes)}
     used = np.concatenate([split.train, split.valid, split.test])
-    labels = np.full(len(frame), -1, dtype=np.int64)
-    labels[used] = [place[label] for label in frame[spec.columns.y].iloc[used].tolist()]
     weights = None
     if spec.columns.sample_weight is not None:
         raw = as_floats(frame[spec.columns.sample_weight])
         weights = torch.from_numpy((raw / raw[split.train].mean()).astype(np.float32))
     return Resident(
-        inputs=(torch.from_numpy(encoded.codes), torch.from_numpy(encoded.numerics)),
-        target=torch.from_numpy(labels),
+        inputs=encoded_tensors(encoded),
+        target=target_tensor(frame, columns=spec.columns, target=spec.target, used=used),
         weights=weights,
     )

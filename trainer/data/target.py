@@ -37,8 +37,9 @@ class Target:
     low, high
         For a number, the range that a sigmoid holds the answer in; both None for none. "log" needs them.
     center, scale
-        For a number without a range: mean and standard deviation of the train rows, by which the network's output is
-        shifted and stretched, so that training starts from the mean.
+        For a number: mean and standard deviation of the train rows. Without a range the network's output is shifted and
+        stretched by them, so that training starts from the mean. The loss compares errors as shares of `scale` (of its
+        square, where the loss is "squared"): its size does not depend on the unit of the number.
 
     Raises
     ------

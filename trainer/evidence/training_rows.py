@@ -1,5 +1,6 @@
 """The history of training as rows that pages and reports show, each with its n."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -7,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.inference.intervals import rate
-from audit.measurement import Measurement
+from audit.measurement import Measurement, canonical_json
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
 from trainer.device import environment
+from trainer.evidence.group_weights import group_weight_rows
 from trainer.history import EpochRow
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def training_result(learner: "Learner") -> Result:
     Result
         One row per epoch (``at.round``) and quantity: `train_loss` and `valid_loss` (without an interval: the losses of
         one model on rows that it was chosen by), `valid_accuracy` with the interval of a rate, or
-        `valid_label_accuracy` and `valid_mean_absolute_error` without one; `skipped_steps`. The provenance names model,
+        `valid_label_accuracy` and `valid_mean_absolute_error` without one; `skipped_steps`; of group DRO the
+        `group_weight` of each group. The provenance names model,
         split, seeds and settings.
 
     Raises
@@ -57,13 +60,14 @@ def training_result(learner: "Learner") -> Result:
     data, _ = learner.training_data()
     n_train, n_valid = len(data.split.train), len(data.split.valid)
     rows = [row for epoch in learner.history for row in _epoch_rows(epoch, n_train, n_valid)]
+    rows += group_weight_rows(learner)
     given = {
         "model_version": learner.model_version,
         "split": data.split.digest,
         "rows": {"train": n_train, "valid": n_valid, "test": len(data.split.test)},
         "seeds": list(learner.seeds),
         "deterministic": learner.deterministic,
-        "cycles": [asdict(cycle) for cycle in learner.cycles],
+        "cycles": [json.loads(canonical_json(asdict(cycle))) for cycle in learner.cycles],
         "environment": environment(learner.device),
     }
     provenance = Provenance(seed=learner.seed, versions=recorded_versions(), given=given)

@@ -1,5 +1,6 @@
 """One cycle of training, epoch by epoch, that can stop after any batch and go on as if it had not."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,11 @@ from torch import Tensor, nn
 from trainer.data.resident import Source
 from trainer.data.target import Target
 from trainer.device import deterministic_kernels, seeded
+from trainer.fitting.augment import augmentations
+from trainer.fitting.ema import Average
 from trainer.fitting.epoch import EpochTotals, Steps, read_totals, run_epoch
 from trainer.fitting.graph import GraphSteps
+from trainer.fitting.layers import held, learning_groups
 from trainer.fitting.objectives import MeanLoss
 from trainer.fitting.optimizer import GuardedAdamW
 from trainer.fitting.sampler import epoch_order
@@ -43,7 +47,9 @@ class Plan:
     deterministic
         Use only kernels that repeat bit by bit.
     objective, augment
-        What is minimised, and what changes the batches; None for the mean loss and for nothing.
+        What is minimised, and what changes the batches; None for the mean loss and for what the recipe names.
+    captured
+        On CUDA, capture the step as a graph and replay it.
 
     Examples
     --------
@@ -65,6 +71,7 @@ class Plan:
     deterministic: bool
     objective: nn.Module | None = None
     augment: Augment | None = None
+    captured: bool = True
 
 
 class CycleRun:
@@ -73,7 +80,8 @@ class CycleRun:
     Parameters
     ----------
     model
-        The network, or `StackedModels` of them, on the device; it is trained in place.
+        The network, or `StackedModels` of them, on the device; it is trained in place. With ``recipe.ema`` a copy is
+        trained, and this is kept at the moving average of its weights.
     plan
         What to train on and how.
 
@@ -101,11 +109,12 @@ class CycleRun:
     def __init__(self, model: nn.Module, plan: Plan) -> None:
         cycle, device = plan.cycle, plan.train.device
         stacked = isinstance(model, StackedModels)
+        average, decay = model, cycle.recipe.ema
+        model = model if decay is None else copy.deepcopy(model)
         rates = one_cycle(cycle.n_steps(len(plan.train)), lr=cycle.lr)
         self._model, self._plan, self._device = model, plan, device
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = GuardedAdamW(
-            [(trained, 1.0)],
+            learning_groups(model, cycle.recipe.layers),
             weight_decay=cycle.recipe.weight_decay,
             clip=cycle.recipe.clip,
             models=len(plan.seeds) if stacked else None,
@@ -119,9 +128,11 @@ class CycleRun:
             smoothing=cycle.recipe.smoothing,
             accumulate=cycle.recipe.accumulate,
             augment=plan.augment,
+            average=None if decay is None else Average(model, into=average, decay=decay),
         )
-        replayed = device.type == "cuda" and optimizer.guard == "fused"
-        self._steps: Steps = GraphSteps(self.stepper) if replayed else self.stepper
+        self._augments = augmentations(cycle.recipe.augment, epochs=cycle.epochs)
+        self._replayed = plan.captured and device.type == "cuda" and optimizer.guard == "fused"
+        self._steps: Steps = GraphSteps(self.stepper) if self._replayed else self.stepper
         self.epoch, self.batch = 0, 0
         self._generators: dict[str, Tensor] = {}
 
@@ -142,12 +153,17 @@ class CycleRun:
         end = -1 if n_batches is None else min(self.batch + n_batches, self._batches)
         # Where models differ in more than their weights, each has its own order; dropout is drawn for all at once.
         seed = derived_seed(plan.seeds[0], purpose="dropout", epoch=epoch)
-        with seeded(seed, device=self._device), deterministic_kernels(device=self._device, enabled=plan.deterministic):
+        self._change_augment(plan.augment or self._augments[self.epoch])
+        with (
+            seeded(seed, device=self._device),
+            deterministic_kernels(device=self._device, enabled=plan.deterministic),
+            held(self._model, plan.cycle.recipe.layers),
+        ):
             self._set_generators()
             self.batch = run_epoch(
                 self._steps,
                 plan.source,
-                self._order(epoch),
+                self.order(epoch),
                 batch_size=plan.cycle.batch_size,
                 begin=self.batch,
                 end=end,
@@ -158,12 +174,21 @@ class CycleRun:
         self.epoch, self.batch, self._generators = self.epoch + 1, 0, {}
         return read_totals(self.stepper)
 
+    def _change_augment(self, augment: Augment | None) -> None:
+        if augment is not self.stepper.augment:
+            self.stepper.augment = augment
+            # What was captured would go on as it was, with images of another size.
+            self._steps = GraphSteps(self.stepper) if self._replayed else self.stepper
+
     def state(self) -> dict[str, Tensor]:
         """Return all that must be kept, beside the model's weights, to go on from here: copies, on the host."""
         course = self.stepper.course
         kept = {f"optimizer.{name}": value for name, value in self.stepper.optimizer.state().items()}
         kept |= {f"objective.{name}": value for name, value in self.stepper.objective.state_dict().items()}
         kept |= {f"generator.{name}": value for name, value in self._generators.items()}
+        if self.stepper.average is not None:
+            kept |= {f"average.{name}": value for name, value in self.stepper.average.state().items()}
+            kept |= {f"trained.{name}": value for name, value in self._model.state_dict().items()}
         kept |= {"course.step": course.step, "course.totals": course.totals}
         kept["place"] = torch.tensor([self.epoch, self.batch])
         return {name: value.detach().cpu().clone() for name, value in kept.items()}
@@ -178,6 +203,9 @@ class CycleRun:
         """
         self.stepper.optimizer.restore(_under(state, "optimizer."))
         self.stepper.objective.load_state_dict(_under(state, "objective."))
+        if self.stepper.average is not None:
+            self.stepper.average.restore(_under(state, "average."))
+            self._model.load_state_dict(_under(state, "trained."))
         self._generators = _under(state, "generator.")
         self.stepper.course.step.copy_(state["course.step"])
         self.stepper.course.totals.copy_(state["course.totals"])
@@ -187,7 +215,8 @@ class CycleRun:
     def _batches(self) -> int:
         return -(-len(self._plan.train) // self._plan.cycle.batch_size)
 
-    def _order(self, epoch: int) -> Tensor:
+    def order(self, epoch: int) -> Tensor:
+        """Return the order in which an epoch visits the rows, counted over all cycles."""
         train = self._plan.train
         orders = [
             train[epoch_order(len(train), seed=seed, epoch=epoch, device=self._device)] for seed in self._plan.seeds

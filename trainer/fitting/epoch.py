@@ -1,5 +1,6 @@
 """An epoch: every row of the order once, and what it adds up to; validation is apart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -117,7 +118,7 @@ def run_epoch(steps: Steps, source: Source, order: Tensor, *, batch_size: int, b
     steps.stepper.model.train()
     n_rows, course = order.shape[-1], steps.stepper.course
     batch, last = 0, -(-n_rows // batch_size) if end < 0 else end
-    for data, places in source.pieces(order, batch_size):
+    for data, places in source.pieces(order, batch_size, begin=begin):
         within = places.shape[-1]
         whole, rest = divmod(within, batch_size)
         first, until = (min(max(limit - batch, 0), whole) for limit in (begin, last))
@@ -126,6 +127,8 @@ def run_epoch(steps: Steps, source: Source, order: Tensor, *, batch_size: int, b
         if rest and begin <= batch + whole < last:
             steps.take(data, places, size=rest, times=1)
         batch += whole + (rest > 0)
+        if batch >= last:
+            break
     return min(batch, last)
 
 
@@ -145,7 +148,7 @@ def outputs_of(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int 
     model
         Takes the inputs.
     inputs
-        Tensors on the model's device.
+        Tensors, on the model's device or on the host: then a batch at a time is moved.
     batch_size
         Rows at a time; changes memory, not results.
 
@@ -161,10 +164,16 @@ def outputs_of(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int 
     """
     model.eval()
     pieces = zip(*(torch.split(tensor, batch_size) for tensor in inputs), strict=True)
-    return torch.cat([model(*some).float() for some in pieces], dim=-2)
+    return torch.cat([model(*beside(model, some)).float() for some in pieces], dim=-2)
 
 
-def evaluate(model: nn.Module, data: Resident, rows: Tensor, *, target: Target) -> Evaluation:
+def beside(model: nn.Module, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return tensors on the device of the model's weights; nothing is copied where they are there already."""
+    weights = next(model.parameters(), None)
+    return tuple(tensors) if weights is None else tuple(tensor.to(weights.device) for tensor in tensors)
+
+
+def evaluate(model: nn.Module, data: Source, rows: Tensor, *, target: Target) -> Evaluation:
     """Return loss and metric over the rows named; of several models the mean.
 
     Parameters

@@ -59,7 +59,7 @@ class GraphSteps:
         self._capture = capture or captured
         self._unroll = unroll
         self._taken: dict[tuple[int, int], int] = {}
-        self._replays: dict[tuple[int, int, int], Work] = {}
+        self._replays: dict[tuple[int, torch.Size, int, int], Work] = {}
         self._orders: dict[torch.Size, tuple[Tensor, Tensor]] = {}
         # Data that a graph reads must live as long as the graph.
         self._kept: list[Resident] = []
@@ -81,7 +81,7 @@ class GraphSteps:
             left %= number
 
     def _replay(self, data: Resident, order: Tensor, *, size: int, number: int) -> Work:
-        key = (id(data), size, number)
+        key = (id(data), order.shape, size, number)
         if key not in self._replays:
             self._replays[key] = self._capture(lambda: self.stepper.take(data, order, size=size, times=number))
         return self._replays[key]

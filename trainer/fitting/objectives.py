@@ -1,8 +1,18 @@
 """What training minimises, from the losses of a batch: the mean, or something that looks at groups."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
-from trainer.data.resident import Batch
+from audit.errors import InputError
+from trainer.data.kinds import Data
+from trainer.data.resident import Batch, Resident
+from trainer.fitting.balance import BalancedLoss
+from trainer.fitting.group_dro import GroupDRO
+from trainer.fitting.groups import Grouping, grouping_of
+from trainer.fitting.objective_settings import ObjectiveSettings
+from trainer.fitting.penalty import GapPenalty
 
 
 class MeanLoss(nn.Module):
@@ -35,3 +45,93 @@ class MeanLoss(nn.Module):
         weighted = losses if batch.weights is None else losses * batch.weights
         total: Tensor = weighted.mean(dim=-1).sum()
         return total
+
+
+class Prepared(NamedTuple):
+    """The objective, and the data with the groups that it looks at.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Prepared(Resident(inputs=(), target=torch.zeros(3)), MeanLoss()).source.groups is None
+    True
+    """
+
+    source: Resident
+    objective: nn.Module
+
+
+def prepare_objective(
+    settings: ObjectiveSettings, data: Data, resident: Resident, *, models: int | None = None
+) -> Prepared:
+    """Return the objective that settings name, and the data with the groups that it looks at.
+
+    Parameters
+    ----------
+    settings
+        Kind, groups and strength.
+    data
+        Its frame holds the columns that make the groups.
+    resident
+        Its tensors on the device.
+    models
+        Number of stacked models; None for one that is not stacked.
+
+    Returns
+    -------
+    Prepared
+        The source shares all tensors but the groups with `resident`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, there is one group only among the train rows, or the answer is of another kind than the
+        objective needs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.splits import split_rows
+    >>> from trainer.data.table import Table
+    >>> frame = pd.DataFrame({"age": range(10), "sex": ["f", "m"] * 5, "paid": [0, 1] * 5})
+    >>> table = Table.from_frame(frame, columns=Columns(y="paid"), split=split_rows(10, seed=1))
+    >>> settings = ObjectiveSettings(kind="group_balanced", groups=("sex",))
+    >>> found = prepare_objective(settings, table, table.resident)
+    >>> type(found.objective).__name__, found.source.groups.tolist()[:4]
+    ('BalancedLoss', [0, 1, 0, 1])
+    """
+    if settings.kind == "mean":
+        return Prepared(resident, MeanLoss())
+    target = data.spec.target
+    if settings.kind in ("class_balanced", "equalized_odds") and target.kind != "classes":
+        raise InputError([f"objective {settings.kind!r} needs one class per row; the model answers {target.kind}"])
+    columns = (data.spec.columns.y,) if settings.kind == "class_balanced" else settings.groups
+    grouping = grouping_of(data.frame, columns)
+    totals = grouping.totals(data.split.train, weights=resident.weights)
+    if (totals > 0).sum() < 2:
+        raise InputError([f"objective {settings.kind!r}: {_one_group(grouping)}"])
+    source = replace(resident, groups=grouping.tensor(resident.target.device))
+    if settings.kind in ("class_balanced", "group_balanced"):
+        return Prepared(source, BalancedLoss(totals))
+    if settings.kind == "group_dro":
+        return Prepared(source, GroupDRO(totals, names=grouping.names, eta=settings.eta, models=models))
+    within = settings.kind == "equalized_odds"
+    penalty = GapPenalty(target, n_groups=len(totals), strength=settings.strength, within_classes=within)
+    return Prepared(source, penalty)
+
+
+def group_weights(objective: nn.Module) -> dict[str, float] | None:
+    """Return the mean weight of each group since this was last asked, where the objective weighs groups as it goes.
+
+    Examples
+    --------
+    >>> group_weights(MeanLoss()) is None
+    True
+    """
+    return objective.group_weights() if isinstance(objective, GroupDRO) else None
+
+
+def _one_group(grouping: Grouping) -> str:
+    names = ", ".join(grouping.names[:3])
+    return f"the train rows are all of one group of {list(grouping.columns)} ({names}): there is nothing to compare"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trainer.data.resident import Batch, Resident
 from trainer.data.target import Target
+from trainer.fitting.ema import Average
 from trainer.fitting.optimizer import GuardedAdamW
 
 Augment = Callable[[Batch], Batch]
@@ -69,6 +70,8 @@ class Stepper:
         Parts into which a batch is cut to save memory; the gradient is that of the whole batch.
     augment
         Changes the batch on the device (images); None for none.
+    average
+        The moving average of the weights; None for none.
 
     Examples
     --------
@@ -95,6 +98,7 @@ class Stepper:
     smoothing: float = 0.0
     accumulate: int = 1
     augment: Augment | None = None
+    average: Average | None = None
     _places: dict[int, Tensor] = field(default_factory=dict, init=False)
 
     def take(self, data: Resident, order: Tensor, *, size: int, times: int = 1) -> None:
@@ -122,6 +126,8 @@ class Stepper:
             losses.append(self._backward(data.take(rows), share=share / size))
             begun += share
         taken = self.optimizer.step(course.rates.index_select(0, course.step)[0])
+        if self.average is not None:
+            self.average.update(taken)
         counted = taken.double() * size
         lost = torch.where(taken, torch.stack(losses).sum(), 0.0).double() * counted
         course.totals += torch.stack([lost, counted, (~taken).double()])

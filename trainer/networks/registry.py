@@ -1,6 +1,7 @@
 """Every network by its name: from settings and the shape of the data to a module with weights drawn from a seed."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -8,13 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from audit.errors import raise_violations
+from trainer.data.images import ImageSpec
 from trainer.data.kinds import Spec
+from trainer.data.ratings import RatingsSpec
 from trainer.data.spec import TableSpec
 from trainer.device import seeded
+from trainer.networks.images import CNNSettings, ImageCNN, Normalize
+from trainer.networks.ratings import DotBias, DotSettings, RatingsNet, RatingsNetSettings
+from trainer.networks.resnet import ImageResNet, ResNetSettings
 from trainer.networks.tabular import MLPSettings, TabularMLP
 from trainer.seeds import derived_seed
 
-Settings = MLPSettings
+Settings = MLPSettings | CNNSettings | ResNetSettings | DotSettings | RatingsNetSettings
 """Settings of a network that this package knows how to build."""
 
 
@@ -99,12 +106,50 @@ def read_network(record: Mapping[str, Any], *, own: nn.Module | None = None) -> 
 def _tabular(spec: TableSpec, settings: MLPSettings) -> nn.Module:
     return TabularMLP(
         n_codes=spec.encoder.n_codes,
-        n_numeric=len(spec.encoder.numeric),
+        n_numeric=spec.encoder.n_numeric,
         n_classes=spec.target.n_outputs,
+        texts=spec.encoder.texts,
         settings=settings,
     )
 
 
-_BUILD: dict[str, Callable[[Any, Any], nn.Module]] = {"tabular_mlp": _tabular}
-_SETTINGS: dict[str, type[Settings]] = {"tabular_mlp": MLPSettings}
-_DEFAULT: dict[str, type[Settings]] = {"table": MLPSettings}
+def _image_network(spec: ImageSpec, settings: CNNSettings | ResNetSettings) -> nn.Module:
+    least, (high, wide) = settings.least_size, spec.size
+    small = f"{settings.architecture} needs images of at least {least} x {least} pixels; came {high} x {wide}"
+    raise_violations([f"{small}: name fewer widths"] if min(high, wide) < least else [])
+    normalize, n_outputs = Normalize(mean=spec.mean, std=spec.std), spec.target.n_outputs
+    if isinstance(settings, CNNSettings):
+        return ImageCNN(normalize=normalize, channels=spec.channels, n_outputs=n_outputs, settings=settings)
+    return ImageResNet(normalize=normalize, channels=spec.channels, n_outputs=n_outputs, settings=settings)
+
+
+def _ratings(spec: RatingsSpec, settings: DotSettings | RatingsNetSettings) -> nn.Module:
+    n_users, n_items, target = len(spec.users.categories), len(spec.items.categories), spec.target
+    start = 0.0
+    if target.low is not None and target.high is not None:  # a sigmoid holds the answer: begin at the mean all the same
+        share = (target.center - target.low) / (target.high - target.low)
+        start = math.log(max(share, 1e-3) / max(1.0 - share, 1e-3))
+    if isinstance(settings, DotSettings):
+        return DotBias(n_users=n_users, n_items=n_items, settings=settings, start=start)
+    return RatingsNet(n_users=n_users, n_items=n_items, settings=settings, start=start)
+
+
+_BUILD: dict[str, Callable[[Any, Any], nn.Module]] = {
+    "tabular_mlp": _tabular,
+    "image_cnn": _image_network,
+    "image_resnet": _image_network,
+    "ratings_dot": _ratings,
+    "ratings_net": _ratings,
+}
+_SETTINGS: dict[str, type[Settings]] = {
+    "tabular_mlp": MLPSettings,
+    "image_cnn": CNNSettings,
+    "image_resnet": ResNetSettings,
+    "ratings_dot": DotSettings,
+    "ratings_net": RatingsNetSettings,
+}
+_DEFAULT: dict[str, type[Settings]] = {
+    "table": MLPSettings,
+    "images": CNNSettings,
+    "ratings": DotSettings,
+}

@@ -1,4 +1,4 @@
-"""The network for tables: embeddings of categories, waves of numbers, and a few dense layers."""
+"""The network for tables: embeddings of categories and words, waves of numbers, and a few dense layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class MLPSettings:
     hidden
         Width of each hidden layer.
     embedding
-        Numbers by which a category is described.
+        Numbers by which a category is described; a word of a text has four times as many.
     frequencies, sigma, periodic
         Waves per numeric column, the spread of their initial frequencies, and the numbers made of them.
     dropout
@@ -43,7 +43,7 @@ class MLPSettings:
 
 
 class TabularMLP(nn.Module):
-    """Codes and floats in, one logit per class out: embeddings, waves, and a few dense layers.
+    """Codes, floats and words in, one logit per class out: embeddings, waves, and a few dense layers.
 
     There is no batch normalisation: an answer never depends on who else is in the batch, a batch of one is allowed,
     and training and prediction compute the same thing.
@@ -58,6 +58,8 @@ class TabularMLP(nn.Module):
         Number of classes.
     settings
         Shape of the network.
+    texts
+        Number of word codes and of words per row, of each text column.
 
     Examples
     --------
@@ -66,24 +68,38 @@ class TabularMLP(nn.Module):
     torch.Size([1, 2])
     """
 
-    def __init__(self, *, n_codes: Sequence[int], n_numeric: int, n_classes: int, settings: MLPSettings) -> None:
+    def __init__(
+        self,
+        *,
+        n_codes: Sequence[int],
+        n_numeric: int,
+        n_classes: int,
+        settings: MLPSettings,
+        texts: Sequence[tuple[int, int]] = (),
+    ) -> None:
         super().__init__()
         self.categories = OffsetEmbedding(n_codes, width=settings.embedding) if n_codes else None
         self.waves = PeriodicEmbedding(n_numeric, settings=settings) if n_numeric else None
-        width = len(n_codes) * settings.embedding + n_numeric * (settings.periodic + 1)
+        self.lengths = [length for _, length in texts]
+        per_word = 4 * settings.embedding
+        self.bags = nn.ModuleList(WordBag(n_words, width=per_word) for n_words, _ in texts)
+        width = len(n_codes) * settings.embedding + n_numeric * (settings.periodic + 1) + len(texts) * per_word
         layers: list[nn.Module] = []
         for size in settings.hidden:
             layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(settings.dropout)]
             width = size
         self.dense = nn.Sequential(*layers, nn.Linear(width, n_classes))
 
-    def forward(self, codes: Tensor, numerics: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, numerics: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Return logits, shape (n_rows, n_classes)."""
-        parts = []
+        parts: list[Tensor] = []
         if self.categories is not None:
             parts.append(self.categories(codes))
         if self.waves is not None:
             parts += [numerics, self.waves(numerics)]
+        if tokens is not None:
+            columns = torch.split(tokens, self.lengths, dim=1)
+            parts += [bag(column) for bag, column in zip(self.bags, columns, strict=True)]
         logits: Tensor = self.dense(torch.cat(parts, dim=1))
         return logits
 
@@ -123,6 +139,43 @@ class OffsetEmbedding(nn.Module):
         places = codes + self.starts
         embedded: Tensor = self.table(places)
         return embedded.flatten(1)
+
+
+class WordBag(nn.Module):
+    """The mean embedding of the words of a text, in which padding takes no part: a text without words is zero.
+
+    Parameters
+    ----------
+    n_words
+        Number of word codes; code 0 pads.
+    width
+        Numbers per word.
+
+    Notes
+    -----
+    Joulin, Grave, Bojanowski & Mikolov, "Bag of tricks for efficient text classification" (2017), arXiv:1607.01759.
+    Written as a look-up and a masked mean, so that it has a fixed shape, can be stacked, and repeats bit by bit on
+    every device.
+
+    Examples
+    --------
+    >>> bag = WordBag(5, width=2)
+    >>> bool((bag(torch.tensor([[3, 4]])) == bag(torch.tensor([[3, 4, 0, 0]]))).all())
+    True
+    """
+
+    def __init__(self, n_words: int, *, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(n_words, width)
+        with torch.no_grad():
+            self.table.weight.mul_(width**-0.5)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return shape (n_rows, width) from codes of shape (n_rows, n_words)."""
+        known = (words > 0).unsqueeze(-1)
+        summed = (self.table(words.long()) * known).sum(dim=1)
+        mean: Tensor = summed / known.sum(dim=1).clamp(min=1)
+        return mean
 
 
 class PeriodicEmbedding(nn.Module):

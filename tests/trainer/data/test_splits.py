@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import InputError
-from trainer.data.splits import split_given, split_groups, split_rows
+from trainer.data.splits import split_given, split_groups, split_rows, split_time
 
 
 def test_parts_are_disjoint_and_complete():
@@ -72,3 +72,34 @@ def test_overlap_negative_and_empty_train_are_refused():
     with pytest.raises(InputError) as caught:
         split_given(train=[], valid=[-1, 3], test=[3])
     assert len(caught.value.violations) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_time_runs_through_the_parts_and_ties_are_never_parted(seed):
+    rng = np.random.default_rng(seed)
+    times = pd.Series(rng.zipf(1.4, 2000).clip(max=300))
+    split = split_time(times, valid=0.2, test=0.2)
+    train, valid, test = (times.iloc[rows] for rows in (split.train, split.valid, split.test))
+    assert train.max() < valid.min()
+    assert valid.max() < test.min()
+    assert sorted([*split.train, *split.valid, *split.test]) == list(range(2000))
+
+
+def test_time_shares_are_met_where_times_differ():
+    times = pd.Series(pd.date_range("2020-01-01", periods=1000, freq="h")).sample(frac=1.0, random_state=1)
+    split = split_time(times, valid=0.1, test=0.3)
+    assert (len(split.train), len(split.valid), len(split.test)) == (600, 100, 300)
+    assert (split.method, split.seed) == ("time", None)
+    assert split_time(times.astype(str), valid=0.1, test=0.3).digest == split.digest
+    assert split_time(times.map(pd.Timestamp.toordinal), valid=0.1, test=0.3).digest != split.digest
+
+
+def test_times_that_cannot_be_read_or_do_not_suffice_are_refused():
+    with pytest.raises(InputError) as caught:
+        split_time(["2026-01-01", "soon", None])
+    assert "'times' holds 'soon', which is no date, at row 1" in str(caught.value)
+    assert "times must be known for every row; missing at row 2" in str(caught.value)
+    with pytest.raises(InputError, match="came out empty: too few rows or groups"):
+        split_time([1, 1, 1, 2, 2, 2])
+    with pytest.raises(InputError, match="valid and test are shares"):
+        split_time([1, 2, 3], valid=0.6, test=0.5)

@@ -63,7 +63,7 @@ def test_all_violations_are_listed_at_once():
         {
             "age": [1.0, np.inf, 3.0, 4.0, 5.0, 6.0],
             "empty": [np.nan] * 4 + [1.0, 2.0],
-            "when": pd.date_range("2026-01-01", periods=6),
+            "when": pd.to_timedelta(np.arange(6), unit="D"),
             "weight": [1.0, -1.0, np.nan, 1.0, 1.0, 1.0],
             "y": [1, 1, 1, 1, 0, None],
         }
@@ -75,7 +75,7 @@ def test_all_violations_are_listed_at_once():
     for expected in (
         "feature 'age' holds infinite numbers at row 1",
         "feature 'empty' has no value in any train row",
-        "feature 'when' holds dates",
+        "feature 'when' holds durations",
         "label 'y' is missing at row 5",
         "label 'y' has the one class 1.0 in the train rows",
         "label 'y' has the class 0.0 in valid or test rows but in no train row",
@@ -145,3 +145,41 @@ def test_other_frames_and_names_in_one_text_are_refused(columns):
         Columns(y="ill", sensitive_features="sex")
     with pytest.raises(InputError, match="'y_pred' has a name that predictions need"):
         Columns(y="y_pred")
+
+
+def test_the_card_shows_every_way_of_reading_a_column():
+    frame = pd.DataFrame(
+        {
+            "age": [1.0, None, 3.0, 4.0, 5.0, 6.0],
+            "size": ["s", "m", "s", "m", "l", "s"],
+            "sold": pd.to_datetime(
+                ["2026-01-05", "2026-01-06", "2026-01-05", "2026-01-06", "2026-02-01", "2025-01-01"]
+            ),
+            "note": ["so ill", "ill", "well", "so well", "new words", "x"],
+            "y": [0, 1, 0, 1, 0, 1],
+        }
+    )
+    columns = Columns(y="y", ordered={"size": ["s", "m", "l"]}, text=["note"])
+    table = Table.from_frame(frame, columns=columns, split=split_given(train=[0, 1, 2, 3], valid=[4], test=[5]))
+    card = {row.name: row for row in table.card() if row.role != "leak"}
+    assert [card[name].kind for name in ("age", "size", "sold", "note")] == ["number", "ordered", "date", "text"]
+    # Known or not; unknown, s, m; unknown and two weekdays; padding, unknown, and three words that occur twice.
+    assert [card[name].codes for name in ("age", "size", "sold", "note")] == [2, 3, 3, 5]
+    assert [card[name].unseen for name in ("age", "size", "sold", "note")] == [0, 1, 2, 2]
+    assert card["sold"].note == "2 rows lie before or after all train rows: read as the first or last day of these"
+    assert card["train"].note.startswith("by given, digest ")
+
+
+@pytest.mark.parametrize("value", [["a"], ("a", "b"), {"a": 1}, b"a"])
+def test_features_of_lists_are_refused_by_name(value):
+    frame = pd.DataFrame({"x": range(4), "bag": [value] * 4, "y": [0, 1, 0, 1]})
+    with pytest.raises(InputError, match=r"feature 'bag' holds .*, which is no single value"):
+        Table.from_frame(frame, columns=Columns(y="y"), split=split_given(train=range(4), valid=[], test=[]))
+
+
+def test_hostile_names_and_values_are_only_values():
+    names = ["<script>", "=1+1", "a\nb", "\u202eabc", "'; DROP TABLE"]
+    frame = pd.DataFrame({name: [*names, "x"] for name in names}).assign(y=[0, 1, 0, 1, 0, 1])
+    table = Table.from_frame(frame, columns=Columns(y="y"), split=split_given(train=range(4), valid=[4], test=[5]))
+    assert [row.name for row in table.card()][:5] == names
+    assert all(row.unseen == 2 for row in table.card()[:5])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trainer.data.resident import Resident
+from trainer.data.streamed import Streamed
 from trainer.data.target import Target
 from trainer.fitting.epoch import run_epoch
 from trainer.fitting.graph import WARM_UP, GraphSteps
@@ -89,6 +90,26 @@ def test_an_epoch_may_begin_and_end_anywhere():
     assert stops == [7, 50, 51]
     for one, other in zip(whole.model.parameters(), cut.stepper.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("models", [None, 2])
+@pytest.mark.parametrize("begin", [0, 49])
+def test_chunks_that_are_filled_anew_need_no_new_capture(models, begin):
+    """A captured step reads a chunk's own memory; a stretch of another length is captured for itself."""
+    counted, weights = Counted(), []
+    for source in (resident("cpu"), Streamed(resident("cpu"), device=torch.device("cpu"), rows=100)):
+        plain = stepper("cpu", models=models)
+        steps = GraphSteps(plain, capture=counted, unroll=4) if isinstance(source, Streamed) else plain
+        torch.manual_seed(3)
+        for epoch in range(3):
+            orders = [torch.randperm(403, generator=torch.Generator().manual_seed(seed + epoch)) for seed in (0, 50)]
+            order = orders[0] if models is None else torch.stack(orders)
+            run_epoch(steps, source, order, batch_size=8, begin=begin if epoch == 0 else 0)
+        weights.append(torch.cat([value.detach().flatten() for value in plain.model.parameters()]))
+    assert torch.equal(*weights)
+    # Four stretches of 96 rows take two chunks in turn, each captured by fours and, where warming up took three of its
+    # twelve steps, singly; one of 19 rows has two whole steps, and one of three rows that is never warm in 3 epochs.
+    assert counted.captured == 2 * 2 + 1
 
 
 @pytest.mark.parametrize("models", [None, pytest.param(4, id="stacked")])

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from trainer.networks.tabular import MLPSettings, OffsetEmbedding, PeriodicEmbedding, TabularMLP
+from trainer.fitting.stacked import Shared, StackedModels
+from trainer.networks.tabular import MLPSettings, OffsetEmbedding, PeriodicEmbedding, TabularMLP, WordBag
 
 
 def test_one_table_with_offsets_equals_one_embedding_per_column():
@@ -45,3 +47,39 @@ def test_an_answer_does_not_depend_on_the_rest_of_the_batch():
     codes, numerics = torch.randint(0, 4, (64, 1), dtype=torch.uint8), torch.randn(64, 2)
     alone = torch.cat([model(codes[row : row + 1], numerics[row : row + 1]) for row in range(64)])
     torch.testing.assert_close(model(codes, numerics), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_bag_of_words_equals_the_mean_without_padding():
+    bag = WordBag(20, width=4)
+    words = torch.randint(1, 20, (50, 9), generator=torch.Generator().manual_seed(0))
+    for row in range(50):
+        words[row, row % 10 :] = 0
+    theirs = nn.EmbeddingBag(20, 4, mode="mean", padding_idx=0)
+    theirs.weight.data = bag.table.weight.data.clone()
+    assert torch.allclose(bag(words), theirs(words), atol=1e-6)
+    assert bag(torch.zeros(2, 9, dtype=torch.int16)).abs().sum() == 0
+    bag(words).sum().backward()
+    assert bag.table.weight.grad[0].abs().sum() == 0
+
+
+def test_several_models_with_words_equal_separate_ones_and_ask_the_host_nothing():
+    settings = MLPSettings(hidden=(8,), frequencies=4, dropout=0.0)
+    singles = [
+        TabularMLP(n_codes=(3,), n_numeric=1, n_classes=2, settings=settings, texts=((20, 5), (7, 2))) for _ in range(3)
+    ]
+    codes, numbers = torch.randint(0, 3, (6, 1)).to(torch.uint8), torch.randn(6, 1)
+    words = torch.cat([torch.randint(0, 20, (6, 5)), torch.randint(0, 7, (6, 2))], dim=1).to(torch.int16)
+    stacked = Shared(StackedModels(singles))(codes, numbers, words)
+    for place, single in enumerate(singles):
+        assert torch.allclose(stacked[place], single(codes, numbers, words), atol=1e-5)
+    seen = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(func.overloadpacket._qualified_op_name.removeprefix("aten::"))
+            return func(*args, **(kwargs or {}))
+
+    with Watched():
+        singles[0](codes, numbers, words).sum().backward()
+    assert "embedding" in seen
+    assert not {"_local_scalar_dense", "nonzero", "item", "masked_select", "equal"} & set(seen)

@@ -1,0 +1,96 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.errors import InputError
+from audit.run import run_audit
+from trainer.data.columns import Columns
+from trainer.data.splits import split_rows
+from trainer.data.table import Table
+from trainer.evidence.abstain import ABSTAINS, choose_band
+from trainer.learner import Learner
+from trainer.networks.tabular import MLPSettings
+
+SMALL = MLPSettings(hidden=(16,), frequencies=4, periodic=4)
+
+
+@pytest.fixture(scope="module")
+def learner(table):
+    learner = Learner(table, network=SMALL, seed=1, device="cpu")
+    learner.fit_one_cycle(6, 1e-2, batch_size=64)
+    return learner
+
+
+def test_the_accuracy_wanted_is_reached_as_often_as_said():
+    rng, missed, chosen = np.random.default_rng(0), 0, 0
+    grid = np.linspace(0.5, 1.0, 20001)
+    for _ in range(400):
+        confidence = rng.uniform(0.5, 1.0, 500)
+        band = choose_band(confidence, rng.uniform(size=500) < 0.35 + 0.6 * confidence, wanted=0.85, level=0.9)
+        if band.confidence is not None:
+            chosen += 1
+            missed += (0.35 + 0.6 * grid[grid >= band.confidence]).mean() < 0.85
+    assert chosen > 200
+    assert missed / 400 <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 400)
+
+
+def test_a_surer_band_decides_fewer_rows(learner):
+    bands = [learner.abstain(wanted) for wanted in (0.6, 0.8, 0.9)]
+    decided = [band.decided for band in bands]
+    assert decided == sorted(decided, reverse=True)
+    assert decided[0] == bands[0].n
+    assert all(band.low >= band.wanted for band in bands if band.confidence is not None)
+
+
+def test_where_nothing_is_sure_all_is_left_to_people(learner):
+    band = learner.abstain(0.9999)
+    assert band.confidence is None
+    assert (band.decided, band.low) == (0, None)
+    assert "no band of 20 is shown to be right in 0.9999 of its rows (n = 300): all are left" in band.reason
+    result = run_audit(band.log(learner, "test"))
+    assert result.find("deferral_rate").value == 1.0
+    assert result.find("decided_accuracy").value is None
+
+
+def test_the_audit_counts_what_was_left_by_group(learner, table):
+    band = learner.abstain(0.9)
+    result = run_audit(band.log(learner, "test"))
+    answers, test = learner.predict_proba("test"), table.part("test")
+    kept = answers.max(axis=1) >= band.confidence
+    right = learner.predict("test") == test["ill"].to_numpy()
+    assert 0 < kept.mean() < 1
+    for group in ({}, {"sex": "f"}, {"sex": "m"}):
+        among = np.ones(len(test), bool) if not group else (test["sex"] == group["sex"]).to_numpy()
+        assert result.find("deferral_rate", group).value == pytest.approx(1 - kept[among].mean())
+        assert result.find("decided_accuracy", group).value == pytest.approx(right[among & kept].mean())
+        assert result.find("accuracy", group).value == pytest.approx((right & kept)[among].mean())
+
+
+@pytest.mark.parametrize("labels", [[True, False], ["yes", "no"], [ABSTAINS, "no"], [1.5, 2.5]])
+def test_labels_of_any_kind_stand_beside_the_word_for_none(frame, labels):
+    named = frame.assign(ill=[labels[0] if ill else labels[1] for ill in frame["ill"]])
+    columns = Columns(y="ill", features=["angle"], sensitive_features=["sex"], positive=labels[0])
+    table = Table.from_frame(named, columns=columns, split=split_rows(len(frame), seed=3))
+    learner = Learner(table, network=SMALL, device="cpu")
+    learner.fit_one_cycle(1)
+    result = run_audit(learner.abstain(0.5).log(learner, "test"))
+    right = (learner.predict("test") == table.part("test")["ill"].to_numpy()).mean()
+    lower, upper = result.find("accuracy").value, result.find("accuracy_if_deferred_right").value
+    assert lower <= right <= upper
+
+
+def test_several_classes_can_be_left_too(frame):
+    named = frame.assign(kind=pd.cut(frame["angle"], 3, labels=["a", "b", "c"]).astype(str))
+    columns = Columns(y="kind", features=["angle"], sensitive_features=["sex"])
+    table = Table.from_frame(named, columns=columns, split=split_rows(len(frame), seed=3))
+    learner = Learner(table, network=SMALL, device="cpu")
+    learner.fit_one_cycle(4, 1e-2, batch_size=64)
+    result = run_audit(learner.abstain(0.7).log(learner, "test"))
+    assert result.find("decided_accuracy").value > 0.6
+
+
+def test_settings_out_of_range_are_refused(learner):
+    with pytest.raises(
+        InputError, match=r"(?s)accuracy must lie in \(0, 1\); came 1.*level must lie in \(0, 1\); came 0"
+    ):
+        learner.abstain(1.0, level=0.0)

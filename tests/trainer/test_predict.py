@@ -1,0 +1,80 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.errors import InputError
+from audit.run import run_audit
+from trainer.data.columns import Columns
+from trainer.data.splits import split_rows
+from trainer.data.table import Table
+from trainer.learner import Learner
+from trainer.networks.tabular import MLPSettings
+
+SMALL = MLPSettings(hidden=(16,), frequencies=4, sigma=0.5, periodic=4)
+
+
+def learner_of(frame, columns):
+    learner = Learner(
+        Table.from_frame(frame, columns=columns, split=split_rows(len(frame), seed=0)), network=SMALL, device="cpu"
+    )
+    learner.fit_one_cycle(3, 1e-2, batch_size=64)
+    return learner
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(-3, 3, 900), "sex": rng.choice(["f", "m"], 900), "id": range(900)})
+    return frame.assign(
+        kind=np.select([frame["x"] < -1, frame["x"] < 1], ["low", "middle"], "high"),
+        big=frame["x"] > 1,
+        small=frame["x"] < -1,
+    )
+
+
+def test_three_classes_are_logged_for_an_audit_of_several_classes(frame):
+    learner = learner_of(frame, Columns(y="kind", features=["x"], sensitive_features=["sex"], prediction_id="id"))
+    log = learner.predict_log("test")
+    assert (log.reading.task, log.reading.labels) == ("multiclass", ("high", "low", "middle"))
+    assert run_audit(log).find("accuracy").value == pytest.approx(learner.validate("test").accuracy)
+
+
+def test_one_of_three_classes_can_be_the_positive_one(frame):
+    learner = learner_of(frame, Columns(y="kind", features=["x"], positive="low", sensitive_features=["sex"]))
+    log = learner.predict_log("test")
+    assert (log.reading.task, log.reading.positive) == ("binary", "low")
+    assert log.columns["y_score"] == "y_score"
+
+
+def test_labels_in_columns_are_logged_as_sets_and_need_their_columns(frame):
+    columns = Columns(labels=["big", "small"], features=["x"], sensitive_features=["sex"], prediction_id="id")
+    learner = learner_of(frame, columns)
+    log = learner.predict_log(frame.iloc[:10])
+    assert (log.reading.task, log.columns["y_true"], log.columns["prediction_id"]) == ("multilabel", "y_true", "id")
+    with pytest.raises(InputError, match=r"column 'small' \(label\) is missing: a log needs"):
+        learner.predict_log(frame.drop(columns="small"))
+
+
+def test_a_row_without_a_label_is_logged_as_not_labelled(frame):
+    columns = Columns(labels=["big", "small"], features=["x"], sensitive_features=["sex"])
+    learner = learner_of(frame, columns)
+    some = frame.iloc[:20].astype({"big": object})
+    some.loc[0, "big"] = None
+    right = (learner.predict(some)[1:] == frame.iloc[1:20][["big", "small"]].to_numpy()).all(axis=1)
+    result = run_audit(learner.predict_log(some))
+    assert result.find("accuracy").n == 19
+    assert result.find("accuracy").value == pytest.approx(right.mean())
+
+
+def test_rows_without_any_label_are_none_of_the_above_in_an_audit(frame):
+    learner = learner_of(frame, Columns(labels=["big", "small"], features=["x"], sensitive_features=["sex"]))
+    middle = frame[frame["x"].abs() < 0.3]
+    assert not learner.predict(middle).any()
+    assert run_audit(learner.predict_log(middle)).find("accuracy").value == 1.0
+
+
+def test_a_number_is_logged_for_an_audit_of_regression(frame):
+    learner = learner_of(frame.assign(y=frame["x"] * 2), Columns(y="y", features=["x"], task="number"))
+    log = learner.predict_log("test")
+    assert log.reading.task == "regression"
+    assert "y_score" not in log.columns
