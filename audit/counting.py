@@ -23,8 +23,9 @@ from audit.expressions import (
     unscaled,
     weight_exponent,
 )
-from audit.labelling import Labels, quoted, spelled_cells
+from audit.labelling import Labels, spelled_cells
 from audit.predictions import PredictionLog, Role, feature_column
+from audit.spellings import quoted
 from audit.tables import engine_errors, short_reason
 from audit.tally import SLICE, Codes, Tally, collapse
 
@@ -221,7 +222,8 @@ def _value_violations(log: PredictionLog, raw: pa.Table) -> list[str]:
     violations = []
     if "score_bin" in raw.column_names and (bad := _int_sum(pc.filter(raw["n"], pc.is_null(raw["score_bin"])))):
         top = log.reading.score_max
-        advice = "pass probabilities, not logits" if top == 1 else "is score_max right?"
+        plain = "pass probabilities, not logits; scores from 0 to 10 need score_max=10 threshold=0.5"
+        advice = plain if top == 1 else "is score_max right?"
         violations.append(_bad_rows(log, "y_score", bad, f"must lie in [0, {top:g}]", advice))
     if "bad_weight" in raw.column_names:
         violations += _weight_violations(log, raw)

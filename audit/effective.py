@@ -8,7 +8,7 @@ import numpy.typing as npt
 from audit.components import Compose, Composed
 from audit.estimated import Estimates
 from audit.metrics.metric import Counts, Fraction
-from audit.rollup import Cells, Floats, Partition
+from audit.rollup import Cells, Floats, Partition, summed
 from audit.spreads import few_units, spread
 
 STEP = 1e-20
@@ -66,14 +66,26 @@ def effective_counts(
     residual = units.numerator - np.nan_to_num(value)[slices.member] * inside
     influence = residual / safe[slices.member]
     kish = safe**2 / np.maximum(spread(cells, slices, inside), 1e-300)
-    df = np.full(len(n), np.inf) if cells.plain else np.maximum(kish - 1, 1.0)
+    df = np.full(len(n), np.inf) if cells.plain else np.maximum(kish - 1, 0.0)
     variance = spread(cells, slices, influence) * (1.0 if cells.plain else few_units(kish - 1))
     bernoulli = value * (1 - value)
     trials = np.where(variance > 1e-18, bernoulli / np.maximum(variance, 1e-300), kish)
     # Rounded, so that 10 events stay 10: the last bits must not choose between Wilson and Clopper-Pearson.
-    trials = np.where(denominator > 0, np.minimum(trials, n), 0.0).round(9)
+    trials = np.where(denominator > 0, np.minimum(trials, _most_trials(cells, slices, inside, safe, n)), 0.0).round(9)
     successes = np.minimum((np.nan_to_num(value) * trials).round(9), trials)
     return Estimates(value, n, df, successes, trials, influence=influence)
+
+
+def _most_trials(cells: Cells, slices: Partition, inside: Floats, total: Floats, n: npt.NDArray[np.int64]) -> Floats:
+    """Return the most rows that a rate may count as: weights never make rows say more than alike ones would.
+
+    Kish's effective size of the rows, whatever their clusters: where one row has almost all of the weight the residuals
+    have almost no spread, which would otherwise count as many rows that agree.
+    """
+    if not cells.weighted:
+        return n.astype(np.float64)
+    squares = summed(slices.member, cells.w2 * inside**2, len(n))
+    return np.minimum(n, total**2 / np.where(squares > 0, squares, np.inf))
 
 
 def composed_of(

@@ -11,6 +11,7 @@ from audit.errors import InputError, raise_violations
 from audit.expressions import NUMBER
 from audit.label_sets import NONE_OF_THE_ABOVE, read_set, spelled_set
 from audit.predictions import PredictionLog, Reading
+from audit.spellings import quoted, two_label_violations
 from audit.tally import SLICE, CountedTask
 from audit.values import BINARY, canonical, canonical_array
 
@@ -103,18 +104,6 @@ def label_lists(column: pa.ChunkedArray, role: str, separator: str) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
-def quoted(values: set[str] | set[str | None]) -> str:
-    """Return the first of some values for an error, each in quotes and cut short.
-
-    Examples
-    --------
-    >>> quoted({"b", "a"})
-    "'a', 'b'"
-    """
-    shown = [repr(value)[:60] for value in sorted(values, key=str)[:10]]
-    return ", ".join(shown) + (", ..." if len(values) > 10 else "")
-
-
 def _canonical(column: pa.ChunkedArray, name: str) -> pa.Array:
     try:
         return canonical_array(column)
@@ -205,11 +194,9 @@ def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[s
 
 
 def _declared_violations(labels: set[str], positive: str | None, found: Mapping[str, set[str]]) -> list[str]:
-    shown = ", ".join(f"{role} has {quoted(values)}" for role, values in found.items())
     if len(labels) > 2:
-        return [
-            f"expected two labels; found {len(labels)}: {shown}; merge labels or audit one of them against the rest"
-        ]
+        return _unlike(labels, found) or two_label_violations(found)
+    shown = ", ".join(f"{role} has {quoted(values)}" for role, values in found.items())
     if positive is None:
         return [f"the positive label is not known: {shown}; say which one is positive (positive=..., --positive ...)"]
     if labels and positive not in labels and not _without_positives(labels, positive):
@@ -219,6 +206,16 @@ def _declared_violations(labels: set[str], positive: str | None, found: Mapping[
     if labels == true | predicted and not true & predicted and len(digits) == 1 and digits[0] in BINARY:
         return [f"y_true and y_pred are spelled in two ways: {shown}; write the same labels in both"]
     return []
+
+
+def _unlike(labels: set[str], found: Mapping[str, set[str]]) -> list[str]:
+    """Return what is wrong where two labels are words and the predictions, none of them among these, are numbers."""
+    true, predicted = found["y_true"], found["y_pred"]
+    numbers = predicted <= labels and all(re.match(NUMBER, label) for label in predicted)
+    if true & predicted or len(true) > 2 or not numbers or all(re.match(NUMBER, label) for label in true):
+        return []
+    shown = ", ".join(f"{role} has {quoted(values)}" for role, values in found.items())
+    return [f"y_true and y_pred share no label: {shown}; write both alike, or name y_score if they are scores"]
 
 
 def _without_positives(labels: set[str], positive: str) -> bool:

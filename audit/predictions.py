@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict, Unpack
@@ -150,6 +151,7 @@ class PredictionLog:
         InputError
             If columns are missing, doubled, of a wrong type, or the options contradict each other: all at once.
         """
+        raise_violations(_keyword_violations(roles))
         wanted = {*map(str, roles.values()), *_names(sensitive_features), str(on)}
         table = open_frame(data, wanted=wanted)
         if attributes is not None:
@@ -189,6 +191,7 @@ class PredictionLog:
         InputError
             As `from_frame`; also if a file is missing, empty or broken.
         """
+        raise_violations(_keyword_violations(roles))
         table = open_file(Path(path))
         if attributes is not None:
             table = with_attributes(table, open_file(Path(attributes)), on)
@@ -197,6 +200,13 @@ class PredictionLog:
         weighted = roles.get("sample_weight") is not None
         reading = reading_of(given, bins=bins, weights=weights, weighted=weighted)
         return _checked(cls, table, _names(sensitive_features), reading, roles)
+
+
+_KEYWORDS = (
+    "sensitive_features", "task", "positive", "threshold", "score_max", "bins", "missing", "weights", "labels",
+    "abstain", "separator", "attributes", "on",
+)  # fmt: skip
+"""The keywords of `PredictionLog.from_frame` that are no roles."""
 
 
 def feature_column(place: int) -> str:
@@ -216,7 +226,6 @@ def _checked(
     columns: dict[Role, str] = {role: name for role, name in roles.items() if name is not None}  # type: ignore[misc]
     raise_violations(
         [
-            *_role_violations(columns),
             *_column_violations(table, columns, sensitive),
             *option_violations(columns, sensitive, reading),
         ]
@@ -238,8 +247,18 @@ def _names(sensitive_features: Sequence[str]) -> tuple[str, ...]:
     return tuple(sensitive_features)
 
 
-def _role_violations(columns: Mapping[Role, str]) -> list[str]:
-    return [f"unknown role {role!r}; expected one of {', '.join(ROLES)}" for role in columns if role not in ROLES]
+def _keyword_violations(roles: Mapping[str, object]) -> list[str]:
+    """Return which keywords are no role, with the one that was meant, and which roles name no column."""
+    known = (*ROLES, *_KEYWORDS)
+    violations = []
+    for name, column in roles.items():
+        if name not in ROLES:
+            near = ["sensitive_features"] if name.startswith("sens") else get_close_matches(name, known, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            violations.append(f"unknown role {name!r}; expected one of {', '.join(ROLES)}{meant}")
+        elif column is not None and not isinstance(column, str):
+            violations.append(f"{name} must be the name of a column; got {type(column).__name__}")
+    return violations
 
 
 def _column_violations(table: Table, columns: Mapping[Role, str], sensitive: tuple[str, ...]) -> list[str]:

@@ -84,7 +84,7 @@ def rare_interval(
     few = labels.take(rows)
     sharing = np.broadcast_to(np.asarray(comparisons), value.shape)[rows]
     share = intervals.rate(few.successes, few.trials, level=level, df=few.df, comparisons=sharing)
-    wide = intervals.quantile(level, df=np.maximum(few.successes - 1, 1.0), comparisons=sharing) * few.added_error
+    wide = intervals.student(level, df=np.maximum(few.successes - 1, 1.0), comparisons=sharing) * few.added_error
     added = [np.clip(few.added + sign * wide, few.least, few.most) for sign in (-1, 1)]
     none = few.successes < 1
     added = [np.where(none, end, found) for end, found in zip((few.least, few.most), added, strict=True)]

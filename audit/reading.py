@@ -139,7 +139,10 @@ def option_violations(columns: Mapping[Role, str], sensitive: tuple[str, ...], r
     if "y_pred" in columns and columns.get("y_true") == columns["y_pred"]:
         violations.append(f"y_true and y_pred are the same column {columns['y_pred']!r}; name two")
     if reading.threshold is not None and not 0 <= reading.threshold <= 1:
-        violations.append(f"threshold must lie in [0, 1] (score / score_max); got {reading.threshold}")
+        violations.append(
+            f"threshold must lie in [0, 1] (score / score_max); got {reading.threshold}; scores from 0 to 10 need "
+            f"score_max=10 threshold=0.5"
+        )
     if not 0 < reading.score_max < float("inf"):
         violations.append(f"score_max must be a positive number; got {reading.score_max}")
     for name, edges in reading.bins.items():

@@ -55,12 +55,21 @@ def measurement(
         )  # fmt: skip
     bounds = [bound if math.isfinite(bound) else None for bound in (low, high)]
     if None in bounds:
-        unbounded = "no interval: the rows show no spread" if bounds == [None, None] else "unbounded on one side"
+        unbounded = _no_interval(method) if bounds == [None, None] else "unbounded on one side"
         reason = f"{reason}; {unbounded}" if reason else unbounded
     return Measurement(
         metric=row.metric, slice=row.slice, against=row.against, value=float(value), low=bounds[0], high=bounds[1], n=n,
         level=row.level, method=method, reason=reason,
     )  # fmt: skip
+
+
+def _no_interval(method: str) -> str:
+    """Return why there is a value and no interval, from how it would have been made."""
+    if "cluster-robust" in method:
+        return "no interval: too few clusters, or no spread between them"
+    if "linearised weights" in method:
+        return "no interval: too few rows carry the weight, or they show no spread"
+    return "no interval: the rows show no spread"
 
 
 def undefined_reason(metric: Metric, value: float = math.nan, *, n: int = 0) -> str | None:

@@ -64,6 +64,8 @@ def run_audit(
     ------
     InputError
         If the log holds what it should not, or an option names what does not exist: every violation at once.
+    TypeError
+        If `log` is a table rather than a log.
 
     Examples
     --------
@@ -74,6 +76,12 @@ def run_audit(
     >>> row.value, round(row.low, 3), row.n
     (1.0, 0.692, 10)
     """
+    if not isinstance(log, PredictionLog):
+        msg = (
+            f"run_audit takes a PredictionLog; got {type(log).__name__}: make one with "
+            f"PredictionLog.from_frame(data, y_true=..., y_pred=..., sensitive_features=[...])"
+        )
+        raise TypeError(msg)
     if log.reading.task not in {"binary", "multiclass", "multilabel"}:
         extra = {"all_pairs": all_pairs, "baseline": baseline is not None, "intersections": intersections is not None}
         return _without_tally(log, level, reference, metrics, [name for name, given in extra.items() if given])

@@ -47,7 +47,8 @@ def spread(cells: Cells, slices: Partition, influence: Floats) -> Floats:
     left, right = slices.member[cells.pairs.left], slices.member[cells.pairs.right]
     product = cells.pairs.moment * influence[cells.pairs.left] * influence[cells.pairs.right]
     within = left == right
-    return summed(left[within], product[within], size)
+    # Sums of squares: what lies below 0 is rounding.
+    return np.maximum(summed(left[within], product[within], size), 0.0)
 
 
 def covariance(cells: Cells, slices: Partition, influence: Floats, first: Any, second: Any) -> Floats:  # noqa: ANN401
@@ -94,7 +95,7 @@ def few_units(df: Floats) -> Floats:
 
 
 def freedom(cells: Cells, slices: Partition) -> Floats:
-    """Return the degrees of freedom of each slice's variance: Kish's effective rows or clusters, less one.
+    """Return the degrees of freedom of each slice's variance: Kish's effective rows or clusters, less one; 0 for one.
 
     Infinite for independent rows that count alike.
 
@@ -111,4 +112,4 @@ def freedom(cells: Cells, slices: Partition) -> Floats:
         return np.full(len(slices.groups), np.inf)
     total = np.bincount(slices.member, weights=cells.w, minlength=len(slices.groups))
     kish = total**2 / np.maximum(spread(cells, slices, np.ones(len(cells.n))), 1e-300)
-    return np.maximum(kish - 1, 1.0)
+    return np.maximum(kish - 1, 0.0)

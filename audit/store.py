@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.errors import EvidenceError, InputError
+from audit.kinds import kind_of, model_of
 from audit.measurement import EVERYONE
 from audit.result import Result
 from audit.tally import Tally
@@ -44,9 +45,12 @@ class RunEntry(NamedTuple):
     positive: str | None
     verdict: str | None
     model_version: str | None
+    kind: str = "audit"
+    files: tuple[str, ...] = ()
+    model: str = ""
 
 
-def save_run(result: Result, folder: Path, *, documents: Mapping[str, str] | None = None) -> Path:
+def save_run(result: Result, folder: Path | str, *, documents: Mapping[str, str] | None = None) -> Path:
     """Save a run as ``<folder>/<UTC time>-<8 hex of its digest>/``, whole or not at all.
 
     Parameters
@@ -76,6 +80,7 @@ def save_run(result: Result, folder: Path, *, documents: Mapping[str, str] | Non
     ...     sorted(file.name for file in path.iterdir())
     ['note.txt', 'result.json']
     """
+    folder = Path(folder)
     clashes = sorted({RESULT, TALLY} & {Path(name).name for name in documents or {}})
     if clashes:
         msg = f"documents may not be called {clashes}: the run itself writes files of these names"
@@ -99,7 +104,7 @@ def save_run(result: Result, folder: Path, *, documents: Mapping[str, str] | Non
     return path
 
 
-def list_runs(folder: Path) -> tuple[RunEntry, ...]:
+def list_runs(folder: Path | str) -> tuple[RunEntry, ...]:
     """Return the runs of a folder, newest first; empty where there are none.
 
     Runs that the index lacks (copied in by hand, or cut off before they were listed) are read and added to the list.
@@ -114,6 +119,7 @@ def list_runs(folder: Path) -> tuple[RunEntry, ...]:
     >>> list_runs(Path("no such folder"))
     ()
     """
+    folder = Path(folder)
     if not folder.is_dir():
         return ()
     known = {entry.run_id: entry for entry in _indexed(folder)}
@@ -122,7 +128,7 @@ def list_runs(folder: Path) -> tuple[RunEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.run_id, reverse=True))
 
 
-def load_run(path: Path) -> Result:
+def load_run(path: Path | str) -> Result:
     """Read a saved run, with its tally attached.
 
     Raises
@@ -139,6 +145,7 @@ def load_run(path: Path) -> Result:
     ...     load_run(save_run(made, Path(folder))) == made
     True
     """
+    path = Path(path)
     try:
         text = (path / RESULT).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -246,6 +253,9 @@ def _entry(result: Result, path: Path, time: datetime, digest: str, verdict: str
         positive=None if tally is None else tally.positive,
         verdict=verdict,
         model_version=versions[0] if len(versions) == 1 else None,
+        kind=kind_of(result),
+        files=tuple(result.provenance.data),
+        model=model_of(result),
     )
 
 
@@ -302,5 +312,6 @@ def _entry_of(record: dict[str, Any], folder: Path) -> RunEntry:
         "path": folder / Path(record["run_id"]).name,
         "time": datetime.fromisoformat(record["time"]),
         "features": tuple(record["features"]),
+        "files": tuple(record["files"]),
     }
     return RunEntry(**fields)

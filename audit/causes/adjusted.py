@@ -11,24 +11,25 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from audit.causes.least_squares import least_squares
+from audit.causes.side_intervals import Contrast, Mask, side_interval, undecided
 from audit.counting import count
 from audit.errors import raise_violations
-from audit.estimates import spread
-from audit.inference.gap_intervals import gap_of_rates
 from audit.inference.intervals import quantile
-from audit.inference.mantel_haenszel import Mask, Strata, influence, klingenberg, risk_difference, strata_of
+from audit.inference.mantel_haenszel import influence, klingenberg, risk_difference, shares, strata_of
 from audit.measurement import Against, Measurement, Slice
 from audit.metrics.catalog import METRICS
 from audit.metrics.metric import Counts, Metric
+from audit.pairs import compared, gap_interval, gap_method, gaps
 from audit.predictions import PredictionLog
-from audit.rollup import Cells, Floats, Pairs, Partition, cells_of, partition, without_scores
+from audit.rollup import Cells, Pairs, Partition, cells_of, partition, without_scores
 from audit.tally import Tally
 
 DEFAULT = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 class Estimate(NamedTuple):
-    """A gap with its interval; NaN where undefined.
+    """A gap with its interval; NaN where undefined, with a reason.
 
     Examples
     --------
@@ -40,6 +41,7 @@ class Estimate(NamedTuple):
     low: float
     high: float
     method: str
+    reason: str | None = None
 
 
 class _Side(NamedTuple):
@@ -197,17 +199,19 @@ def _rows(
     names, (group, against) = " & ".join(control), whom
     counted = strata_of(side.cells.n.astype(np.float64), side.exposed, side.success, side.stratum)
     total, lacking = int(counted.total()), int(counted.total() - counted.supported())
-    found = {"nothing": _raw(side, how), "strata": _stratified(side, how), "regression": _regression(side, how)}
+    found = {
+        "nothing": _raw(metric, side, how),
+        "strata": _stratified(side, how, names),
+        "regression": _regression(side, how, names),
+    }
     for by, estimate in found.items():
         adjusted = {} if by == "nothing" else {"adjusted_for": list(control)}
-        known = np.isfinite(estimate.value)
+        value, low, high, reason = _known(estimate)
         method = f"{estimate.method}, simultaneous over {together}" if together > 1 else estimate.method
         yield Measurement(
             metric=f"{metric.name}_difference", slice=group, at=(("feature", names),),
-            against={**against, "by": by, **adjusted}, value=estimate.value if known else None,
-            low=estimate.low if known else None, high=estimate.high if known else None,
-            n=int(min(counted.n1.sum(), counted.n0.sum())), level=level, method=method,
-            reason=_reason(by, estimate, names),
+            against={**against, "by": by, **adjusted}, value=value, low=low, high=high,
+            n=int(min(counted.n1.sum(), counted.n0.sum())), level=level, method=method, reason=reason,
         )  # fmt: skip
     yield Measurement(
         metric=f"{metric.name}_adjustment_support", slice=group, at=(("feature", names),), against=against,
@@ -217,75 +221,59 @@ def _rows(
     )  # fmt: skip
 
 
-def _reason(by: str, found: Estimate, names: str) -> str | None:
-    if np.isfinite(found.value):
-        return None
-    if by == "nothing":
-        return "no rows on one of the two sides"
-    return f"no stratum of {names} holds both sides" if by == "strata" else f"{names} says which side a row is on"
+def _known(found: Estimate) -> tuple[float | None, float | None, float | None, str | None]:
+    """Return value, ends and reason of an estimate: nothing that is not finite is a number of a row."""
+    if not np.isfinite(found.value):
+        return None, None, None, found.reason or "undefined"
+    if not (np.isfinite(found.low) and np.isfinite(found.high)):
+        return found.value, None, None, found.reason or "no interval: its variance is undefined"
+    return found.value, found.low, found.high, found.reason
 
 
-def _raw(side: _Side, how: tuple[float, int]) -> Estimate:
-    """Return the raw gap: one stratum holds everyone."""
-    whole = side._replace(stratum=np.zeros(len(side.stratum), dtype=np.int64))
-    one = strata_of(side.cells.w, side.exposed, side.success, whole.stratum)
-    if not len(one.n1) or not side.cells.plain:
-        return _linearised(whole, one, how)
-    ends = gap_of_rates(one.x1, one.n1, one.x0, one.n0, level=how[0], comparisons=how[1])
-    return Estimate(risk_difference(one), float(ends.low[0]), float(ends.high[0]), "agresti_caffo")
+def _raw(metric: Metric, side: _Side, how: tuple[float, int]) -> Estimate:
+    """Return the gap with nothing held fixed, as an audit of the two sides gives it."""
+    base = compared(metric, side.cells, Partition((), ((), ()), side.exposed.astype(np.int64)))
+    gap, method = gaps(base, [1], [0], compare="difference"), gap_method(base, "difference")
+    value = float(gap.value[0])
+    if not np.isfinite(value):
+        return Estimate(np.nan, np.nan, np.nan, method, "no rows on one of the two sides")
+    total = np.bincount(side.exposed, weights=side.cells.w, minlength=2)
+    share = np.where(side.exposed, 1 / total[1], -1 / total[0])
+    reason = undecided(side.cells, side.exposed, share, level=how[0], comparisons=how[1])
+    if reason:
+        return Estimate(value, np.nan, np.nan, method, reason)
+    ends = gap_interval(base, gap, compare="difference", level=how[0], comparisons=how[1])
+    return Estimate(value, float(ends.low[0]), float(ends.high[0]), method)
 
 
-def _stratified(side: _Side, how: tuple[float, int]) -> Estimate:
+def _stratified(side: _Side, how: tuple[float, int], names: str) -> Estimate:
+    """Return the Mantel-Haenszel gap, with the wider of two intervals where few rows deviate."""
+    method = "mantel_haenszel, klingenberg" if side.cells.plain else "mantel_haenszel, linearised"
     strata = strata_of(side.cells.w, side.exposed, side.success, side.stratum)
-    if not side.cells.plain:
-        return _linearised(side, strata, how)._replace(method="mantel_haenszel, linearised")
-    low, high = klingenberg(strata, critical=float(quantile(how[0], comparisons=how[1])))
-    return Estimate(risk_difference(strata), low, high, "mantel_haenszel, klingenberg")
-
-
-def _linearised(side: _Side, strata: Strata, how: tuple[float, int]) -> Estimate:
     value = risk_difference(strata)
     if not np.isfinite(value):
-        return Estimate(value, np.nan, np.nan, "linearised")
+        return Estimate(np.nan, np.nan, np.nan, method, f"no stratum of {names} holds both sides")
+    share = shares(strata, side.exposed, side.stratum)
     moved = influence(strata, side.exposed, side.success, side.stratum)
-    return _with_interval(side.cells, value, moved, how, "linearised", 1.0)
+    added = side.cells.w * share * side.success
+    rates = -float(added[~side.exposed].sum()), float(added[side.exposed].sum())
+    leverage = side.cells.w / side.cells.n / (strata.n1 + strata.n0)[side.stratum]
+    gap = Contrast(value, side.exposed, share, moved, leverage, rates)
+    found = side_interval(side.cells, gap, level=how[0], comparisons=how[1])
+    low, high = found.low, found.high
+    if side.cells.plain:
+        inverted = klingenberg(strata, critical=float(quantile(how[0], comparisons=how[1])))
+        low, high = (min(low, inverted[0]), max(high, inverted[1])) if found.few else inverted
+    return Estimate(value, low, high, method, found.reason)
 
 
-def _regression(side: _Side, how: tuple[float, int]) -> Estimate:
-    """Return the group's coefficient by partialling the controls out (Frisch & Waugh 1933, doi:10.2307/1907330)."""
-    name, weight = "least_squares, sandwich variance", side.cells.w
-    columns = [np.ones(len(weight))]
-    for codes in side.controls:
-        columns += [(codes == value).astype(np.float64) for value in np.unique(codes)[1:]]
-    controls, root = np.stack(columns, axis=1), np.sqrt(weight)
-    exposed, success = side.exposed.astype(np.float64), side.success.astype(np.float64)
-    if not len(weight):
-        return Estimate(np.nan, np.nan, np.nan, name)
-    fitted = np.linalg.lstsq(controls * root[:, None], np.stack([exposed, success], axis=1) * root[:, None], rcond=None)
-    own = exposed - controls @ fitted[0][:, 0]
-    amount = float((weight * own**2).sum())
-    if amount <= 1e-9 * weight.sum():
-        return Estimate(np.nan, np.nan, np.nan, name)
-    value = float((weight * own * success).sum() / amount)
-    residual = success - controls @ fitted[0][:, 1] - own * value
-    rows, parameters = float(side.cells.n.sum()), int(fitted[2]) + 1
-    factor = rows / (rows - parameters) if rows > parameters else np.nan
-    return _with_interval(side.cells, value, own * residual / amount, how, name, factor)
-
-
-def _with_interval(
-    cells: Cells, value: float, moved: Floats, how: tuple[float, int], method: str, factor: float
-) -> Estimate:
-    """Return a gap with the interval of its linearised variance; Student's t where the design is not simple."""
-    one = Partition((), ((),), np.zeros(len(cells.n), dtype=np.int64))
-    variance = float(spread(cells, one, moved)[0]) * factor
-    df = np.inf
-    if not cells.plain:
-        kish = float(cells.w.sum() ** 2 / max(float(spread(cells, one, np.ones(len(cells.n)))[0]), 1e-300))
-        df = max(kish - 1, 1.0)
-        variance *= 1 + 1 / df
-    half = float(quantile(how[0], df=df, comparisons=how[1])) * float(np.sqrt(variance))
-    return Estimate(value, max(value - half, -1.0), min(value + half, 1.0), method)
+def _regression(side: _Side, how: tuple[float, int], names: str) -> Estimate:
+    method = "least_squares, sandwich variance"
+    gap = least_squares(side.cells, side.exposed, side.success, side.controls)
+    if gap is None:
+        return Estimate(np.nan, np.nan, np.nan, method, f"{names} says which side a row is on")
+    found = side_interval(side.cells, gap, level=how[0], comparisons=how[1])
+    return Estimate(gap.value, found.low, found.high, method, found.reason)
 
 
 def _taken(cells: Cells, places: npt.NDArray[np.int64]) -> Cells:

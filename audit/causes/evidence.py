@@ -116,6 +116,17 @@ def effect_verdict(value: float, low: float, high: float, *, material: float = M
     return "not testable" if max(abs(low), abs(high)) > max(RELEVANT, material) else "not supported"
 
 
+def limit_sentence(limit: float = MATERIAL) -> str:
+    """Return from where on an effect speaks for a source, as the end of a sentence.
+
+    Examples
+    --------
+    >>> limit_sentence()
+    '; it would speak for this source if the whole interval lay beyond 2 points'
+    """
+    return f"; it would speak for this source if the whole interval lay beyond {100 * limit:g} points"
+
+
 def held_out_labels(
     sample: Sample, fit: Fit, *, weight: Matrix | None = None, folds: int = 5, random_state: int = 0
 ) -> Labels:
@@ -233,7 +244,7 @@ def mean_row(
             metric=metric, slice=whom, at=at, against=against, value=None, n=n, level=level, method="none",
             reason="fewer than two rows",
         )  # fmt: skip
-    half = float(intervals.quantile(level, df=n - 1, comparisons=together)) * float(values.std(ddof=1)) / n**0.5
+    half = float(intervals.student(level, df=n - 1, comparisons=together)) * float(values.std(ddof=1)) / n**0.5
     value = float(values.mean())
     return Measurement(
         metric=metric, slice=whom, at=at, against=against, value=value, low=value - half, high=value + half, n=n,

@@ -14,6 +14,7 @@ from audit.causes.evidence import (
     difference_row,
     effect_verdict,
     errors_of,
+    limit_sentence,
     numbers,
     points,
     share_row,
@@ -86,6 +87,10 @@ def representation(case: Case) -> Evidence:
     if under and worse and gain.high > 2 * MATERIAL and gain.low <= 0:
         text = f"not testable because the learning curve leaves it open; {facts}"
         return Evidence("representation", "not testable", text, tuple(found))
+    facts += (
+        "; it would speak for this source if the group were rarer than in the population, its error at least "
+        f"{100 * MATERIAL:g} points above that of others, and more rows were expected to lower it"
+    )
     return Evidence("representation", "not supported", facts, tuple(found))
 
 
@@ -134,6 +139,8 @@ def evaluation(case: Case) -> Evidence:
         text += "; report errors by group, and weight the benchmark by who is there in use"
     elif verdict == "not testable":
         text = f"not testable because the benchmark is too small to tell: {text}"
+    else:
+        text += limit_sentence(MISSTATED)
     shares = [
         share_row("error_rate", case.whom(group), at, wrong[counted & (sample.group == group)], level=case.level)
         for group in sample.groups

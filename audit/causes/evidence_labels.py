@@ -10,6 +10,7 @@ from audit.causes.evidence import (
     compared,
     difference_row,
     effect_verdict,
+    limit_sentence,
     mean_row,
     numbers,
     points,
@@ -117,6 +118,8 @@ def measurement(case: Case) -> Evidence:
         text += "; more rows with such labels teach the model the same: mend the label, not the size of the sample"
     elif verdict == "not testable":
         text = f"not testable because the audited labels leave it open: {points(row)}; audit more labels"
+    else:
+        text += limit_sentence()
     return Evidence("measurement", verdict, text, (_said(row, verdict, text), *shares, *beside))
 
 

@@ -5,6 +5,7 @@ And the model's own part: what remains on balanced data. Unbiased data is not un
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from audit.causes.evidence import (
     effect_verdict,
     errors_of,
     held_out_labels,
+    limit_sentence,
     mean_row,
     numbers,
     share_row,
@@ -58,18 +60,19 @@ def aggregation(case: Case) -> Evidence:
         text = f"not testable because no group has {FEW} rows for a model of its own"
         return Evidence("aggregation", "not testable", text, ())
     worst = max(rows, key=lambda row: numbers(row)[1] if row.low is not None else -1.0)
+    told = partial(_own_model_text, asked=case.group)
     speaking = [row for row in rows if row.low is not None and row.low > MATERIAL]
     wide = [row for row in rows if row.high is None or row.high > RELEVANT]
     if speaking:
-        text = "; ".join(map(_own_model_text, speaking))
+        text = "; ".join(map(told, speaking))
         text += "; model the group's own relations (interactions, or a model per group)"
         return Evidence("aggregation", "supported", text, _with_reason(rows, worst, text))
-    open_questions = [_own_model_text(row) for row in wide]
+    open_questions = [told(row) for row in wide]
     open_questions += [f"{group} has {sizes[group]} rows, fewer than {FEW} for a model of its own" for group in few]
     if open_questions:
         text = f"not testable because these groups leave it open: {'; '.join(open_questions)}"
         return Evidence("aggregation", "not testable", text, _with_reason(rows, worst, text))
-    text = _own_model_text(worst)
+    text = f"of all groups most: {told(worst)}{limit_sentence()}"
     return Evidence("aggregation", "not supported", text, _with_reason(rows, worst, text))
 
 
@@ -87,9 +90,15 @@ def _own_model_row(case: Case, group: str, together: int) -> Measurement:
     )  # fmt: skip
 
 
-def _own_model_text(row: Measurement) -> str:
+def _own_model_text(row: Measurement, *, asked: str) -> str:
     often, by = compared(row, "more often", "less often")
-    return f"the pooled model errs {often} on {row.slice[0][1]} than a model of its own by {by}"
+    return f"the pooled model errs {often} on {_whom(row, asked)} than a model of its own by {by}"
+
+
+def _whom(row: Measurement, asked: str) -> str:
+    """Return the group of a row; where it is not the one in question, that is said."""
+    group = str(row.slice[0][1])
+    return group if group == asked else f"{group} (not {asked}, the group in question)"
 
 
 def _with_reason(rows: Sequence[Measurement], chosen: Measurement, text: str) -> tuple[Measurement, ...]:
@@ -126,11 +135,20 @@ def deployment(case: Case) -> Evidence:
     ]
     speaking = [row for row, verdict in zip(found, verdicts, strict=True) if verdict == "supported"]
     if speaking:
-        text = "; ".join(_named(row) for row in speaking)
+        text = "; ".join(_named(row, case.group) for row in speaking)
         return Evidence("deployment", "supported", text, tuple(found))
-    text = "; ".join(_named(row) for row in found)
+    text = "; ".join(_named(row, case.group) for row in found)
     if "not testable" in verdicts:
         return Evidence("deployment", "not testable", f"not testable because rows leave it open: {text}", tuple(found))
+    limits = {MATERIAL if row.metric.startswith("override") else CHANGED for row in found}
+    text += (
+        limit_sentence(min(limits))
+        if len(limits) == 1
+        else (
+            f"; it would speak for this source if a whole interval lay beyond {100 * MATERIAL:g} points of decisions "
+            f"or {100 * CHANGED:g} points of errors"
+        )
+    )
     return Evidence("deployment", "not supported", text, tuple(found))
 
 
@@ -220,8 +238,8 @@ def _changed(case: Case, used: Sample) -> list[Measurement]:
     return rows
 
 
-def _named(row: Measurement) -> str:
-    group = row.slice[0][1]
+def _named(row: Measurement, asked: str) -> str:
+    group = _whom(row, asked)
     if row.metric.startswith("override"):
         often, by = compared(row, "more often", "less often")
         return f"decisions on {group} overrule the model {often} than those on others by {by}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from audit.causes.samples import Fit, Labels, Mask, Matrix, Sample, fitted, folds_of, predictions, scored_rows
 from audit.errors import raise_violations
-from audit.inference.intervals import quantile
+from audit.inference.intervals import student
 from audit.measurement import Measurement
 from audit.seeds import seed_violations
 
@@ -100,7 +100,7 @@ class LearningCurve:
         slope = reached - reached.mean()
         each = self.losses[:, -FITTED:] @ slope / (slope**2).sum() * (reached[-1] - rows**-power)
         value, count = float(each.mean()), len(each)
-        half = float(quantile(self.level, df=max(count - 1, 1))) * float(each.std(ddof=1)) / count**0.5
+        half = float(student(self.level, df=max(count - 1, 1))) * float(each.std(ddof=1)) / count**0.5
         return value, value - half, value + half
 
 
@@ -199,7 +199,7 @@ def curve_rows(curve: LearningCurve, *, feature: str) -> tuple[Measurement, ...]
     [('learning_curve_error_rate', {'k': 4}, 0.67, 3), ('learning_curve_error_rate', {'k': 16}, 0.33, 3)]
     """
     count = len(curve.losses)
-    half = float(quantile(curve.level, df=max(count - 1, 1))) * curve.losses.std(axis=0, ddof=1) / np.sqrt(count)
+    half = float(student(curve.level, df=max(count - 1, 1))) * curve.losses.std(axis=0, ddof=1) / np.sqrt(count)
     return tuple(
         Measurement(
             metric=f"learning_curve_{curve.score}", slice=((feature, curve.group),), at=(("k", int(size)),),

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from audit.causes.samples import MISSING_GROUP, Labels, Matrix, Names, Sample
 from audit.errors import InputError, raise_violations
+from audit.spellings import two_label_violations
 from audit.tables import open_file
 from audit.values import BINARY, canonical_array
 
@@ -200,12 +201,11 @@ def _groups(table: pa.Table, sensitive: str) -> Names:
 def _labels(table: pa.Table, name: str, positive: str | None) -> Matrix:
     texts = canonical_array(table[name]).to_pylist()
     distinct = {text for text in texts if text is not None}
+    raise_violations(two_label_violations({repr(name): distinct}))
     if positive is None and not distinct <= set(BINARY):
         raise InputError(
             [f"column {name!r} holds {sorted(distinct)[:_SHOWN]}; say which label is positive (--positive)"]
         )
-    if len(distinct) > 2:
-        raise InputError([f"column {name!r} holds {len(distinct)} labels; expected two: {sorted(distinct)[:_SHOWN]}"])
     if positive is not None and positive not in distinct and not distinct <= set(BINARY):
         raise InputError([f"the positive label {positive!r} does not occur in {name!r}: {sorted(distinct)[:_SHOWN]}"])
     ones = {"1", "1.0", "true"} if positive is None else {positive}

@@ -116,6 +116,23 @@ def influence(strata: Strata, exposed: Mask, success: Mask, stratum: npt.NDArray
     return np.asarray((moved_above - value * moved_below) / weight, dtype=np.float64)
 
 
+def shares(strata: Strata, exposed: Mask, stratum: npt.NDArray[np.int64]) -> Floats:
+    """Return what the risk difference counts a unit of each row's weight for, shape (n_rows,), if it is a success.
+
+    n0k / N_k of the exposed, -n1k / N_k of the others, over the sum of n1k n0k / N_k; 0 in strata of one side.
+
+    Examples
+    --------
+    Two rows against one in a single stratum: two means.
+
+    >>> rows = np.array([True, True, False]), np.zeros(3, int)
+    >>> shares(strata_of(np.ones(3), rows[0], rows[0], rows[1]), *rows).tolist()
+    [0.5, 0.5, -1.0]
+    """
+    n1, n0 = strata.n1[stratum], strata.n0[stratum]
+    return np.asarray(np.where(exposed, n0, -n1) / (n1 + n0) / _sums(strata)[1].sum(), dtype=np.float64)
+
+
 def _sums(strata: Strata) -> tuple[Floats, Floats]:
     x1, n1, x0, n0 = strata
     size = np.where(n1 + n0 > 0, n1 + n0, 1.0)

@@ -20,6 +20,7 @@ from audit.metrics.metric import Counts, Fraction, Metric
 from audit.paired.paired_losses import LossChange, is_paired_loss, loss_change, loss_interval
 from audit.paired.paired_means import MeanChange, mean_change_interval
 from audit.rollup import FN, FP, TN, TP, UN, UP, Cells, Floats, Partition, summed
+from audit.spreads import few_units
 
 _LABELS = ((TP, FN), (FP, TN), (UP, UN))
 _NO_VARIANCE = 1e-18
@@ -243,8 +244,8 @@ def _discordant(found: Change, first: Cells, second: Cells) -> Change:
     difference = (gained - lost) / safe
     residual = (sides[0] - sides[1] - difference[slices.member] * inside) / safe[slices.member]
     kish = safe**2 / np.maximum(spread(first, slices, inside), 1e-300)
-    df = np.maximum(kish - 1, 1.0)
-    variance = spread(first, slices, residual) * (1.0 + 1.0 / df)
+    df = np.maximum(kish - 1, 0.0)
+    variance = spread(first, slices, residual) * few_units(df)
     of_one_row = (gained + lost) / safe - difference**2
     trials = np.where(variance > _NO_VARIANCE, of_one_row / np.maximum(variance, 1e-300), kish)
     trials = np.where(total > 0, np.minimum(trials, found.n), 0.0)

@@ -186,7 +186,7 @@ def _shares(cells: Cells, groups: Partition, wanted: list[str], level: float) ->
             trials[place] = min(value[place] * (1 - value[place]) / variance, n)
     if cells.plain:
         trials[:] = n
-    df = None if cells.plain else max(kish - 1.0, 1.0)
+    df = None if cells.plain else max(kish - 1.0, 0.0)
     successes = (value * trials).round(9)
     bounds = intervals.rate(successes, trials, level=level, df=df, comparisons=len(every))
     exact = intervals.uses_clopper_pearson(successes, trials).any()

@@ -20,6 +20,7 @@ from audit.measurement import Measurement
 from audit.rollup import Cells, Floats, Partition, cells_of, partition
 from audit.rows import Row, measurement
 from audit.scores.outcome_means import EXCLUDED, effective_trials
+from audit.spreads import few_units
 from audit.tally import Codes, Tally
 
 Outcome = Literal["true_positive", "false_positive", "false_negative", "true_negative"]
@@ -217,7 +218,7 @@ def _mean_bounds(
     people, share = shares
     everyone = Partition((), ((),), np.zeros(len(cells.n), dtype=np.int64))
     kish, df = _freedom(cells, everyone, worth)
-    variance = spread(cells, everyone, influence) * (1.0 if cells.plain else 1.0 + 1.0 / df)
+    variance = spread(cells, everyone, influence) * (1.0 if cells.plain else float(few_units(np.asarray(df))))
     mean = share @ values
     floor = people @ values**2 - (people @ values) ** 2
     single = share @ values**2 - mean**2
@@ -243,7 +244,7 @@ def _curve_bounds(cells: Cells, rank: Codes, worth: Floats, shares: tuple[Floats
     trials = np.empty(groups - 1)
     for k in range(groups - 1):
         influence = worth / harm * ((rank <= k) - inner[k])
-        variance = spread(cells, everyone, influence) * (1.0 if cells.plain else 1.0 + 1.0 / df)
+        variance = spread(cells, everyone, influence) * (1.0 if cells.plain else float(few_units(np.asarray(df))))
         trials[k] = effective_trials([inner[k] * (1 - inner[k])], variance, [kish], [cells.n.sum()])[0]
     found = intervals.rate((inner * trials).round(9), trials.round(9), level=level, df=None if cells.plain else df)
     ends = ((0.0, *side.tolist(), 1.0) for side in found)
@@ -254,7 +255,7 @@ def _curve_bounds(cells: Cells, rank: Codes, worth: Floats, shares: tuple[Floats
 def _freedom(cells: Cells, everyone: Partition, worth: Floats) -> tuple[float, float]:
     """Return Kish's effective number of those affected, and the degrees of freedom."""
     kish = float(cells.w @ worth) ** 2 / max(float(spread(cells, everyone, worth)[0]), 1e-300)
-    return kish, np.inf if cells.plain else max(kish - 1.0, 1.0)
+    return kish, np.inf if cells.plain else max(kish - 1.0, 0.0)
 
 
 def _violations(

@@ -9,6 +9,7 @@ from audit.estimates import design, spread
 from audit.inference import intervals
 from audit.inference.intervals import Interval
 from audit.rollup import Cells, Floats, Partition
+from audit.spreads import few_units
 from audit.tally import Codes
 
 EXCLUDED = -1
@@ -77,8 +78,8 @@ def outcome_means(cells: Cells, slices: Partition, outcome: Codes, values: npt.A
     safe = np.where(total > 0, total, 1.0)[slices.member]
     residual = np.where(inside, worth[outcome] - np.nan_to_num(value)[slices.member], 0.0)
     kish = 1.0 / np.maximum(spread(cells, slices, inside / safe), 1e-300)
-    df = np.maximum(kish - 1.0, 1.0)
-    variance = spread(cells, slices, residual / safe) * (1.0 + 1.0 / df)
+    df = np.maximum(kish - 1.0, 0.0)
+    variance = spread(cells, slices, residual / safe) * few_units(df)
     trials = effective_trials(share @ worth**2 - value**2, variance, kish, n)
     return OutcomeMeans(value, share, worth, np.where(total > 0, trials, 0.0), n, df)
 

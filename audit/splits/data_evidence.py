@@ -1,6 +1,6 @@
 """What a simple model says about the data of a split: which features it leans on, and which labels look wrong."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,8 +44,9 @@ def data_evidence(table: SplitTable, *, level: float = 0.95, random_state: int =
     """Return what gradient boosting on the features leans on, and the labels that it disagrees with.
 
     `permutation_importance` (log loss) of a model fitted to train, on test rows. Suspects from both parts, each row
-    scored by a model that saw neither it nor its cluster (nor a row of the same features); ids are the part and the
-    place in it, counted from 1. None where these models are weaker than `STRONG`.
+    scored by a model that saw neither it nor its cluster (nor a row of the same features); each says its part, its
+    line or place there (`SplitTable.place_name`), its id where there is one, and labels as the data spell them. None
+    where these models are weaker than `STRONG`.
 
     Parameters
     ----------
@@ -107,10 +108,20 @@ def _suspects(
             f"too weak to tell wrong labels from hard cases"
         )
         return not_checked("label_suspect_rate", why), ()
-    first = int((~table.test).sum())
-    ids = [f"train {place + 1}" if place < first else f"test {place - first + 1}" for place in rows.tolist()]
-    suspects = label_errors(y, fitted.scores, classes=[0, 1], row_ids=ids)
+    classes = list(table.spellings)
+    found = label_errors([classes[label] for label in y], fitted.scores, classes=classes, row_ids=rows.tolist())
+    suspects = tuple(each._replace(**_where(table, int(each.row_id))) for each in found)
     return suspect_row(suspects, len(rows), level=level), suspects
+
+
+def _where(table: SplitTable, row: int) -> dict[str, Any]:
+    """Return what a person finds a row by: part, line or place in it, id."""
+    part = "test" if table.test[row] else "train"
+    first = 0 if part == "train" else int((~table.test).sum())
+    place = row - first + 1 if table.place is None else int(table.place[row])
+    pairs = [("part", part), (table.place_name, str(place))]
+    pairs += [] if table.ids is None else [(table.ids[0], table.ids[1][row])]
+    return {"row_id": f"{part} {place}", "where": tuple(pairs)}
 
 
 def _named(found: Measurement, names: dict[str, str]) -> Measurement:

@@ -14,7 +14,10 @@ from audit.measurement import Measurement
 
 Floats = npt.NDArray[np.float64]
 
-COLUMNS = ("row_id", "given_label", "suggested_label", "probability_of_given", "loss", "why", "decision")
+COLUMNS = ("given_label", "suggested_label", "probability_of_given", "loss", "why", "decision")
+"""The columns of a list of suspects, behind those that say where a row stands."""
+
+ROW_ID, ROW = "row_id", "row (from 1)"
 DECISIONS = "relabel / keep / drop"
 
 _FORMULA_STARTS = tuple("=+-@＝＋－＠\t\r")
@@ -26,7 +29,7 @@ class Suspect(NamedTuple):
     Parameters
     ----------
     row_id
-        Its id.
+        Its id; its place, counted from 1, where it has none.
     given, suggested
         The label that it has, and the one that the model is surer of.
     probability
@@ -37,6 +40,9 @@ class Suspect(NamedTuple):
         Probability of the given label minus the largest of the others, in [-1, 1]: the smaller, the more suspicious.
     why
         In one sentence.
+    where
+        Where it stands, as pairs of column and value: ``(("part", "test"), ("line_in_file", "18"), ("id", "A17"))``;
+        empty = at its `row_id`.
 
     Examples
     --------
@@ -51,6 +57,7 @@ class Suspect(NamedTuple):
     loss: float
     margin: float
     why: str
+    where: tuple[tuple[str, str], ...] = ()
 
 
 def label_errors(
@@ -72,7 +79,7 @@ def label_errors(
     classes
         The class of each column.
     row_ids
-        Ids that a person can find the rows by; None = their places.
+        Ids that a person can find the rows by; None = their places, counted from 1.
 
     Returns
     -------
@@ -96,16 +103,18 @@ def label_errors(
     --------
     >>> given, sure = [0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.9, 0.8, 0.9, 0.7]
     >>> [(found.row_id, found.given, found.suggested) for found in label_errors(given, sure, classes=[0, 1])]
-    [('2', '0', '1')]
+    [('3', '0', '1')]
     """
     matrix = _matrix(probabilities)
     raise_violations(_violations(y, matrix, classes, row_ids))
     places = {label: place for place, label in enumerate(classes)}
     given = np.array([places[_plain(label)] for label in y], dtype=np.int64)
-    ids = [str(place) for place in range(len(given))] if row_ids is None else [str(name) for name in row_ids]
+    ids = _ids(row_ids, len(given))
     confident = _confident(given, matrix)
     suspects = [
-        _suspect(ids[place], given[place], int(confident[place]), matrix[place], classes)
+        _suspect(ids[place], given[place], int(confident[place]), matrix[place], classes)._replace(
+            where=() if row_ids is not None else ((ROW, ids[place]),)
+        )
         for place in np.flatnonzero((confident >= 0) & (confident != given))
     ]
     return tuple(sorted(suspects, key=lambda found: (found.margin, found.probability)))
@@ -139,12 +148,13 @@ def top_losses(
     raise_violations([*few, *_violations(y, matrix, classes, row_ids)])
     places = {label: place for place, label in enumerate(classes)}
     given = np.array([places[_plain(label)] for label in y], dtype=np.int64)
-    ids = [str(place) for place in range(len(given))] if row_ids is None else [str(name) for name in row_ids]
+    ids = _ids(row_ids, len(given))
     order = np.argsort(matrix[np.arange(len(given)), given], kind="stable")[:k]
     found = []
     for place in order.tolist():
         one = _suspect(ids[place], given[place], int(np.argmax(matrix[place])), matrix[place], classes)
-        found.append(one._replace(why=f"the model gives {one.given} a probability of {one.probability:.3f}"))
+        why = f"the model gives {one.given} a probability of {one.probability:.3f}"
+        found.append(one._replace(why=why, where=() if row_ids is not None else ((ROW, ids[place]),)))
     return tuple(found)
 
 
@@ -168,7 +178,8 @@ def suspect_row(suspects: Sequence[Suspect], n: int, *, level: float = 0.95) -> 
 def suspects_csv(suspects: Sequence[Suspect]) -> str:
     """Return suspects as CSV with an empty column `decision` to fill in: relabel, keep or drop.
 
-    Texts that a spreadsheet would run as a formula get an apostrophe in front.
+    The first columns say where a row stands: what `Suspect.where` names, else ``row_id``. Rows are counted from 1, and
+    the name of the column says so. Texts that a spreadsheet would run as a formula get an apostrophe in front.
 
     Examples
     --------
@@ -177,9 +188,13 @@ def suspects_csv(suspects: Sequence[Suspect]) -> str:
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS[:-1], f"{COLUMNS[-1]} ({DECISIONS})"])
+    named = suspects[0].where if suspects else ()
+    writer.writerow(
+        [*([safe_cell(name) for name, _ in named] or [ROW_ID]), *COLUMNS[:-1], f"{COLUMNS[-1]} ({DECISIONS})"]
+    )
     for found in suspects:
-        texts = [safe_cell(text) for text in (found.row_id, found.given, found.suggested)]
+        place = [value for _, value in found.where] or [found.row_id]
+        texts = [safe_cell(text) for text in (*place, found.given, found.suggested)]
         numbers = [f"{number:.4f}" for number in (found.probability, found.loss)]
         writer.writerow([*texts, *numbers, safe_cell(found.why), ""])
     return stream.getvalue()
@@ -205,6 +220,10 @@ def _confident(given: npt.NDArray[np.int64], matrix: Floats) -> npt.NDArray[np.i
     reached = matrix >= thresholds - 1e-12
     best = np.where(reached, matrix, -1.0).argmax(axis=1)
     return np.where(reached.any(axis=1), best, -1).astype(np.int64)
+
+
+def _ids(row_ids: Sequence[object] | None, n: int) -> list[str]:
+    return [str(place + 1) for place in range(n)] if row_ids is None else [str(name) for name in row_ids]
 
 
 def _suspect(row_id: str, given: int, suggested: int, row_of: Floats, classes: Sequence[object]) -> Suspect:

@@ -1,5 +1,8 @@
 """Columns of any type as arrays of numbers: features, labels, clusters and times of a split."""
 
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.spellings import quoted, two_label_violations
 from audit.values import BINARY, canonical, canonical_array
 
 Floats = npt.NDArray[np.float64]
@@ -96,7 +100,8 @@ def feature_of(name: str, array: pa.Array, violations: list[str]) -> Feature:
 def labels_of(array: pa.Array, name: str, positive: object, test: Flags, violations: list[str]) -> tuple[Floats, str]:
     """Return labels as 0 and 1, NaN where missing, and what 1 means in words.
 
-    Numbers that are not binary are cut at their median in the train part (rows where `test` is False).
+    Numbers that are not binary are cut at their median in the train part (rows where `test` is False), unless one of
+    them is named as `positive`. Labels are two over both parts together, as in an audit.
 
     Examples
     --------
@@ -108,25 +113,78 @@ def labels_of(array: pa.Array, name: str, positive: object, test: Flags, violati
     texts = canonical_array(array)
     known = [text for text in texts.unique().to_pylist() if text is not None]
     missing = texts.is_null().to_numpy(zero_copy_only=False)
-    if positive is not None:
-        wanted = canonical(positive)
-        if wanted not in known:
-            violations.append(f"no label of {name!r} is {wanted!r}; the data has {sorted(known)[:20]}")
+    wanted = canonical(positive)
+    if set(known) <= set(BINARY) and (wanted is None or wanted in BINARY):
+        one = BINARY[wanted or "1"]
+        flags = pa.array([None if text is None else BINARY[text] == one for text in texts.to_pylist()], pa.bool_())
+        return _binary(flags, missing), f"{name} is {wanted or 1}"
+    if wanted is not None:
+        violations += _label_violations(texts, name, wanted, test)
         return _binary(pc.equal(texts, wanted), missing), f"{name} is {wanted}"
-    if set(known) <= set(BINARY):
-        flags = pa.array([None if text is None else BINARY[text] == "1" for text in texts.to_pylist()], pa.bool_())
-        return _binary(flags, missing), f"{name} is 1"
     numbers = numbers_of(array)
     if numbers is None:
-        violations.append(f"the labels of {name!r} are {sorted(known)[:20]}; pass positive, the one that counts as 1")
+        violations += _label_violations(texts, name, None, test)
         return np.full(len(array), np.nan), name
     middle = float(np.nanmedian(numbers[~test])) if np.isfinite(numbers[~test]).any() else np.nan
     return np.where(np.isnan(numbers), np.nan, numbers > middle), f"{name} above {middle:g}, the median of train"
 
 
+def _label_violations(texts: pa.Array, name: str, positive: str | None, test: Flags) -> list[str]:
+    """Return what is wrong with labels that are texts, or of which one is named as positive: of both parts at once."""
+    sides = {"train": ~test, "test": test}
+    found = {f"{name!r} of {part}": set(texts.filter(pa.array(rows)).unique().drop_null().to_pylist())
+             for part, rows in sides.items()}  # fmt: skip
+    if wrong := two_label_violations(found):
+        return wrong
+    labels = quoted(set().union(*found.values()))
+    if positive is None:
+        return [f"the labels of {name!r} are {labels}; say which one counts as 1 (positive=..., --positive ...)"]
+    if not any(positive in values for values in found.values()):
+        return [f"no label of {name!r} is {positive!r}; the data has {labels}"]
+    return []
+
+
 def _binary(flags: pa.Array, missing: Flags) -> Floats:
     known = np.asarray(flags.fill_null(pa.scalar(value=False)).to_numpy(zero_copy_only=False), dtype=np.float64)
     return np.where(missing, np.nan, known)
+
+
+def spellings_of(array: pa.Array, y: Floats, label: str) -> tuple[str, str]:
+    """Return how the data spell the labels 0 and 1; in words where several values became one label.
+
+    Examples
+    --------
+    >>> spellings_of(pa.array(["<=50K", ">50K"]), np.array([0.0, 1.0]), "income is >50K")
+    ('<=50K', '>50K')
+    >>> spellings_of(pa.array([1, 2, 3]), np.array([0.0, 0.0, 1.0]), "price above 2, the median of train")
+    ('not: price above 2, the median of train', '3')
+    """
+    texts = canonical_array(array)
+    known = [texts.filter(pa.array(y == side)).unique().to_pylist() for side in (0, 1)]
+    words = (f"not: {label}", label)
+    zero, one = (values[0] if len(values) == 1 else word for values, word in zip(known, words, strict=True))
+    return str(zero), str(one)
+
+
+def rows_are_lines(source: Sequence[Path], rows: int) -> bool:
+    r"""Return whether the rows of a table are the lines of one text file below its heading.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.csv"
+    ...     _ = path.write_text('x,y\n1,"two\nlines"\n3,4\n', encoding="utf-8")
+    ...     rows_are_lines([path], 2), rows_are_lines([path], 3)
+    (False, True)
+    """
+    if len(source) != 1 or not {".csv", ".tsv", ".txt"} & set(source[0].suffixes):
+        return False
+    opener = gzip.open if source[0].suffix == ".gz" else open
+    if source[0].suffix not in {".gz", ".csv", ".tsv", ".txt"}:
+        return False
+    with opener(source[0], "rb") as stream:
+        return sum(1 for line in stream if line.strip(b"\r\n")) == rows + 1
 
 
 def clusters_of(array: pa.Array) -> Codes:

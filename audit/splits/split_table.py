@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from audit.errors import InputError, raise_violations
+from audit.splits.label_errors import ROW
 from audit.splits.split_columns import (
     Codes,
     Feature,
@@ -21,6 +22,8 @@ from audit.splits.split_columns import (
     labels_of,
     numbers_of,
     plain_of,
+    rows_are_lines,
+    spellings_of,
     times_of,
 )
 from audit.tables import Table, open_file, open_frame, place_column, short_reason
@@ -47,6 +50,15 @@ class SplitTable:
         Which rows belong together, as integers; rows without a cluster stand alone. None = not named.
     timestamp
         Seconds since 1970 UTC, or numbers as they came; NaN where missing. None = not named.
+    place
+        Where each row stands in its part or file, counted from 1, shape (n_rows,).
+    place_name
+        What that number is: ``line_in_file`` where the lines of a file are its rows below one heading, else
+        ``row (from 1)``.
+    ids
+        The column that names rows, and each row's name; None = there is none.
+    spellings
+        How the data spell the labels 0 and 1.
     source
         The files that were read.
     columns, settings
@@ -66,6 +78,10 @@ class SplitTable:
     y_score: Floats | None = None
     cluster: Codes | None = None
     timestamp: Floats | None = None
+    place: Codes | None = None
+    place_name: str = ROW
+    ids: tuple[str, tuple[str, ...]] | None = None
+    spellings: tuple[str, str] = ("0", "1")
     source: tuple[Path, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -90,14 +106,16 @@ class Columns(NamedTuple):
     y_score: str | None = None
     cluster: str | None = None
     timestamp: str | None = None
+    row_id: str | None = None
 
     def roles(self) -> dict[str, str]:
         """Return the columns that are no features, by their role."""
         named = {"y_true": self.y_true, "y_score": self.y_score, "cluster": self.cluster, "timestamp": self.timestamp}
+        named["row_id"] = self.row_id
         return {role: name for role, name in named.items() if name is not None}
 
 
-def read_splits(
+def read_splits(  # noqa: PLR0913 - each names a column
     train: Any,  # noqa: ANN401 - any table that narwhals reads, or a path
     test: Any = None,  # noqa: ANN401 - as `train`
     *,
@@ -108,6 +126,7 @@ def read_splits(
     timestamp: str | None = None,
     positive: str | float | bool | None = None,
     split: tuple[str, str] | None = None,
+    row_id: str | None = None,
 ) -> SplitTable:
     """Read the two parts of a split.
 
@@ -130,6 +149,8 @@ def read_splits(
         of train).
     split
         For one table: the column that names the part, and its value for the test part; all other rows are train.
+    row_id
+        Column that a person finds a row by; None = a column called id, where there is one (which stays a feature).
 
     Raises
     ------
@@ -143,7 +164,7 @@ def read_splits(
     [False, False, True]
     """
     raise_violations(_use_violations(test, split))
-    asked = Columns(y_true, None if features is None else tuple(features), y_score, cluster, timestamp)
+    asked = Columns(y_true, None if features is None else tuple(features), y_score, cluster, timestamp, row_id)
     tables = [_opened(part) for part in (train, test) if part is not None]
     names = _feature_names(tables, asked, split)
     raise_violations(_name_violations(tables, asked, names, split))
@@ -151,10 +172,20 @@ def read_splits(
     is_test = _test_rows(tables, parts, split)
     raise_violations(_size_violations(is_test))
     order = np.argsort(is_test, kind="stable")
-    columns = {name: _joined(tables, parts, name).take(pa.array(order)) for name in {*names, *asked.roles().values()}}
+    named = row_id or _id_column(tables)
+    wanted = {*names, *asked.roles().values(), *([named] if named else [])}
+    columns = {name: _joined(tables, parts, name).take(pa.array(order)) for name in wanted}
     settings = {"positive": canonical(positive), "split": None if split is None else list(split)}
     found = _table(columns, names, asked, is_test[order], positive, tables)
-    return replace(found, settings={name: value for name, value in settings.items() if value is not None})
+    place = np.concatenate([np.arange(1, part.num_rows + 1) for part in parts])[order]
+    in_lines = all(rows_are_lines(table.source, part.num_rows) for table, part in zip(tables, parts, strict=True))
+    return replace(
+        found,
+        settings={name: value for name, value in settings.items() if value is not None},
+        place=place + in_lines,  # the first line is the heading
+        place_name="line_in_file" if in_lines else ROW,
+        ids=None if named is None else (named, _texts(columns[named])),
+    )
 
 
 def _table(
@@ -181,9 +212,20 @@ def _table(
         y_score=score,
         cluster=None if asked.cluster is None else clusters_of(columns[asked.cluster]),
         timestamp=timestamp,
+        spellings=spellings_of(columns[asked.y_true], y, label),
         source=tuple(dict.fromkeys(path for table in tables for path in table.source)),
         columns=MappingProxyType(asked.roles()),
     )
+
+
+def _id_column(tables: Sequence[Table]) -> str | None:
+    """Return the column that is called id in every part; None where there is none."""
+    found = [name for name in tables[0].names if name.casefold() == "id"]
+    return next((name for name in found if all(table.names.count(name) == 1 for table in tables)), None)
+
+
+def _texts(column: pa.Array) -> tuple[str, ...]:
+    return tuple("" if text is None else text for text in canonical_array(column).to_pylist())
 
 
 def _use_violations(test: object, split: tuple[str, str] | None) -> list[str]:

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from audit.counting import Joint, joint_cells, tally_of
 from audit.errors import InputError
-from audit.labelling import quoted
 from audit.measurement import Measurement
 from audit.measuring import Asked, default_depth, metric_rows
 from audit.metrics.catalog import METRICS
@@ -27,6 +26,7 @@ from audit.predictions import PredictionLog, Role
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from audit.run import LEVEL, log_settings, measure
+from audit.spellings import quoted
 from audit.tally import Tally
 from audit.tasks.deferral import emptied
 from audit.unknowns.outcome_coverage import outcome_coverage_rows, unlabelled_count

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from audit.estimates import Estimates
 from audit.inference.intervals import Interval, quantile
 from audit.rollup import Floats, Partition, summed
+from audit.spreads import few_units
 from audit.tasks.moments import Moments
 
 Scale = Literal["identity", "log", "logit"]
@@ -71,7 +72,7 @@ def mean_estimates(moments: Moments, loss: str, slices: Partition) -> Estimates:
     several = groups > 1 + 1e-9
     factor = np.divide(groups, groups - 1, out=np.full(size, np.nan), where=several)
     error = np.sqrt(_over(spread, total**2) * factor)
-    df = np.maximum(np.where(several, groups - 1, 1.0), 1.0)
+    df = np.maximum(np.where(several, groups - 1, 0.0), 0.0)
     return Estimates(mean, summed(member, cells.n, size).astype(np.int64), df, error=error)
 
 
@@ -97,7 +98,7 @@ def mean_covariance(
     size, cells = len(slices.groups), moments.cells
     total = summed(slices.member, cells.w, size)
     found = mean_estimates(moments, loss, slices)
-    mean, factor = np.nan_to_num(found.value), 1 + 1 / found.df
+    mean, factor = np.nan_to_num(found.value), few_units(found.df)
     residual = _over(moments.losses[loss].first - mean[slices.member] * cells.w, total[slices.member])
     shared = np.zeros((size, size))
     clusters = int(moments.cluster.max(initial=-1)) + 1

@@ -288,7 +288,7 @@ def test_aggregation_names_the_group_that_is_far_off_beside_precise_ones():
     data = reversed_groups({"A": 1500, "B": 300, "C": 300}, {"A": 2, "B": 2, "C": -2}, rng)
     row = reason_of(bias_sources(data, ridge, group="A"), "aggregation")
     assert row.value == 1
-    assert "errs more often on C than a model of its own" in row.reason
+    assert "errs more often on C (not A, the group in question) than a model of its own" in row.reason
     assert " on A " not in row.reason
 
 
@@ -298,7 +298,7 @@ def test_aggregation_says_which_groups_leave_it_open():
     result = bias_sources(data, ridge, group="C")
     row = reason_of(result, "aggregation")
     assert row.value is None
-    assert "errs more often on B than a model of its own by +" in row.reason
+    assert "errs more often on B (not C, the group in question) than a model of its own by +" in row.reason
     assert "C has 90 rows, fewer than 100" in row.reason
 
 

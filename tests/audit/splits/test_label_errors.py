@@ -4,6 +4,7 @@ import csv
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -12,7 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from audit.alternatives.baselines import fit_gradient_boosting
 from audit.errors import InputError
 from audit.splits.cross_fit import cross_fitted, folds_of
+from audit.splits.data_evidence import data_evidence
 from audit.splits.label_errors import label_errors, safe_cell, suspect_row, suspects_csv, top_losses
+from audit.splits.split_table import read_splits
 
 
 def planted(seed, share=0.08, n=3000):
@@ -28,7 +31,7 @@ def test_planted_flips_are_found():
     x, given, flipped = planted(0)
     fitted = cross_fitted(fit_gradient_boosting, x, given, np.arange(len(x)))
     suspects = label_errors(given, fitted.scores, classes=[0, 1])
-    named = np.array([int(found.row_id) for found in suspects])
+    named = np.array([int(found.row_id) - 1 for found in suspects])
     assert flipped[named].mean() > 0.6
     assert flipped[named].sum() / flipped.sum() > 0.75
     assert flipped[named[:100]].mean() > 0.9  # the first of the list above all
@@ -61,7 +64,7 @@ def test_clean_labels_of_an_easy_task_name_few():
 def test_top_losses_are_the_largest():
     sure = np.array([0.9, 0.1, 0.5, 0.99])
     losses = top_losses([1, 1, 0, 0], sure, classes=[0, 1], k=2)
-    assert [found.row_id for found in losses] == ["3", "1"]
+    assert [found.row_id for found in losses] == ["4", "2"]
     assert losses[0].loss == pytest.approx(-np.log(0.01))
 
 
@@ -104,3 +107,39 @@ def test_folds_keep_groups_whole():
     assert len(set(fold)) == 5
     with pytest.raises(ValueError, match="at least 2 groups"):
         cross_fitted(fit_gradient_boosting, np.zeros((3, 1)), np.array([0, 1, 0]), np.zeros(3, dtype=int))
+
+
+def linted():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=900)
+    label = np.where((x > 0) ^ (rng.random(900) < 0.03), ">50K", "<=50K")
+    frame = pd.DataFrame({"x": x, "z": rng.normal(size=900), "Id": [f"p{i}" for i in range(900)], "y": label})
+    frame["part"] = np.where(np.arange(900) % 3 == 0, "test", "train")
+    return frame
+
+
+def test_a_suspect_is_found_by_its_line_its_id_and_its_own_label(tmp_path):
+    frame = linted()
+    frame.to_csv(tmp_path / "all.csv", index=False)
+    table = read_splits(tmp_path / "all.csv", split=("part", "test"), y_true="y", positive=">50K", features=["x", "z"])
+    suspects = data_evidence(table).suspects
+    assert len(suspects) > 10
+    lines = (tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()
+    for row in csv.DictReader(io.StringIO(suspects_csv(suspects))):
+        assert list(row)[:4] == ["part", "line_in_file", "Id", "given_label"]
+        own = dict(zip(lines[0].split(","), lines[int(row["line_in_file"]) - 1].split(","), strict=True))
+        assert (own["part"], own["Id"], own["y"]) == (row["part"], row["Id"], row["given_label"])
+        assert {row["given_label"], row["suggested_label"]} == {"<=50K", ">50K"}
+
+
+def test_where_lines_are_not_known_rows_are_counted_from_1_and_the_heading_says_so(tmp_path):
+    frame = linted()
+    train, test = (frame[frame["part"] == part].drop(columns="part") for part in ("train", "test"))
+    table = read_splits(train, test, y_true="y", positive=">50K", features=["x", "z"], row_id="Id")
+    for found in data_evidence(table).suspects:
+        where = dict(found.where)
+        part = train if where["part"] == "train" else test
+        assert part["Id"].iloc[int(where["row (from 1)"]) - 1] == where["Id"]
+    alone = label_errors([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.9, 0.8, 0.9, 0.7], classes=[0, 1])
+    assert suspects_csv(alone).splitlines()[0].startswith("row (from 1),given_label")
+    assert suspects_csv(alone).splitlines()[1].startswith("3,0,1")

@@ -351,7 +351,7 @@ def test_everything_wrong_is_listed():
         read_splits(train, train, y_true="y", features=["x"], timestamp="t", y_score="s")
     text = str(error.value)
     assert "infinite" in text
-    assert "pass positive" in text
+    assert "say which one counts as 1" in text
     assert "is no time" in text
     assert "(y_score) holds texts" in text
     with pytest.raises(InputError, match="missing in train"):

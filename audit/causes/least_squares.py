@@ -1,0 +1,61 @@
+"""The gap between two sides in a linear probability model with the controls as categories."""
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.causes.side_intervals import Contrast, Mask
+from audit.rollup import Cells
+
+
+def least_squares(
+    cells: Cells, exposed: Mask, success: Mask, controls: tuple[npt.NDArray[np.int64], ...]
+) -> Contrast | None:
+    """Return the group's coefficient by partialling the controls out; None where they say who is exposed.
+
+    Parameters
+    ----------
+    cells
+        The cells; each stands for `n` rows of the weight w / n.
+    exposed, success
+        Which cells are of the group, and which are successes, shape (n_cells,).
+    controls
+        Codes of each control, shape (n_cells,).
+
+    Notes
+    -----
+    Frisch & Waugh 1933, doi:10.2307/1907330: the coefficient is that of the outcome on what the controls leave of the
+    group. A row's leverage is the sum of the two parts'.
+
+    Examples
+    --------
+    One control that is alike for all: the difference of the means, 1 and 1/2, and leverages of 1/2 on both sides.
+
+    >>> n, exposed, success = np.ones(4), np.array([1, 1, 0, 0]) > 0, np.array([1, 1, 1, 0]) > 0
+    >>> cells = Cells(np.array([0, 0, 0, 2]), n, n, n, None, 0, False, {}, False, None)
+    >>> found = least_squares(cells, exposed, success, (np.zeros(4, dtype=np.int64),))
+    >>> round(found.value, 6), found.share.round(6).tolist(), found.leverage.round(6).tolist()
+    (0.5, [0.5, 0.5, -0.5, -0.5], [0.5, 0.5, 0.5, 0.5])
+    """
+    w = cells.w
+    if not len(w):
+        return None
+    columns = [np.ones(len(w))]
+    for codes in controls:
+        columns += [(codes == value).astype(np.float64) for value in np.unique(codes)[1:]]
+    root = np.sqrt(w)
+    basis, sizes, _ = np.linalg.svd(np.stack(columns, axis=1) * root[:, None], full_matrices=False)
+    basis = basis[:, sizes > sizes[0] * 1e-10]
+    both = np.stack([exposed, success], axis=1) * root[:, None]
+    left = both - basis @ (basis.T @ both)
+    amount = float((left[:, 0] ** 2).sum())
+    if amount <= 1e-9 * w.sum():
+        return None
+    safe = np.where(root > 0, root, 1.0)
+    share = left[:, 0] / safe / amount
+    value = float((w * share * success).sum())
+    residual = (left[:, 1] - left[:, 0] * value) / safe
+    leverage = ((basis**2).sum(axis=1) + left[:, 0] ** 2 / amount) / cells.n
+    share[np.abs(share) * w.sum() < 1e-9] = 0.0
+    added = w * share * success
+    rates = -float(added[~exposed].sum()), float(added[exposed].sum())
+    return Contrast(value, exposed, share, share * residual, leverage, rates)
