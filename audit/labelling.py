@@ -195,7 +195,8 @@ def _labels(columns: Mapping[str, pa.Array], log: PredictionLog) -> tuple[dict[s
 
 def _declared_violations(labels: set[str], positive: str | None, found: Mapping[str, set[str]]) -> list[str]:
     if len(labels) > 2:
-        return _unlike(labels, found) or two_label_violations(found)
+        of_labels = {role: values for role, values in found.items() if values <= labels}  # not what a threshold says
+        return _unlike(labels, found) or two_label_violations(of_labels)
     shown = ", ".join(f"{role} has {quoted(values)}" for role, values in found.items())
     if positive is None:
         return [f"the positive label is not known: {shown}; say which one is positive (positive=..., --positive ...)"]
@@ -215,7 +216,8 @@ def _unlike(labels: set[str], found: Mapping[str, set[str]]) -> list[str]:
     if true & predicted or len(true) > 2 or not numbers or all(re.match(NUMBER, label) for label in true):
         return []
     shown = ", ".join(f"{role} has {quoted(values)}" for role, values in found.items())
-    return [f"y_true and y_pred share no label: {shown}; write both alike, or name y_score if they are scores"]
+    wrong = f"expected two labels; found {len(labels)}: {shown}"
+    return [f"{wrong}; they share none: write both alike, or name y_score if they are scores"]
 
 
 def _without_positives(labels: set[str], positive: str) -> bool:

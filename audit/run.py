@@ -76,12 +76,7 @@ def run_audit(
     >>> row.value, round(row.low, 3), row.n
     (1.0, 0.692, 10)
     """
-    if not isinstance(log, PredictionLog):
-        msg = (
-            f"run_audit takes a PredictionLog; got {type(log).__name__}: make one with "
-            f"PredictionLog.from_frame(data, y_true=..., y_pred=..., sensitive_features=[...])"
-        )
-        raise TypeError(msg)
+    _need_log(log)
     if log.reading.task not in {"binary", "multiclass", "multilabel"}:
         extra = {"all_pairs": all_pairs, "baseline": baseline is not None, "intersections": intersections is not None}
         return _without_tally(log, level, reference, metrics, [name for name, given in extra.items() if given])
@@ -111,6 +106,15 @@ def run_audit(
         intersections=intersections,
     )
     return Result(measurements=rows, provenance=provenance, tally=tally)
+
+
+def _need_log(log: object) -> None:
+    if not isinstance(log, PredictionLog):
+        msg = (
+            f"run_audit takes a PredictionLog; got {type(log).__name__}: make one with "
+            f"PredictionLog.from_frame(data, y_true=..., y_pred=..., sensitive_features=[...])"
+        )
+        raise TypeError(msg)
 
 
 def _without_tally(

@@ -1,4 +1,4 @@
-"""Coverage of answers that are no metric of the catalog: bounds, payoffs, concentration, adjusted gaps, own metrics."""
+"""Coverage of answers that are no metric of the catalog: bounds, payoffs, concentration, own metrics."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from coverage import Row, Z
 from fairlearn.metrics import MetricFrame
 
-from audit.causes.adjusted import adjusted_gaps
 from audit.inference.bootstrap import bca, difference, needed, replicates
 from audit.inference.intervals import FloatArray, Interval, rate
 from audit.metrics.catalog import METRICS
@@ -108,34 +106,6 @@ def _tally(groups: list[str], counts: Any) -> Tally:  # noqa: ANN401 - integers 
     columns = {"slice.g": names, "y_true": ["0"] * len(names), "y_pred": ["1", "0"] * len(groups)}
     table = pa.table({**columns, "n": n, "w": w, "w2": w})
     return collapse(table, features=["g"], positive="1", bins=None, weights="none")
-
-
-def adjusted_rows(*, full: bool) -> Iterator[Row]:
-    """Yield coverage of the gap with the stratum held fixed, in Simpson's world, where strata differ most."""
-    runs, rng = (2000 if full else 300), np.random.default_rng(23)
-    for size, effect in ((400, 0.0), (400, 0.1), (4000, 0.0)):
-        found: dict[str, list[bool]] = {}
-        for _ in range(runs):
-            for row in adjusted_gaps(_simpson(size, effect, rng), control=["s"], reference={"g": "a"},
-                                     metrics=["selection_rate"]):  # fmt: skip
-                if row.metric == "selection_rate_difference" and row.low is not None and row.high is not None:
-                    found.setdefault(str((row.against or {}).get("by")), []).append(row.low <= effect <= row.high)
-        for by in ("strata", "regression"):
-            text = f"adjusted by {by}, {size:,} rows, effect {effect:g} within 3 strata"
-            yield Row(text, "raw gap", float(np.mean(found["nothing"])), float(np.mean(found[by])))
-
-
-def _simpson(size: int, effect: float, rng: np.random.Generator) -> Tally:
-    shares = np.array([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]]) / 2  # groups a and b over the strata
-    chance = np.array([0.7, 0.4, 0.2]) + np.array([[0.0], [effect]])
-    each = rng.multinomial(size, shares.ravel()).reshape(2, 3)
-    hit = rng.binomial(each, chance)
-    n = pa.array(np.stack([hit, each - hit], axis=-1).ravel().astype(np.int64))
-    w = n.cast(pa.float64())
-    keys = {"slice.g": np.repeat(["a", "b"], 6), "slice.s": np.tile(np.repeat(["0", "1", "2"], 2), 2),
-            "y_true": np.full(12, "1"), "y_pred": np.tile(["1", "0"], 6)}  # fmt: skip
-    table = pa.table({**{name: pa.array(column.tolist()) for name, column in keys.items()}, "n": n, "w": w, "w2": w})
-    return collapse(table.filter(pc.greater(n, 0)), features=["g", "s"], positive="1", bins=None, weights="none")
 
 
 def mean_prediction(y_true: Any, y_pred: Any) -> float:  # noqa: ANN401, ARG001 - as Fairlearn calls a metric

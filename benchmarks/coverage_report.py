@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import coverage_adjusted as adjusted
 import coverage_answers as answers
 import coverage_limits as limits
 import coverage_paired as paired
@@ -70,7 +71,7 @@ FAMILIES = (
     Family("slices", "Searches for slices", "share; noise: 5 % promised", scores.slice_rows),
     Family("bounds", "Labels that are missing", "share of samples that hold the rate of all rows", answers.bound_rows),
     Family("payoffs", "Payoffs and concentration", "coverage, nominal .95", answers.payoff_rows),
-    Family("adjusted", "Adjusted gaps", "coverage of the effect within strata, nominal .95", answers.adjusted_rows),
+    Family("adjusted", "Adjusted gaps", "coverage of the effect within strata, nominal .95", adjusted.adjusted_rows),
     Family("own", "Metrics of one's own", "share of samples of equal groups, nominal .95", answers.own_metric_rows),
 )
 """In the order of the document. A new kind of interval: one function, one line here, one pair of marks there."""

@@ -114,7 +114,9 @@ def _finding(needed: Requirement, evidence: _Evidence) -> Finding:
     """Return the worst finding among the results that can answer; what goes wrong on the way is INVALID."""
     try:
         found = [_judged(needed, result, evidence) for result in _answering(needed, evidence.results)]
-    except (EvidenceError, ValueError, LookupError, ArithmeticError, TypeError) as error:
+    except EvidenceError as error:  # says itself what is missing
+        return Finding("INVALID", reason=str(error))
+    except (ValueError, LookupError, ArithmeticError, TypeError) as error:
         return Finding("INVALID", reason=f"error while judging: {error}")
     worst = min(found, key=lambda finding: PRECEDENCE.index(finding.verdict))
     return worst._replace(compared=sum(finding.compared for finding in found))

@@ -171,6 +171,7 @@ class GateResult:
         return {
             "id": needed.id,
             "verdict": judgement.verdict,
+            "asked": {"metric": needed.metric, "compare": needed.compare},
             "limit": {"min": needed.min, "max": needed.max},
             "measurement": None if found is None else found.to_json(),
             "reason": judgement.reason,

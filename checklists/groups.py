@@ -10,6 +10,7 @@ from audit.gaps import group_label
 from audit.rollup import GroupValues, cells_of, partition
 from audit.tally import Tally
 from checklists.policy import NotAuditable, Policy
+from checklists.policy_errors import suggestion
 from checklists.requirement import Requirement
 
 
@@ -75,7 +76,9 @@ def whom(requirement: Requirement, policy: Policy, tally: Tally) -> Whom:
     features = requirement.groups or tuple(sorted(requirement.slice))
     lacking = [name for name in features if name not in tally.features]
     if lacking:
-        msg = f"the result has no sensitive feature {', '.join(lacking)}; it has {', '.join(tally.features) or 'none'}"
+        near = "".join(suggestion(name, tally.features) for name in lacking[:1])
+        held = ", ".join(tally.features) or "none"
+        msg = f"the result has no sensitive feature {', '.join(lacking)}; it has {held}{near}"
         raise EvidenceError(msg)
     cells = cells_of(tally)
     observed = partition(cells, features).groups

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from audit.errors import InputError
 from audit.measurement import canonical_json
-from checklists.policy_errors import Keys, sentences
+from checklists.policy_errors import Keys, plain_errors, sentences
 from checklists.policy_yaml import read_yaml
 from checklists.requirement import (
     FORBID_UNKNOWN,
@@ -32,6 +32,7 @@ SCHEMA = "evenhanded/policy/1"
 Profile = Literal["solo", "team", "regulated"]
 
 
+@plain_errors
 @dataclass(frozen=True, slots=True, kw_only=True, config=FORBID_UNKNOWN)
 class NotAuditable:
     """A group that cannot be judged for now, who says so, why, and until when.
@@ -49,7 +50,7 @@ class NotAuditable:
 
     Raises
     ------
-    pydantic.ValidationError
+    InputError
         If the slice is empty, or reason or owner is blank.
 
     Examples
@@ -93,6 +94,7 @@ class PolicySource:
     lines: Mapping[str, int]
 
 
+@plain_errors
 @dataclass(frozen=True, slots=True, kw_only=True, config=FORBID_UNKNOWN)
 class Policy:
     """Everything that must hold, at which level, for whom.
@@ -123,7 +125,7 @@ class Policy:
 
     Raises
     ------
-    pydantic.ValidationError
+    InputError
         A `ValueError` that lists every fault.
 
     Examples

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from audit.errors import InputError
 from checklists.policy_yaml import Document, KeyPath, shown
 
+T = TypeVar("T")
 Keys = Mapping[str, tuple[str, ...]]
 """The keys that may stand at the top ("policy") and in each item of a list of records (by the name of the list)."""
 
@@ -72,6 +75,36 @@ def sentences(error: ValidationError, document: Document, *, name: str, keys: Ke
     return [f"{name}:{line}: {where}: {text}" for line, where, text in ordered]
 
 
+def plain_errors(cls: type[T]) -> type[T]:
+    """Return a record of pydantic whose constructor says in plain sentences what is wrong, as its YAML would.
+
+    Raises
+    ------
+    InputError
+        By the constructor: one sentence for each fault, named as the parameter that it is about.
+
+    Examples
+    --------
+    >>> from checklists.requirement import Requirement
+    >>> Requirement(id="accuracy", metric="accuracy", min="high")
+    Traceback (most recent call last):
+    audit.errors.InputError: Requirement: min: expected a number; got 'high'
+    """
+    init, names = cls.__init__, tuple(cls.__dataclass_fields__)  # type: ignore[attr-defined]
+
+    @wraps(init)
+    def checked(self: T, *given: Any, **named: Any) -> None:  # noqa: ANN401 - whatever the record takes
+        try:
+            init(self, *given, **named)
+        except ValidationError as error:
+            faults = [_fault(detail, {"policy": names}) for detail in error.errors() if not _echoes(detail)]
+            ordered = sorted({f"{cls.__name__}: {shown(path)}: {text}" for path, text in faults})
+            raise InputError(ordered) from None  # the chain would show what pydantic says, links and all
+
+    setattr(cls, "__init__", checked)  # noqa: B010 - mypy lets no method be assigned to
+    return cls
+
+
 def suggestion(word: str, known: tuple[str, ...]) -> str:
     """Return "; did you mean ...?" for a near miss, else nothing.
 
@@ -88,7 +121,7 @@ def _fault(detail: ErrorDetails, keys: Keys) -> tuple[KeyPath, str]:
     path, kind = tuple(detail["loc"]), detail["type"]
     if kind == "unexpected_keyword_argument":
         known = keys.get(str(path[0]), ()) if len(path) > 1 else keys["policy"]
-        near = suggestion(str(path[-1]), known) or f"; expected one of {', '.join(known)}"
+        near = suggestion(str(path[-1]), known) or (f"; expected one of {', '.join(known)}" if known else "")
         return path, f"unknown key{near}"
     if kind == "missing":
         return path, _EXPECTED["missing"]

@@ -12,6 +12,7 @@ from audit.measurement import AT_KEYS
 from audit.pairs import Compare
 from audit.values import canonical
 from checklists.comparisons import Comparison, comparison, value_range
+from checklists.policy_errors import plain_errors
 
 WindowChoice = Literal["latest", "each"]
 MissingLabels = Literal["bounds", "ignore"]
@@ -37,6 +38,7 @@ Limit = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False)]
 FORBID_UNKNOWN = ConfigDict(extra="forbid")
 
 
+@plain_errors
 @dataclass(frozen=True, slots=True, kw_only=True, config=FORBID_UNKNOWN)
 class Requirement:
     """One thing that must hold, with its limits (inclusive).
@@ -70,7 +72,7 @@ class Requirement:
 
     Raises
     ------
-    pydantic.ValidationError
+    InputError
         A `ValueError` that lists every fault.
 
     Examples

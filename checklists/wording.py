@@ -54,7 +54,7 @@ def limits(requirement: Requirement) -> str:
 
 
 def measured(measurement: Measurement | None) -> str:
-    """Return a measurement as text: name, value, interval, n.
+    """Return a measurement as text: name, value, interval, n; over several groups that is the smallest.
 
     Examples
     --------
@@ -67,4 +67,5 @@ def measured(measurement: Measurement | None) -> str:
     value = "undefined" if measurement.value is None else number(measurement.value)
     unknown = measurement.value is None and measurement.low is None and measurement.high is None
     bounds = "" if unknown or measurement.level is None else f" {interval(measurement)} at level {measurement.level:g}"
-    return f"{measurement.metric} {value}{bounds}, n = {measurement.n}"
+    several = (measurement.against or {}).get("kind") == "groups"
+    return f"{measurement.metric} {value}{bounds}, {'smallest ' if several else ''}n = {measurement.n}"

@@ -4,7 +4,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from audit.kinds import kind_of
 from audit.result import Result
+from dashboards.lint_rows import lint_command
+from dashboards.slice_findings import slices_command
+from dashboards.source_words import sources_command
 
 _FLAGS: Mapping[str, str] = {
     "y_true": "--y-true",
@@ -67,8 +71,7 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
     words += [word for name in _SETTINGS for word in _option(given, name)]
     if given.get("labels"):
         words += ["--labels", ",".join(given["labels"])]
-    for feature, edges in sorted(given.get("bins", {}).items()):
-        words += ["--bin", f"{feature}={','.join(f'{float(edge)!r}' for edge in edges)}"]
+    words += _cuts(given)
     if given.get("metrics"):
         words += ["--metrics", ",".join(given["metrics"])]
     words += _beside(given)
@@ -102,6 +105,91 @@ def _option(given: Mapping[str, Any], name: str) -> list[str]:
     return [] if value is None or (name, value) == ("weights", "none") else ["--" + name.replace("_", "-"), str(value)]
 
 
+def thresholds_command(result: Result, payoffs: Mapping[str, float] | None = None) -> str:
+    """Return the line for a shell that measures the same thresholds on the same rows; every name is quoted.
+
+    Parameters
+    ----------
+    result
+        A result of thresholds, or one whose scores they are to be measured on.
+    payoffs
+        What each outcome is worth; None = what the run was given.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> given = {"columns": {"y_true": "label", "y_score": "a score"}, "sensitive_features": ["sex"],
+    ...          "measured_on": "a random half"}
+    >>> result = Result(measurements=(), provenance=Provenance(data={"a.csv": "00"}, given=given, seed=3))
+    >>> thresholds_command(result, {"tp": 1.0, "fp": -1.0})
+    "evenhanded thresholds a.csv --y-true label --y-score 'a score' --sensitive sex --costs tp=1,fp=-1 --split --seed 3"
+    """
+    given = result.provenance.given
+    columns = given.get("columns", {})
+    words = ["evenhanded", "thresholds", _data(result)]
+    for role in ("y_true", "y_score", "sample_weight", "cluster", "model_version"):
+        if role in columns:
+            words += [_FLAGS[role], str(columns[role])]
+    for name in ("threshold", "positive", "score_max", "weights", "missing"):
+        words += _option(given, name)
+    words += [] if given.get("level", 0.95) == 0.95 else _option(given, "level")
+    words += _cuts(given)
+    if given.get("sensitive_features"):
+        words += ["--sensitive", ",".join(given["sensitive_features"])]
+    stated = given.get("payoffs") if payoffs is None else payoffs
+    words += ["--costs", _amounts(stated)] if stated else []
+    words += _measured_on(result)
+    for feature, groups in (given.get("order") or {}).items():
+        words += ["--order", f"{feature}={','.join(groups)}"]
+    for name in ("harms", "benefits"):
+        words += [f"--{name}", _amounts(given[name])] if given.get(name) else []
+    return shlex.join(words)
+
+
+def _measured_on(result: Result) -> list[str]:
+    """Return the words that part the rows that a threshold is chosen on from those that it is measured on."""
+    files, where = list(result.provenance.data), result.provenance.given.get("measured_on")
+    if where == "held out rows":
+        return ["--held-out", files[-1] if files else "HELD_OUT"]
+    seed = result.provenance.seed
+    return ["--split", *([] if not seed else ["--seed", str(seed)])] if where == "a random half" else []
+
+
+def _amounts(values: Mapping[str, float]) -> str:
+    """Return numbers by outcome without loss: "tp=5,fp=-0.1"."""
+    return ",".join(f"{name}={repr(float(value)).removesuffix('.0')}" for name, value in values.items())
+
+
+def _cuts(given: Mapping[str, Any]) -> list[str]:
+    cuts = sorted((given.get("bins") or {}).items())
+    return [
+        word for name, edges in cuts for word in ("--bin", f"{name}={','.join(repr(float(edge)) for edge in edges)}")
+    ]
+
+
+def run_command(result: Result, *, reference: Mapping[str, str] | None = None) -> str:
+    """Return the line for a shell that makes the numbers of a run again, whatever kind of run it is.
+
+    Parameters
+    ----------
+    result
+        The result whose settings are read from its provenance.
+    reference
+        The reference group by feature of an audit; None = what the run was given.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> given = {"columns": {"y_true": "y", "y_score": "s"}, "payoffs": {"tp": 1.0}, "measured_on": "all rows"}
+    >>> run_command(Result(measurements=(), provenance=Provenance(data={"a.csv": "00"}, given=given)))
+    'evenhanded thresholds a.csv --y-true y --y-score s --costs tp=1'
+    """
+    kind = kind_of(result)
+    makers = {"thresholds": thresholds_command, "slices": slices_command, "compare": compare_command,
+              "lint": lint_command, "sources": sources_command}  # fmt: skip
+    return makers[kind](result) if kind in makers else audit_command(result, reference=reference)
+
+
 def compare_command(result: Result) -> str:
     """Return the line for a shell that compares the same models in the same way; every name is quoted.
 
@@ -124,8 +212,7 @@ def compare_command(result: Result) -> str:
     words += [word for name in ("on", "threshold", "positive", "score_max", "level") for word in _option(given, name)]
     if given.get("weights") in {"sampling", "frequency"}:
         words += _option(given, "weights")
-    for feature, edges in sorted(given.get("bins", {}).items()):
-        words += ["--bin", f"{feature}={','.join(f'{float(edge)!r}' for edge in edges)}"]
+    words += _cuts(given)
     for name, flag in (("metrics", "--metrics"), ("sensitive_features", "--sensitive")):
         if given.get(name):
             words += [flag, ",".join(given[name])]

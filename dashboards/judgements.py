@@ -64,6 +64,12 @@ class JudgedRow:
         among = self.judged is not None and (self.judged.against or {}).get("kind") == "groups"
         return f"n = {self.measured.n}{' in the smallest group' if among else ''}"
 
+    @property
+    def unmeasured(self) -> str:
+        """What is said where nothing could be measured: why, where that is known."""
+        why = self.reason.partition(";")[0].strip().rstrip(".")
+        return f"Nothing could be measured{f': {why}' if why else ''}."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedGate:
@@ -205,7 +211,8 @@ def verdict_counts(gate: JudgedGate) -> str:
 def _judged(row: Mapping[str, Any], min_cell: int) -> JudgedRow:
     found = None if row["measurement"] is None else Measurement.from_json(row["measurement"])
     limit = row["limit"]
-    metric = "" if found is None else found.metric
+    asked = row.get("asked")
+    metric = found.metric if found is not None else "" if asked is None else asked_metric(**asked)
     needed = row["rows_needed"]
     small = found is not None and found.n < min_cell
     return JudgedRow(
@@ -219,6 +226,18 @@ def _judged(row: Mapping[str, Any], min_cell: int) -> JudgedRow:
         else f"n of about {needed:,} would decide it, with 80 % power if the estimate is true",
         judged=None if small else found,
     )
+
+
+def asked_metric(metric: str, compare: str) -> str:
+    """Return the name of what a requirement limits: that of a difference, ratio or change of its metric.
+
+    Examples
+    --------
+    >>> asked_metric("accuracy", "baseline"), asked_metric("selection_rate", "ratio"), asked_metric("accuracy", "value")
+    ('accuracy_difference', 'selection_rate_ratio', 'accuracy')
+    """
+    ending = {"difference": "_difference", "baseline": "_difference", "ratio": "_ratio"}.get(compare, "")
+    return metric if metric.endswith(("_difference", "_ratio")) else metric + ending
 
 
 def _masked(reason: str, min_cell: int) -> str:

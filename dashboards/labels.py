@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from audit.measurement import Slice
+from audit.spellings import LOOK_ALIKES, is_unseen
 
 Target = Literal["text", "html", "svg", "plotly", "markdown", "csv", "terminal"]
 
@@ -23,6 +24,11 @@ _NUMBERS = re.compile(
     rf"(\s?(-|–|to)\s?{_NUMBER})?(\+|\s(and|or) (over|more))?$",
     re.IGNORECASE,
 )
+SPACE = "␣"
+"""Stands for a space that nobody would see."""
+
+_WORDS = re.compile(r"[^\W\d_]+")
+_BREAKS = frozenset("\t\n\r\x0b\x0c\x85\u2028\u2029")
 _KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners that Persian, Hindi and emoji are written with
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
@@ -40,8 +46,11 @@ def safe_label(text: str | None, *, target: Target, limit: int = 80) -> str:
     r"""Return a name from data as one harmless line of text for a target.
 
     Controls, bidirectional overrides and other invisible characters become U+FFFD, so that a name that was tampered
-    with looks so; line breaks and tabs become spaces; long names end in an ellipsis; then the target's own marks are
-    escaped. Missing and empty names are written out, and a name that reads like them is put in quotes.
+    with looks so; line breaks and tabs become spaces; spaces that a page would swallow (at the ends, or several in a
+    row) and spaces of other kinds become "␣"; a letter that is drawn like a Latin one beside which it stands is told
+    by its code, and so is a spelling of accents that differs from the usual one; long names end in an ellipsis; then
+    the target's own marks are escaped. Missing and empty names are written out, and a name that reads like them is put
+    in quotes.
 
     Parameters
     ----------
@@ -66,6 +75,8 @@ def safe_label(text: str | None, *, target: Target, limit: int = 80) -> str:
     ('&lt;b&gt;x&lt;/b&gt;', '(missing)')
     >>> safe_label("=cmd()", target="csv"), safe_label("a_b", target="markdown")
     ("'=cmd()", 'a\\_b')
+    >>> safe_label("F ", target="text"), safe_label("\u0410sian", target="text").encode("ascii", "ignore").decode()
+    ('F␣', 'sian (U+0410)')
     """
     if limit < 2:
         msg = f"limit must be at least 2 characters; got {limit}"
@@ -132,20 +143,40 @@ def features_label(features: tuple[str, ...], *, target: Target = "text") -> str
 def _readable(text: str | None, limit: int) -> str:
     if text is None:
         return MISSING
-    clean = "".join(_visible(mark) for mark in text[: limit + 1]).strip()
-    if not clean:
+    if not text.strip():
         return EMPTY
+    clean = _shown_spaces("".join(_visible(text, place) for place in range(min(len(text), limit + 1))))
     if len(text) > limit:
-        clean = clean[: limit - 1].rstrip() + "…"
+        return clean[: limit - 1].rstrip() + "…"
+    clean += _told_apart(text)
     return f"“{clean}”" if clean in {MISSING, EMPTY, EVERYONE_LABEL} else clean
 
 
-def _visible(mark: str) -> str:
-    if mark in "\t\n\r\x0b\x0c\x85\u2028\u2029":
+def _visible(text: str, place: int) -> str:
+    mark = text[place]
+    if mark in _BREAKS:
         return " "
-    if unicodedata.category(mark) in _DROPPED and mark not in _KEPT_FORMATS:
-        return "\ufffd"
-    return mark
+    if mark in _KEPT_FORMATS or "\ufe00" <= mark <= "\ufe0f":  # at work only behind what is no Latin letter
+        before = text[place - 1 : place]
+        return mark if before and not before.isspace() and not (before.isascii() and before.isalpha()) else "\ufffd"
+    return "\ufffd" if unicodedata.category(mark) in _DROPPED or is_unseen(mark) else mark
+
+
+def _shown_spaces(text: str) -> str:
+    """Return a text whose spaces all show: those at its ends, beyond the first of several, and of other kinds."""
+    inner = text.strip(" ")
+    start, end = len(text) - len(text.lstrip(" ")), len(text) - len(text.rstrip(" "))
+    inner = re.sub(" {2,}", lambda found: " " + SPACE * (len(found.group()) - 1), inner)
+    return SPACE * start + "".join(SPACE if mark != " " and mark.isspace() else mark for mark in inner) + SPACE * end
+
+
+def _told_apart(text: str) -> str:
+    """Return the codes of letters that only look like those beside them, and of accents that are spelled unusually."""
+    mixed = [word for word in _WORDS.findall(text) if any(map(str.isascii, word))]
+    codes = dict.fromkeys(f"U+{ord(mark):04X}" for word in mixed for mark in word if ord(mark) in LOOK_ALIKES)
+    said = [*codes, *([] if unicodedata.is_normalized("NFC", text) else ["accents apart"])]
+    new = [each for each in said if each not in text]  # a sentence says it of a name already
+    return f" ({', '.join(new)})" if new else ""
 
 
 def _escaped(text: str, target: Target) -> str:
@@ -156,7 +187,7 @@ def _escaped(text: str, target: Target) -> str:
             return text.translate(_PLOTLY)
         case "markdown":
             return _AUTOLINKS.sub(lambda found: found.group() + _GAP, text).translate(_MARKDOWN)
-        case "csv" if text.lstrip().startswith(_FORMULA_STARTS):
+        case "csv" if text.lstrip(" " + SPACE).startswith(_FORMULA_STARTS):
             return "'" + text
     return text
 

@@ -96,9 +96,27 @@ def unchecked_sentence(read: Sequence[Finding]) -> str:
     >>> unchecked_sentence(())
     ''
     """
-    texts = [f"{each.title} ({(each.row.reason or '').removeprefix('not checked: ')})" for each in read
-             if each.status == "not checked"]  # fmt: skip
+    texts = unchecked_texts(read)
     return f"Not checked: {'; '.join(texts)}." if texts else ""
+
+
+def unchecked_texts(read: Sequence[Finding]) -> tuple[str, ...]:
+    """Return what was not checked and why: a check of many features once for each reason, with how many it held for.
+
+    Examples
+    --------
+    >>> from audit.splits.findings import finding
+    >>> rows = [Measurement(metric="feature_roc_auc", at=(("feature", name),), value=None, n=0, method="none",
+    ...                     reason="no rows, or labels of one class only") for name in "ab"]
+    >>> unchecked_texts([finding(row) for row in rows])
+    ('A single feature suffices (2 features: no rows, or labels of one class only)',)
+    """
+    found: dict[tuple[str, str], int] = {}
+    for each in read:
+        if each.status == "not checked":
+            key = each.title, (each.row.reason or "").removeprefix("not checked: ")
+            found[key] = found.get(key, 0) + 1
+    return tuple(f"{title} ({f'{n} features: ' if n > 1 else ''}{why})" for (title, why), n in found.items())
 
 
 def importance_rows(result: Result) -> tuple[Measurement, ...]:
@@ -149,7 +167,7 @@ def lint_command(result: Result) -> str:
     columns = given.get("columns", {})
     words = ["evenhanded", "lint", *(given.get("lint", {}).get("files") or ["TRAIN", "TEST"])]
     for role, flag in (("y_true", "--y-true"), ("y_score", "--y-score"), ("cluster", "--cluster"),
-                       ("timestamp", "--timestamp")):  # fmt: skip
+                       ("timestamp", "--timestamp"), ("row_id", "--row-id")):  # fmt: skip
         if role in columns:
             words += [flag, str(columns[role])]
     for name in ("positive", "level"):

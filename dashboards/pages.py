@@ -8,7 +8,7 @@ from audit.result import Result
 from dashboards.changes import candidates
 from dashboards.labels import safe_label
 from dashboards.lint_rows import is_lint
-from dashboards.reliability import has_calibration
+from dashboards.reliability import holds_scores
 from dashboards.report.groups import combinations_of, headline_metrics
 from dashboards.robustness import checks
 from dashboards.slice_findings import searched_row
@@ -91,7 +91,7 @@ _ROWS = (
     PageOf(
         "calibration", "Calibration", "whether a score of 0.3 comes true three times in ten, in each group",
         "evenhanded audit DATA.csv --y-true LABEL --y-score SCORE --threshold 0.5 --sensitive race,sex --out runs",
-        has_calibration,
+        holds_scores,
     ),
     PageOf(
         "thresholds", "Thresholds", "what acting from each score on is worth, for whom, with payoffs that you state",

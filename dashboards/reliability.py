@@ -165,10 +165,19 @@ def has_calibration(result: Result) -> bool:
     >>> has_calibration(Result(measurements=[]))
     False
     """
+    return holds_scores(result) and any(row.metric == ORDER and row.against is None for row in result.measurements)
+
+
+def holds_scores(result: Result) -> bool:
+    """Return whether a result holds the counts that calibration is measured from, whatever kind of run made them.
+
+    Examples
+    --------
+    >>> holds_scores(Result(measurements=[]))
+    False
+    """
     tally = result.tally
-    if tally is None or tally.bins is None or tally.positive is None or tally.deferral:
-        return False
-    return any(row.metric == ORDER and row.against is None for row in result.measurements)
+    return tally is not None and tally.bins is not None and tally.positive is not None and not tally.deferral
 
 
 def level_of(result: Result) -> float:

@@ -13,6 +13,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "valid_label_accuracy": "Of all labels of the validation rows, the share that is right.",
         "valid_mean_absolute_error": "Of the validation rows, the mean distance between prediction and truth.",
         "skipped_steps": "Steps of training that were left out because their gradient was not finite.",
+        "group_weight": "The weight of the group in what training minimised, in the mean over the steps of an epoch; "
+        "all groups together have 1.",
+        "seed_disagreement_rate": "Of all rows, the share that gets another decision from at least one of several "
+        "models that differ in nothing but the seed.",
         "selection_rate": "Of all rows, the share predicted {positive}.",
         "prevalence": "Of the labelled rows, the share whose true label is {positive}.",
         "accuracy": "Of the labelled rows, the share whose prediction equals the true label.",
@@ -162,7 +166,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "positively.",
         "matched_pair_second_only_rate": "Of the matched pairs, the share in which only the second is decided "
         "positively.",
-        "perturbation_flip_rate": "Of the rows, the share whose decision changes when the inputs are disturbed.",
+        "perturbation_flip_rate": "Of the rows, the share whose decision changes when inputs or arithmetic change.",
         "perturbation_error_increase": "The error rate after the disturbance minus that before, on the same rows.",
         "perturbation_score_change": "The mean distance between the scores before and after the disturbance.",
         "prediction_set_coverage": "Of the rows, the share whose prediction set holds the truth.",

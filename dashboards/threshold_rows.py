@@ -96,6 +96,67 @@ def payoffs_of(result: Result) -> Mapping[str, float]:
     return found if isinstance(found, Mapping) else {}
 
 
+def is_apart(result: Result) -> bool:
+    """Return whether thresholds were chosen on other rows than those that are measured.
+
+    Examples
+    --------
+    >>> is_apart(Result(measurements=[]))
+    False
+    """
+    return str(result.provenance.given.get("measured_on", "all rows")) != "all rows"
+
+
+def stored_choice(
+    result: Result, payoffs: Mapping[str, float], features: Sequence[str]
+) -> tuple[Measurement, ...] | None:
+    """Return the thresholds and their price as the run chose them on rows of their own; None where it did not.
+
+    Parameters
+    ----------
+    result
+        The run.
+    payoffs
+        What the outcomes are worth now: a choice that was made for other payoffs is none.
+    features
+        Whose groups; the run chose for everyone and for the groups of single features.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> row = Measurement(metric="best_threshold", value=0.3, n=9, method="x")
+    >>> made = Provenance(given={"payoffs": {"tp": 1.0}, "measured_on": "a random half"})
+    >>> stored_choice(Result(measurements=[row], provenance=made), {"tp": 1.0}, ()) == (row,)
+    True
+    """
+    if not is_apart(result) or dict(payoffs) != dict(payoffs_of(result)) or len(features) > 1:
+        return None
+    best = [row for key, row in best_rows(result.measurements).items() if [name for name, _ in key] == [*features]]
+    gains = gain_rows(result.measurements, features[0]) if features else ()
+    return (*best, *gains) if best else None
+
+
+def choice_sentence(result: Result, *, stored: bool) -> str:
+    """Return which rows thresholds were chosen on, beside those that are measured.
+
+    Examples
+    --------
+    >>> choice_sentence(Result(measurements=[]), stored=False)
+    'Chosen and measured on the same rows: what the chosen threshold pays is flattered.'
+    """
+    measured = str(result.provenance.given.get("measured_on", "all rows"))
+    if stored:
+        side = "the other half of the rows" if measured == "a random half" else "the rows of the first file"
+        return f"Chosen on {side}, as the run stored it; measured on {measured}. Gains are not flattered by the choice."
+    text = "Chosen and measured on the same rows: what the chosen threshold pays is flattered."
+    if not is_apart(result):
+        return text
+    return (
+        f"{text} The rows that the run chose on are not kept with it: state the payoffs of the run, and everyone or a "
+        "single feature, to see its own choice."
+    )
+
+
 def threshold_text(value: float) -> str:
     """Return a threshold in words: "0.35", or "act on no row" above 1.
 

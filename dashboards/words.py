@@ -78,12 +78,14 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "perturbation_score_change": "mean change of the score",
         "prediction_set_coverage": "coverage of prediction sets",
         "prediction_set_size": "size of prediction sets",
+        "seed_disagreement_rate": "share whose decision depends on the seed",
         "train_loss": "loss on the train rows",
         "valid_loss": "loss on the validation rows",
         "valid_accuracy": "accuracy on the validation rows",
         "valid_label_accuracy": "share of labels right on the validation rows",
         "valid_mean_absolute_error": "mean absolute error on the validation rows",
         "skipped_steps": "steps left out",
+        "group_weight": "weight of the group in training",
     }
 )
 _SHARES = frozenset(
@@ -157,6 +159,7 @@ _SHARES = frozenset(
         "perturbation_flip_rate",
         "prediction_set_coverage",
         "empty_set_rate",
+        "seed_disagreement_rate",
         "randomised_share",
         "valid_accuracy",
         "valid_label_accuracy",

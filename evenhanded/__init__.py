@@ -76,8 +76,15 @@ if TYPE_CHECKING:
     from monitors.actions import watch_actions
     from monitors.weekly_actions import WeeklyActions
     from trainer.data.columns import Columns
-    from trainer.data.splits import split_groups, split_rows
+    from trainer.data.images import Images
+    from trainer.data.ratings import Ratings
+    from trainer.data.sealing import open_test, seal_test, sealed_split
+    from trainer.data.splits import split_groups, split_rows, split_time
     from trainer.data.table import Table
+    from trainer.evidence.energy import emission
+    from trainer.evidence.prices import prices
+    from trainer.fitting.objective_settings import ObjectiveSettings
+    from trainer.history import Recipe
     from trainer.learner import Learner
 
 _HOMES = {
@@ -141,9 +148,16 @@ _HOMES = {
     "monitors.actions": ("watch_actions",),
     "monitors.weekly_actions": ("WeeklyActions",),
     "trainer.data.columns": ("Columns",),
+    "trainer.data.images": ("Images",),
+    "trainer.data.ratings": ("Ratings",),
     "trainer.learner": ("Learner",),
-    "trainer.data.splits": ("split_groups", "split_rows"),
+    "trainer.data.sealing": ("open_test", "seal_test", "sealed_split"),
+    "trainer.data.splits": ("split_groups", "split_rows", "split_time"),
     "trainer.data.table": ("Table",),
+    "trainer.evidence.energy": ("emission",),
+    "trainer.evidence.prices": ("prices",),
+    "trainer.fitting.objective_settings": ("ObjectiveSettings",),
+    "trainer.history": ("Recipe",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -154,16 +168,20 @@ __all__ = [
     "EvidenceError",
     "GateError",
     "GateResult",
+    "Images",
     "InputError",
     "Judgement",
     "LabelledRows",
     "Learner",
     "Measurement",
     "MetricColumns",
+    "ObjectiveSettings",
     "Payoff",
     "Policy",
     "PredictionLog",
     "Provenance",
+    "Ratings",
+    "Recipe",
     "Requirement",
     "Result",
     "Sample",
@@ -184,6 +202,7 @@ __all__ = [
     "counterfactual_flips",
     "curve_rows",
     "disagreements",
+    "emission",
     "findings",
     "group_thresholds",
     "impact_ratios",
@@ -198,12 +217,14 @@ __all__ = [
     "matched_pair_flips",
     "misrecorded_rows",
     "open_sealed",
+    "open_test",
     "out_of_bag_rows",
     "outcome_coverage_rows",
     "partial_dependence",
     "permutation_importance",
     "plan",
     "planted_world",
+    "prices",
     "read_splits",
     "reliability",
     "render_report",
@@ -223,9 +244,12 @@ __all__ = [
     "run_thresholds",
     "save_run",
     "seal",
+    "seal_test",
+    "sealed_split",
     "slice_line",
     "split_groups",
     "split_rows",
+    "split_time",
     "suppressed",
     "watch_actions",
     "with_reliability",

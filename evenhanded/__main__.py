@@ -35,8 +35,11 @@ def _run(arguments: list[str]) -> int:
 
 def _failed(error: Exception) -> int:
     from audit.errors import EvidenceError, InputError  # late: --help must not wait for them
+    from evenhanded.option_words import in_options
 
-    if isinstance(error, InputError | ImportError):
+    if isinstance(error, InputError):
+        return _say(in_options(str(error)), USAGE)
+    if isinstance(error, ImportError):
         return _say(str(error), USAGE)
     if isinstance(error, EvidenceError):
         return _say(str(error), BROKEN)

@@ -1,5 +1,6 @@
 """The list of commands; each is loaded when it is called."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,7 @@ MORE = {
     "lint": "Leaks between train and test: copies, clusters, time, features that tell the label.",
     "sealed": "A test for a model that others make: labels kept back, opened once, on record.",
     "train": "Train a model on a table and write its predictions.",
+    "predict": "What a saved model says about new rows, on any CPU, without its training data.",
     "sources": "Where a gap comes from: evidence for and against six sources of bias.",
     "doctor": "Say what is installed and what to mend.",
     "thresholds": "What acting from each score on is worth by group, and which threshold is chosen.",
@@ -41,6 +43,16 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"evenhanded.commands.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; where there is none, name the nearest."""
+        name = args[0]
+        if name not in FIRST | MORE and not name.startswith("-"):
+            near = get_close_matches(name, [*FIRST, *MORE], n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without loading them; the less common ones behind --all."""

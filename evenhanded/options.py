@@ -9,6 +9,7 @@ import yaml
 
 from audit.errors import InputError, raise_violations
 from audit.seeds import MAX_SEED
+from checklists.policy_errors import suggestion
 from checklists.policy_yaml import parse_yaml
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -152,7 +153,10 @@ def from_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pa
     for key, value in config.items():
         option = options.get(key.replace("_", "-"))
         if option is None:
-            violations.append(f"{path}: unknown option {key!r}; expected one of {', '.join(sorted(options))}")
+            near = (
+                suggestion(key.replace("_", "-"), tuple(options)) or f"; expected one of {', '.join(sorted(options))}"
+            )
+            violations.append(f"{path}: unknown option {key!r}{near}")
         elif option.name in defaults:
             violations.append(f"{path}: option {key!r} is given twice, with - and with _; keep one")
         else:

@@ -11,11 +11,11 @@ from audit.measurement import Measurement
 from audit.result import Result
 from checklists.gate_result import GateResult
 from checklists.planning import Plan
-from checklists.policy import NotAuditable
 from checklists.verdict import WORDS
 from dashboards.labels import reading_order, safe_label
-from dashboards.tables import interval_text, limit_text, value_text
+from dashboards.tables import interval_text, value_text
 from dashboards.words import metric_title
+from evenhanded.gate_rows import excuse, gate_cells, not_counted, whose
 from evenhanded.headlines import HEADLINES, headlines, is_headline, main_gaps, units_sentence, without_row
 
 MAX_GROUPS = 30
@@ -78,17 +78,28 @@ def print_groups(result: Result, *, out: Console | None = None) -> None:
         table.add_row(label, f"{plain['count', pairs].n:,}", *cells)
     screen.print(table)
     if len(slices) > MAX_GROUPS:
-        screen.print(f"... and {len(slices) - MAX_GROUPS} more groups; all of them stand in the JSON and the report")
+        screen.print(more_text(len(slices) - MAX_GROUPS, "groups"))
     auc = plain.get(("roc_auc", ()))
     if auc is not None and "roc_auc" not in shown:
         screen.print(f"{metric_title('roc_auc')} of everyone: {_cell(auc)}")
     if ("deferral_rate", ()) in plain:
-        screen.print("Deferred rows never count as right; decided_<metric> in the JSON leaves them out.")
+        screen.print("Deferred rows never count as right; decided_<metric> of --json FILE leaves them out.")
     for metric, keys in without_row(result).items():
-        screen.print(f"{metric_title(metric)} stands by {' and '.join(keys)}: in the JSON and the report.")
+        screen.print(f"{metric_title(metric)} stands by {' and '.join(keys)}: --json FILE or --html FILE holds it.")
     if shown:
         units = units_sentence(shown, _level(result))
         screen.print(f"{units}; (n = ...) marks what rests on fewer than {FEW} rows.")
+
+
+def more_text(left: int, of: str = "rows") -> str:
+    """Return how many rows a table leaves out, and where they stand.
+
+    Examples
+    --------
+    >>> more_text(1200, "groups")
+    '... and 1,200 more groups; --json FILE holds them all'
+    """
+    return f"... and {left:,} more {of}; --json FILE holds them all"
 
 
 def print_gaps(result: Result, *, out: Console | None = None) -> None:
@@ -99,12 +110,12 @@ def print_gaps(result: Result, *, out: Console | None = None) -> None:
     >>> gap = Measurement(metric="accuracy_difference", against={"kind": "groups", "features": ["sex"]}, value=0.1,
     ...                   low=0.0, high=0.2, n=40, level=0.95, method="agresti_caffo", reason="between F and M")
     >>> print_gaps(Result(measurements=[gap]))
-    largest gap  feature        value     interval   n  between
-    Accuracy     sex      10.0 points  [0.0, 20.0]  40  between F and M
+    largest gap  feature        value     interval  smallest n  between
+    Accuracy     sex      10.0 points  [0.0, 20.0]          40  between F and M
     """
     screen = out or console()
     rows = main_gaps(result)
-    table = _table(["largest gap", "feature", "value", "interval", "n", "between"])
+    table = _table(["largest gap", "feature", "value", "interval", "smallest n", "between"])
     for row in rows:
         feature = safe_label(str((row.against or {})["features"][0]), target="terminal")
         title = metric_title(row.metric.removesuffix("_difference"))
@@ -114,8 +125,17 @@ def print_gaps(result: Result, *, out: Console | None = None) -> None:
         screen.print(table)
 
 
-def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
+def print_gate(gate: GateResult, *, result: Result | None = None, out: Console | None = None) -> None:
     """Print who is not audited, then each requirement with its numbers and verdict in words, the failing ones first.
+
+    Parameters
+    ----------
+    gate
+        The verdicts.
+    result
+        What was judged, where it is at hand: it says which group has the smallest n, and which ones are too small.
+    out
+        Where to print.
 
     Examples
     --------
@@ -126,28 +146,30 @@ def print_gate(gate: GateResult, *, out: Console | None = None) -> None:
     >>> missed = Judgement(requirement=asked, verdict="INSUFFICIENT", reason="12 rows, fewer than 30")
     >>> policy = Policy(schema="evenhanded/policy/1", requirements=(asked,))
     >>> print_gate(GateResult(judgements=(missed,), policy=policy, result="ab12", false_fail_level=0.05))
-    requirement  value  interval          limit  n  verdict
-    accuracy                      at least 60 %     not shown
+    requirement  value  interval          limit  smallest n  verdict
+    accuracy                      at least 60 %              not shown
     - accuracy: 12 rows, fewer than 30
     Verdict: INSUFFICIENT (not shown)
     """
     screen = out or console()
     for entry in gate.policy.not_auditable:
-        screen.print(f"- {_excuse(entry)}")
-    table = _table(["requirement", "value", "interval", "limit", "n", "verdict"])
+        screen.print(f"- {excuse(entry)}")
+    table = _table(["requirement", "value", "interval", "limit", "smallest n", "verdict"])
     order = {"FAIL": 0, "INVALID": 1, "INSUFFICIENT": 2, "PASS": 3}
-    notes = []
+    notes: dict[str, list[str]] = {}
     for judged in sorted(gate.judgements, key=lambda each: order[each.verdict]):
-        row, asked = judged.measurement, judged.requirement
-        limit = limit_text(row.metric if row else asked.metric, low=asked.min, high=asked.max)
-        numbers = ["", "", limit, ""] if row is None else [value_text(row), interval_text(row), limit, f"{row.n:,}"]
-        name = safe_label(asked.id, target="terminal", limit=40)
-        table.add_row(name, *numbers, Text(WORDS[judged.verdict], style=_STYLES[judged.verdict]))
-        if judged.reason:
-            notes.append(f"{name}: {safe_label(judged.reason, target='terminal', limit=400)}")
+        name = safe_label(judged.requirement.id, target="terminal", limit=40)
+        verdict = Text(WORDS[judged.verdict], style=_STYLES[judged.verdict])
+        row = judged.measurement
+        subject = f"{name}\n  {whose(row)}" if whose(row) else name  # below it: beside it no terminal has the room
+        table.add_row(subject, *gate_cells(judged, result), verdict)
+        reason = "" if row is not None and whose(row) and judged.reason == row.reason else judged.reason or ""
+        for note in (reason, not_counted(judged, gate.policy, result)):
+            if note:
+                notes.setdefault(safe_label(note, target="terminal", limit=400), []).append(name)
     screen.print(table)
-    for note in notes:
-        screen.print(f"- {note}")
+    for note, names in notes.items():
+        screen.print(f"- {', '.join(names)}: {note}")
     screen.print(f"Verdict: {gate.verdict} ({WORDS[gate.verdict]})", style=_STYLES[gate.verdict])
 
 
@@ -215,14 +237,6 @@ def _cell(row: Measurement | None) -> str:
         return ""
     few = row.value is None or row.n < FEW
     return f"{value_text(row)} {interval_text(row)}".strip() + (f" (n = {row.n:,})" if few else "")
-
-
-def _excuse(entry: NotAuditable) -> str:
-    parts = [("=".join(str(part) for part in pair)) for pair in entry.slice.items()]
-    whom, reason, owner = (
-        safe_label(text, target="terminal") for text in (", ".join(parts), entry.reason, entry.owner)
-    )
-    return f"not auditable: {whom} ({reason}); {owner} answers for it until {entry.expires}"
 
 
 def _level(result: Result) -> str:

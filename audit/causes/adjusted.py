@@ -6,55 +6,21 @@ effect of unequal treatment explains the gap away.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from audit.causes.least_squares import least_squares
-from audit.causes.side_intervals import Contrast, Mask, side_interval, undecided
+from audit.causes.adjusted_estimates import Estimate, Sides, raw, regression, sides, stratified
 from audit.counting import count
 from audit.errors import raise_violations
-from audit.inference.intervals import quantile
-from audit.inference.mantel_haenszel import influence, klingenberg, risk_difference, shares, strata_of
+from audit.inference.mantel_haenszel import strata_of
 from audit.measurement import Against, Measurement, Slice
 from audit.metrics.catalog import METRICS
-from audit.metrics.metric import Counts, Metric
-from audit.pairs import compared, gap_interval, gap_method, gaps
+from audit.metrics.metric import Metric
 from audit.predictions import PredictionLog
-from audit.rollup import Cells, Pairs, Partition, cells_of, partition, without_scores
+from audit.rollup import Cells, Partition, cells_of, partition, without_scores
 from audit.tally import Tally
 
 DEFAULT = ("selection_rate", "true_positive_rate", "false_positive_rate")
-
-
-class Estimate(NamedTuple):
-    """A gap with its interval; NaN where undefined, with a reason.
-
-    Examples
-    --------
-    >>> Estimate(0.1, 0.05, 0.15, "agresti_caffo").value
-    0.1
-    """
-
-    value: float
-    low: float
-    high: float
-    method: str
-    reason: str | None = None
-
-
-class _Side(NamedTuple):
-    """The cells of one comparison that lie in a rate's denominator.
-
-    `exposed`: the group's; `success`: in the numerator; `stratum`: place among the strata of `controls`.
-    """
-
-    cells: Cells
-    exposed: Mask
-    success: Mask
-    stratum: npt.NDArray[np.int64]
-    controls: tuple[npt.NDArray[np.int64], ...]
 
 
 def adjusted_gap_rows(
@@ -128,16 +94,19 @@ def adjusted_gaps(
 
     Notes
     -----
-    By strata: sum_k w_k (p1k - p0k) / sum_k w_k with w_k = n1k n0k / (n1k + n0k) (`audit.inference.mantel_haenszel`).
-    Under weights or clusters: the linearised variance of the same estimator. Strata that hold only one of the two sides
-    have the weight 0; their share of the rows is reported.
+    By strata: sum_k w_k (p1k - p0k) / sum_k w_k with w_k = n1k n0k / (n1k + n0k) (`audit.inference.mantel_haenszel`),
+    with Klingenberg's interval, or what is wider of it and of `audit.causes.side_intervals` where on some side fewer
+    than twenty rows deviate from their strata. Under weights or clusters: `side_intervals` of the linearised estimator,
+    with 1 / (rows of the stratum) for a row's leverage. Strata that hold only one of the two sides have the weight 0;
+    their share of the rows is reported.
 
-    By regression: ordinary least squares of the 0/1 outcome with the sandwich variance and the factor n / (n - k)
-    (White 1980, doi:10.2307/1912934; MacKinnon & White 1985, doi:10.1016/0304-4076(85)90158-7); with clusters it is
+    By regression: ordinary least squares of the 0/1 outcome (`audit.causes.least_squares`) with the sandwich variance
+    HC2 (White 1980, doi:10.2307/1912934; MacKinnon & White 1985, doi:10.1016/0304-4076(85)90158-7); with clusters it is
     cluster-robust (Liang & Zeger 1986, doi:10.1093/biomet/73.1.13). It reaches rows without support by extrapolation:
     where the two adjusted gaps differ, the strata assume less.
 
-    The raw gap: `audit.inference.gap_intervals.gap_of_rates`.
+    The raw gap is that of an audit of the two sides (`audit.pairs`). A value has no interval, and a reason, where a
+    side has too few clusters or weighted rows for the level, or rows are fitted exactly.
 
     Effects and intervals decide; no p-value is computed.
 
@@ -175,34 +144,21 @@ def _of_feature(
         if reference is not None:
             chosen = np.isin(groups.member, (place, groups.groups.index((reference,))))
             against = {"kind": "slice", "slice": {groups.features[0]: reference}}
-        side = _side(metric, cells, groups.member == place, chosen, control)
+        side = sides(metric, cells, groups.member == place, chosen, control)
         yield from _rows(metric, side, (groups.slice_of(place), against), control, (level, len(wanted)))
 
 
-def _side(metric: Metric, cells: Cells, exposed: Mask, chosen: Mask, control: tuple[str, ...]) -> _Side:
-    units = cast("Any", metric.function)(Counts(*np.eye(6)))
-    inside = np.flatnonzero(chosen & (units.denominator[cells.quadrant] > 0))
-    kept = _taken(cells, inside)
-    return _Side(
-        kept,
-        exposed[inside],
-        units.numerator[kept.quadrant] > 0,
-        partition(kept, control).member,
-        tuple(cells.features[name][0][inside] for name in control),
-    )
-
-
 def _rows(
-    metric: Metric, side: _Side, whom: tuple[Slice, Against], control: tuple[str, ...], how: tuple[float, int]
+    metric: Metric, side: Sides, whom: tuple[Slice, Against], control: tuple[str, ...], how: tuple[float, int]
 ) -> Iterator[Measurement]:
     level, together = how
     names, (group, against) = " & ".join(control), whom
     counted = strata_of(side.cells.n.astype(np.float64), side.exposed, side.success, side.stratum)
     total, lacking = int(counted.total()), int(counted.total() - counted.supported())
     found = {
-        "nothing": _raw(metric, side, how),
-        "strata": _stratified(side, how, names),
-        "regression": _regression(side, how, names),
+        "nothing": raw(metric, side, how),
+        "strata": stratified(side, how, names),
+        "regression": regression(side, how, names),
     }
     for by, estimate in found.items():
         adjusted = {} if by == "nothing" else {"adjusted_for": list(control)}
@@ -228,70 +184,6 @@ def _known(found: Estimate) -> tuple[float | None, float | None, float | None, s
     if not (np.isfinite(found.low) and np.isfinite(found.high)):
         return found.value, None, None, found.reason or "no interval: its variance is undefined"
     return found.value, found.low, found.high, found.reason
-
-
-def _raw(metric: Metric, side: _Side, how: tuple[float, int]) -> Estimate:
-    """Return the gap with nothing held fixed, as an audit of the two sides gives it."""
-    base = compared(metric, side.cells, Partition((), ((), ()), side.exposed.astype(np.int64)))
-    gap, method = gaps(base, [1], [0], compare="difference"), gap_method(base, "difference")
-    value = float(gap.value[0])
-    if not np.isfinite(value):
-        return Estimate(np.nan, np.nan, np.nan, method, "no rows on one of the two sides")
-    total = np.bincount(side.exposed, weights=side.cells.w, minlength=2)
-    share = np.where(side.exposed, 1 / total[1], -1 / total[0])
-    reason = undecided(side.cells, side.exposed, share, level=how[0], comparisons=how[1])
-    if reason:
-        return Estimate(value, np.nan, np.nan, method, reason)
-    ends = gap_interval(base, gap, compare="difference", level=how[0], comparisons=how[1])
-    return Estimate(value, float(ends.low[0]), float(ends.high[0]), method)
-
-
-def _stratified(side: _Side, how: tuple[float, int], names: str) -> Estimate:
-    """Return the Mantel-Haenszel gap, with the wider of two intervals where few rows deviate."""
-    method = "mantel_haenszel, klingenberg" if side.cells.plain else "mantel_haenszel, linearised"
-    strata = strata_of(side.cells.w, side.exposed, side.success, side.stratum)
-    value = risk_difference(strata)
-    if not np.isfinite(value):
-        return Estimate(np.nan, np.nan, np.nan, method, f"no stratum of {names} holds both sides")
-    share = shares(strata, side.exposed, side.stratum)
-    moved = influence(strata, side.exposed, side.success, side.stratum)
-    added = side.cells.w * share * side.success
-    rates = -float(added[~side.exposed].sum()), float(added[side.exposed].sum())
-    leverage = side.cells.w / side.cells.n / (strata.n1 + strata.n0)[side.stratum]
-    gap = Contrast(value, side.exposed, share, moved, leverage, rates)
-    found = side_interval(side.cells, gap, level=how[0], comparisons=how[1])
-    low, high = found.low, found.high
-    if side.cells.plain:
-        inverted = klingenberg(strata, critical=float(quantile(how[0], comparisons=how[1])))
-        low, high = (min(low, inverted[0]), max(high, inverted[1])) if found.few else inverted
-    return Estimate(value, low, high, method, found.reason)
-
-
-def _regression(side: _Side, how: tuple[float, int], names: str) -> Estimate:
-    method = "least_squares, sandwich variance"
-    gap = least_squares(side.cells, side.exposed, side.success, side.controls)
-    if gap is None:
-        return Estimate(np.nan, np.nan, np.nan, method, f"{names} says which side a row is on")
-    found = side_interval(side.cells, gap, level=how[0], comparisons=how[1])
-    return Estimate(gap.value, found.low, found.high, method, found.reason)
-
-
-def _taken(cells: Cells, places: npt.NDArray[np.int64]) -> Cells:
-    """Return some of the cells; pairs of cells of which one is left out go with it."""
-    pairs = cells.pairs
-    if pairs is not None:
-        new = np.full(len(cells.n), -1)
-        new[places] = np.arange(len(places))
-        both = (new[pairs.left] >= 0) & (new[pairs.right] >= 0)
-        pairs = Pairs(new[pairs.left][both], new[pairs.right][both], pairs.moment[both])
-    return cells._replace(
-        quadrant=cells.quadrant[places],
-        n=cells.n[places],
-        w=cells.w[places],
-        w2=cells.w2[places],
-        features={name: (codes[places], values) for name, (codes, values) in cells.features.items()},
-        pairs=pairs,
-    )
 
 
 def _violations(

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.causes.side_intervals import Contrast, Mask
-from audit.rollup import Cells
+from audit.rollup import Cells, Floats
 
 
 def least_squares(
@@ -39,23 +39,33 @@ def least_squares(
     w = cells.w
     if not len(w):
         return None
-    columns = [np.ones(len(w))]
-    for codes in controls:
-        columns += [(codes == value).astype(np.float64) for value in np.unique(codes)[1:]]
-    root = np.sqrt(w)
-    basis, sizes, _ = np.linalg.svd(np.stack(columns, axis=1) * root[:, None], full_matrices=False)
-    basis = basis[:, sizes > sizes[0] * 1e-10]
-    both = np.stack([exposed, success], axis=1) * root[:, None]
-    left = both - basis @ (basis.T @ both)
-    amount = float((left[:, 0] ** 2).sum())
+    # Controls are alike within their strata, so that the strata's means are all that they fit.
+    strata, member = np.unique(np.stack(controls), axis=1, return_inverse=True)
+    member = member.ravel()
+    weight = np.bincount(member, weights=w)
+    basis = _basis(strata, weight)
+    both = np.stack([exposed, success], axis=1).astype(np.float64)
+    means = np.stack([np.bincount(member, weights=w * side) for side in both.T], axis=1)
+    root = np.sqrt(np.where(weight > 0, weight, 1.0))[:, None]
+    left = both - (basis @ (basis.T @ (means / root)) / root)[member]
+    amount = float((w * left[:, 0] ** 2).sum())
     if amount <= 1e-9 * w.sum():
         return None
-    safe = np.where(root > 0, root, 1.0)
-    share = left[:, 0] / safe / amount
+    share = left[:, 0] / amount
     value = float((w * share * success).sum())
-    residual = (left[:, 1] - left[:, 0] * value) / safe
-    leverage = ((basis**2).sum(axis=1) + left[:, 0] ** 2 / amount) / cells.n
+    residual = left[:, 1] - left[:, 0] * value
+    leverage = ((basis**2).sum(axis=1) / root[:, 0] ** 2)[member] + left[:, 0] ** 2 / amount
+    leverage *= w / cells.n
     share[np.abs(share) * w.sum() < 1e-9] = 0.0
     added = w * share * success
     rates = -float(added[~exposed].sum()), float(added[exposed].sum())
     return Contrast(value, exposed, share, share * residual, leverage, rates)
+
+
+def _basis(strata: npt.NDArray[np.int64], weight: Floats) -> Floats:
+    """Return an orthonormal basis of what the controls can fit, rows of strata scaled by the root of their weight."""
+    columns = [np.ones(len(weight))]
+    for codes in strata:
+        columns += [(codes == value).astype(np.float64) for value in np.unique(codes)[1:]]
+    basis, sizes, _ = np.linalg.svd(np.stack(columns, axis=1) * np.sqrt(weight)[:, None], full_matrices=False)
+    return np.asarray(basis[:, sizes > sizes[0] * 1e-10], dtype=np.float64)

@@ -14,6 +14,7 @@ Mask = npt.NDArray[np.bool_]
 _FEW = 20.0
 """Of fewer deviations on a side, one of several simultaneous gaps takes the wider of two intervals."""
 
+
 class Contrast(NamedTuple):
     """A gap as a sum over cells of weight x `share` x success; `share` adds up to 1 on one side, to -1 on the other.
 

@@ -79,8 +79,8 @@ def enough_units(level: npt.ArrayLike, *, df: npt.ArrayLike, comparisons: npt.Ar
     >>> enough_units(0.95, df=[1, 4, 5, np.inf]).tolist(), enough_units(0.95, df=5, comparisons=15).tolist()
     ([False, False, True, True], False)
     """
-    error = (1.0 - np.asarray(level, dtype=np.float64)) / (2.0 * np.asarray(comparisons, dtype=np.float64))
-    with np.errstate(over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        error = (1.0 - np.asarray(level, dtype=np.float64)) / (2.0 * np.asarray(comparisons, dtype=np.float64))
         return np.asarray(np.exp2(-(np.asarray(df, dtype=np.float64) + 1.0)) <= error)
 
 

@@ -192,11 +192,11 @@ def bounds(found: Linearised, *, level: float, comparisons: int = 1) -> Interval
 
     Examples
     --------
-    The t quantile of 2 degrees of freedom is 4.303; the standard error .5774.
+    The t quantile of 8 degrees of freedom is 2.306; the standard error sqrt(7.5 / 9) = .9129.
 
-    >>> low, high = bounds(mean([1.0, 2.0, 3.0]), level=0.95)
+    >>> low, high = bounds(mean([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]), level=0.95)
     >>> round(float(low), 3), round(float(high), 3)
-    (-0.484, 4.484)
+    (2.895, 7.105)
     """
     error = standard_error(found) or np.nan
     half = intervals.quantile(level, df=found.df, comparisons=comparisons) * error
@@ -259,9 +259,9 @@ def loss_bounds(found: Linearised, *, level: float) -> Interval:
 
     Examples
     --------
-    >>> low, high = loss_bounds(mean([1.0, 2.0, 3.0]), level=0.95)
-    >>> round(float(low), 3), round(float(high), 3)  # 2 x exp(-+ 4.303 x .5774 / 2)
-    (0.578, 6.926)
+    >>> low, high = loss_bounds(mean([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]), level=0.95)
+    >>> round(float(low), 3), round(float(high), 3)  # 5 x exp(-+ 2.306 x .9129 / 5)
+    (3.282, 7.618)
     """
     estimate = Estimates(
         np.array([found.value]), np.array([found.n]), np.array([found.df]), error=np.array([standard_error(found)])

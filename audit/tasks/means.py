@@ -136,11 +136,11 @@ def mean_interval(estimates: Estimates, scale: Scale, *, level: float, compariso
 
     Examples
     --------
-    12.706 is the t quantile of 1 degree of freedom; exp(12.706 x 1 / 2) = 574.27.
+    2.262 is the t quantile of 9 degrees of freedom; exp(2.262 x 1 / 2) = 3.099.
 
-    >>> found = Estimates(np.array([2.0]), np.array([2]), np.array([1.0]), error=np.array([1.0]))
+    >>> found = Estimates(np.array([2.0]), np.array([10]), np.array([9.0]), error=np.array([1.0]))
     >>> [mean_interval(found, scale, level=0.95).high.round(3).tolist() for scale in ("identity", "log")]
-    [[14.706], [1148.543]]
+    [[4.262], [6.198]]
     """
     critical = quantile(level, df=estimates.df, comparisons=comparisons)
     value = estimates.value

@@ -13,7 +13,7 @@ from audit.scores.calibration import reliability
 from dashboards.labels import features_label, group_label
 from dashboards.reliability import ORDER, Bin, calibration_sentence, curves, has_calibration, level_of, worst_first
 from dashboards.report.blocks import Picture
-from dashboards.report.drawing import SETTINGS, drawn
+from dashboards.report.drawing import SETTINGS, drawn, lay_out
 from dashboards.report.groups import combinations_of, hidden_groups
 from dashboards.report.section import Section
 from dashboards.report.svg import GRID, INK, MUTED
@@ -127,7 +127,7 @@ def reliability_svg(
             axes.set_visible(False)
         figure.supxlabel("mean score (promised)", fontsize=8, color=MUTED)
         figure.supylabel("came true", fontsize=8, color=MUTED)
-        figure.tight_layout(pad=0.5)
+        lay_out(figure)
         return drawn(figure, identifier=identifier, title=title)
 
 

@@ -12,7 +12,7 @@ from audit.result import Result
 from dashboards.changes import LISTED, OUTCOMES, Shown, candidates, changes, helped_and_harmed, summary
 from dashboards.labels import slice_label
 from dashboards.report.blocks import Picture
-from dashboards.report.drawing import SETTINGS, drawn
+from dashboards.report.drawing import SETTINGS, drawn, lay_out
 from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.report.svg import INK, MUTED
@@ -119,7 +119,7 @@ def changes_svg(rows: Sequence[Shown], *, identifier: str, title: str) -> str:
         seen = {shown.outcome for shown in rows}
         handles = [_mark(axes, [], [], outcome) for outcome in OUTCOMES if outcome in seen]
         figure.legend(handles=handles, loc="upper right", ncols=len(handles), frameon=False)
-        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
+        lay_out(figure, pad=1.08, top=1 - 0.3 / figure.get_figheight())
         return drawn(figure, identifier=identifier, title=title)
 
 

@@ -3,6 +3,8 @@
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -45,11 +47,31 @@ def drawn(figure: Figure, *, identifier: str, title: str) -> str:
     """
     figure.patch.set_visible(False)
     stream = io.StringIO()
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
-        # Text stays text: the reader's fonts draw what matplotlib's own font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with mpl.rc_context(SETTINGS), _any_letter():
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _inline(stream.getvalue(), identifier, title)
+
+
+def lay_out(figure: Figure, *, pad: float = 0.5, top: float = 1.0) -> None:
+    """Fit the panels of a figure into it, whatever letters its names are written with; up to `top` of its height.
+
+    Examples
+    --------
+    >>> figure = Figure(figsize=(1, 1))
+    >>> figure.subplots().set_title("😀")
+    Text(0.5, 1.0, '😀')
+    >>> lay_out(figure)
+    """
+    with _any_letter():
+        figure.tight_layout(pad=pad, rect=(0, 0, 1, top))
+
+
+@contextmanager
+def _any_letter() -> Iterator[None]:
+    """Keep matplotlib from warning: text stays text, the reader's fonts draw what its own font lacks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def _inline(document: str, identifier: str, title: str) -> str:

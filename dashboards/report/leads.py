@@ -3,6 +3,7 @@
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards import changes
+from dashboards.gap_changes import gap_sentences
 from dashboards.labels import group_label
 from dashboards.lint_rows import head_sentence, is_lint, read_findings
 from dashboards.report.groups import hidden_groups
@@ -42,8 +43,8 @@ def leads(result: Result, *, min_cell: int) -> tuple[str, ...]:
     hidden = hidden_groups(result, min_cell=min_cell)
     compared = changes.summary(result, min_cell=min_cell, hidden=hidden)
     if compared:
-        worse = [each for each in changes.changes(result, min_cell=min_cell, hidden=hidden) if each.outcome == "worse"]
-        return compared[: 1 + min(len(worse), changes.LISTED)]
+        opening = compared[0].replace("worse for sure:", "worse for sure; the list of changes names each.")
+        return (opening, *gap_sentences(result, min_cell=min_cell, hidden=hidden))
     best = best_rows(result.measurements)
     if () in best:
         return (best_sentence(best[()]), *(gain_sentence(row) for row in _gains(result)))

@@ -1,6 +1,7 @@
 """The report: one HTML page, no scripts, no links to elsewhere; the same input gives the same bytes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,15 @@ from audit.store import write_text
 from dashboards.judgements import judged_gate, read_gate
 from dashboards.labels import safe_label
 from dashboards.report.background import alarm_table, extra_section, interval_methods, provenance_table, reading_remarks
-from dashboards.report.blocks import ExtraSection
+from dashboards.report.blocks import ExtraSection, GroupSection, Table
 from dashboards.report.groups import gap_table, group_sections, hidden_groups, intersection_sections
 from dashboards.report.parts import FURTHER, LEADING, part_sections
 from dashboards.report.section import Section
-from dashboards.report.summary import summarise
+from dashboards.report.summary import UNJUDGED, summarise
 from dashboards.report.withheld import gate_without, section_without
 from dashboards.tables import DEFAULT_MIN_CELL
 from dashboards.theme import VERDICTS
+from dashboards.weights import weights_text
 
 if TYPE_CHECKING:
     from checklists.gate import GateResult
@@ -95,12 +97,13 @@ def render_report(
     shown = partial(_as_text, min_cell=smallest, hidden=hidden)
     return _PAGES.get_template("report.html").render(
         title=safe_label(title, target="text", limit=160),
+        unjudged_intro=UNJUDGED,
         summary=summarise(result, judged, min_cell=smallest),
         gate=judged,
         styles=VERDICTS,
-        groups=group_sections(result, min_cell=smallest),
-        gaps=gap_table(result, min_cell=smallest),
-        intersections=intersection_sections(result, min_cell=smallest),
+        groups=[_weighted(section, result) for section in group_sections(result, min_cell=smallest)],
+        gaps=_captioned(gap_table(result, min_cell=smallest), result),
+        intersections=[_weighted(section, result) for section in intersection_sections(result, min_cell=smallest)],
         alarms=alarm_table(public),
         leading=shown(part_sections(LEADING, public, min_cell=smallest)),
         further=shown([*part_sections(FURTHER, public, min_cell=smallest), *more]),
@@ -151,6 +154,17 @@ def write_report(
     page = render_report(result, gate=gate, title=title, sections=sections, min_cell=min_cell)
     write_text(target, page)
     return target
+
+
+def _weighted(section: GroupSection, result: Result) -> GroupSection:
+    """Return a section whose tables say in their captions what the numbers are weighted by."""
+    tables = [_captioned(table, result) for table in section.tables]
+    return replace(section, tables=tuple(table for table in tables if table is not None))
+
+
+def _captioned(table: Table | None, result: Result) -> Table | None:
+    text = weights_text(result)
+    return table if table is None or not text else replace(table, caption=f"{table.caption} ({text})")
 
 
 def _as_text(sections: Sequence[Section], *, min_cell: int, hidden: frozenset[Slice]) -> list[ExtraSection]:

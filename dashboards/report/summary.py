@@ -1,5 +1,6 @@
 """The first screen of a report: what was asked and found, for whom it fails first, what is not known, who decides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -7,21 +8,23 @@ from audit.measurement import Measurement
 from audit.publishing.redaction import redacted
 from audit.result import Result
 from checklists.verdict import Verdict
+from dashboards.gap_changes import unpublished_sentence
 from dashboards.judgements import JudgedGate, JudgedRow, verdict_counts
 from dashboards.labels import features_label, group_label, safe_label, slice_label
+from dashboards.look_alikes import alike_sentences
 from dashboards.report.groups import combinations_of, headline_metrics, hidden_groups, positive_label
 from dashboards.report.leads import leads
 from dashboards.report.pair_rates import judged_rates, rows_needed_of, spoken_of, without_rows_needed
 from dashboards.report.withheld import hidden_sentence
 from dashboards.tables import FEW_ROWS, interval_text, is_small, plain_rows, value_text
+from dashboards.weights import weights_text
 from dashboards.words import base_metric, metric_title
 
 _LEADING = 3
-_UNSURE = "; no difference of this attribute is shown for sure"
-_LARGEST = (
-    "By attribute, the difference between a group and all others that is largest for sure (by the near end of its "
-    "interval):"
-)
+_SURELY = "the group that surely differs most from all others (so much that chance alone hardly explains it)"
+_LARGEST = f"For each attribute, {_SURELY}:"
+UNJUDGED = f"For each attribute, {_SURELY}, where the policy sets no limit:"
+_NONE_SURE = "No group is shown to differ from all others: every difference may be chance."
 
 _FINDINGS: dict[Verdict, str] = {
     "PASS": "Every requirement holds on these rows: {counts}.",
@@ -102,7 +105,7 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
             verdict=None,
             rows=_rows_sentence(result),
             asked="No policy was judged: nothing on this page says whether these numbers are acceptable.",
-            found=next(iter(answer), _LARGEST if leading else "No groups were compared."),
+            found=next(iter(answer), _opening(result, leading, min_cell)),
             decides="Whoever may decide on the use of this model has to say which limits must hold, in a policy.",
             failing=(),
             judged=(),
@@ -129,12 +132,18 @@ def summarise(result: Result, gate: JudgedGate | None, *, min_cell: int) -> Summ
     )
 
 
+def _opening(result: Result, leading: tuple[str, ...], min_cell: int) -> str:
+    if leading:
+        return _LARGEST
+    return _NONE_SURE if _from_rest(result, min_cell=min_cell) else "No groups were compared."
+
+
 def largest_gaps(result: Result, *, min_cell: int, spoken: frozenset[tuple[str, str]] = frozenset()) -> tuple[str, ...]:
     """Return for each single feature the difference between a group and the rest that is largest for sure.
 
     Largest for sure: by the end of the interval that is nearer to 0, so that few rows with a wide interval do not lead;
-    where every interval reaches 0 that is said. Only groups that the report may show take part, and no metric and
-    feature that are `spoken` of.
+    a feature of which every interval reaches 0 has no place in the list (`_feature_unknown` says so). Only groups that
+    the report may show take part, and no metric and feature that are `spoken` of.
 
     Examples
     --------
@@ -144,6 +153,15 @@ def largest_gaps(result: Result, *, min_cell: int, spoken: frozenset[tuple[str, 
     >>> largest_gaps(Result(measurements=rows), min_cell=10)
     ('Accuracy: sex = F lies 10.0 points below the rest [−20.0, −1.0], n = 90.',)
     """
+    found: dict[str, Measurement] = {}
+    for row in _from_rest(result, min_cell=min_cell, spoken=spoken):
+        if _for_sure(row) > 0:
+            found.setdefault(row.slice[0][0], row)
+    return tuple(map(_gap_sentence, list(found.values())[:_LEADING]))
+
+
+def _from_rest(result: Result, *, min_cell: int, spoken: frozenset[tuple[str, str]] = frozenset()) -> list[Measurement]:
+    """Return the differences between a group and all others that may be shown, what is largest for sure first."""
     singles = [features for features in combinations_of(result) if len(features) == 1]
     metrics = headline_metrics(result)
     hidden = frozenset().union(*(hidden_groups(result, features, min_cell=min_cell) for features in singles))
@@ -160,11 +178,7 @@ def largest_gaps(result: Result, *, min_cell: int, spoken: frozenset[tuple[str, 
         and not row.at
         and not is_small(row, min_cell=min_cell)
     ]
-    from_rest.sort(key=lambda row: (-_for_sure(row), -abs(row.value or 0.0), row.key()))
-    found: dict[str, Measurement] = {}
-    for row in from_rest:
-        found.setdefault(row.slice[0][0], row)
-    return tuple(map(_gap_sentence, list(found.values())[:_LEADING]))
+    return sorted(from_rest, key=lambda row: (-_for_sure(row), -abs(row.value or 0.0), row.key()))
 
 
 def _for_sure(row: Measurement) -> float:
@@ -180,8 +194,7 @@ def _gap_sentence(row: Measurement) -> str:
     name = metric_title(base_metric(row.metric)[0])
     interval = interval_text(row)
     where = f"{name}: {slice_label(row.slice)} lies {size} {side} the rest"
-    unsure = "" if _for_sure(row) > 0 else _UNSURE
-    return f"{where}{' ' + interval if interval else ''}, n = {row.n:,}{unsure}."
+    return f"{where}{' ' + interval if interval else ''}, n = {row.n:,}."
 
 
 def _asked(gate: JudgedGate) -> str:
@@ -199,7 +212,7 @@ def _unjudged(gate: JudgedGate, result: Result, min_cell: int) -> tuple[str, ...
     if gate.having("INVALID"):
         return ()
     spoken = spoken_of(row.judged for row in gate.rows)
-    return tuple(text for text in largest_gaps(result, min_cell=min_cell, spoken=spoken) if _UNSURE not in text)
+    return largest_gaps(result, min_cell=min_cell, spoken=spoken)
 
 
 def _failing_sentence(row: JudgedRow, result: Result, min_cell: int) -> str:
@@ -218,6 +231,7 @@ def _rows_sentence(result: Result) -> str:
     parts += [f"groups by {features_label(tuple(features))}"] if features else []
     positive = positive_label(result)
     parts += [f"positive prediction: “{safe_label(positive, target='text', limit=40)}”"] if positive is not None else []
+    parts += [text for text in [weights_text(result)] if text]
     return "; ".join(parts)
 
 
@@ -238,24 +252,32 @@ def _gate_unknown(gate: JudgedGate, result: Result) -> tuple[str, ...]:
 def _unknown(result: Result, min_cell: int) -> tuple[str, ...]:
     hidden = hidden_groups(result, min_cell=min_cell)
     texts = [hidden_sentence(hidden, min_cell=min_cell)] if hidden else []
+    texts += [text for text in [unpublished_sentence(result, hidden=hidden)] if text]
     counts = {row.slice: row for row in result.measurements if row.metric == "count" and row.against is None}
     labelled = plain_rows(result, features=(), metrics=("prevalence",))
     if labelled and () in counts and labelled[0].n < counts[()].n:
         texts.append(
             f"The true label is known for {labelled[0].n:,} of {counts[()].n:,} rows; error rates rest on those."
         )
+    from_rest = _from_rest(result, min_cell=min_cell)
     for features in combinations_of(result):
         if len(features) == 1:
-            texts += _feature_unknown(result, features[0], min_cell)
+            texts += _feature_unknown(result, features[0], min_cell, from_rest)
+    groups: dict[str, dict[str | None, None]] = {}
+    for row in result.measurements:
+        if len(row.slice) == 1:
+            groups.setdefault(row.slice[0][0], {})[row.slice[0][1]] = None
+    texts += [text for name, values in groups.items() for text in alike_sentences(features_label((name,)), values)]
     undefined = sum(row.value is None for row in result.measurements)
     if undefined:
         texts.append(
-            f"{undefined:,} of the {len(result.measurements):,} numbers of this audit are undefined; the JSON says why."
+            f"{undefined:,} of the {len(result.measurements):,} numbers of this audit are undefined; --json FILE says "
+            "why."
         )
     return tuple(texts)
 
 
-def _feature_unknown(result: Result, feature: str, min_cell: int) -> list[str]:
+def _feature_unknown(result: Result, feature: str, min_cell: int, shown: Sequence[Measurement]) -> list[str]:
     rows = plain_rows(result, features=(feature,), metrics=("count", *headline_metrics(result)))
     name = features_label((feature,))
     texts = []
@@ -265,6 +287,10 @@ def _feature_unknown(result: Result, feature: str, min_cell: int) -> list[str]:
             number = "some (hidden)" if row.slice in hidden else f"{row.n:,}"
             texts.append(f"{name} is missing in {number} rows; they are a group of their own, outside the largest gap.")
     few = sorted({group_label(row.slice) for row in rows if row.n < FEW_ROWS and row.slice not in hidden})
+    if any(each.slice[0][0] == feature for each in shown) and all(
+        _for_sure(each) == 0 for each in shown if each.slice[0][0] == feature
+    ):
+        texts.append(f"By {name} no group is shown to differ from all others: every difference may be chance.")
     if few:
         texts.append(f"Too few rows to say much (some rate rests on fewer than {FEW_ROWS}), {name}: {'; '.join(few)}.")
     return texts

@@ -12,7 +12,7 @@ from audit.result import Result
 from dashboards.concentration import KINDS, ordered_features, points_of
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.blocks import Picture
-from dashboards.report.drawing import SETTINGS, drawn
+from dashboards.report.drawing import SETTINGS, drawn, lay_out
 from dashboards.report.groups import combinations_of, hidden_groups
 from dashboards.report.section import Section
 from dashboards.report.svg import GRID, INK, MUTED
@@ -100,7 +100,7 @@ def curves_svg(
                 axes.plot([x[near]], [y[near]], marker="D", color=PALETTE[colour], markersize=5, linestyle="none")
         _dress(axes, "threshold: act where the score is at least", "mean payoff per row")
         _name(axes, handles)
-        figure.tight_layout(pad=0.5)
+        lay_out(figure)
         return drawn(figure, identifier=identifier, title=title)
 
 
@@ -202,7 +202,7 @@ def _concentration_svg(rows: Sequence[Measurement], feature: str, *, identifier:
         axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
         _dress(axes, "share of people, from the first group", "share of harms, of benefits")
         axes.legend(fontsize=7, frameon=False, labelcolor=INK)
-        figure.tight_layout(pad=0.5)
+        lay_out(figure)
         return drawn(figure, identifier=identifier, title=title)
 
 

@@ -10,7 +10,7 @@ from audit.result import Result
 from dashboards.judgements import JudgedGate, JudgedRow
 from dashboards.labels import features_label
 from dashboards.report.section import Section
-from dashboards.tables import DisplayRow, withheld_text
+from dashboards.tables import DisplayRow
 
 _UNTOLD = "this rests on groups whose numbers are hidden"
 
@@ -58,8 +58,8 @@ def gate_without(gate: JudgedGate, result: Result, hidden: Collection[Slice], *,
         if row.judged is None or not speaks(row.judged):
             return replace(row, reason=reason)
         name = "" if row.measured is None else row.measured.name
-        away = DisplayRow(name=name, value=withheld_text(min_cell), interval="", n="", note="")
-        return replace(row, measured=away, judged=None, reason=_UNTOLD if row.reason else "", rows_needed="")
+        away = DisplayRow(name=name, value=_withheld(min_cell), interval="", n="", note="")
+        return replace(row, measured=away, judged=None, reason="", rows_needed="")
 
     told = tuple(_declared(text, hidden) for text in gate.not_auditable)
     return replace(gate, rows=tuple(map(shown, gate.rows)), not_auditable=told)
@@ -78,6 +78,11 @@ def section_without(section: Section, result: Result, hidden: Collection[Slice])
     speaks = speaking_of([*result.measurements, *section.measurements], hidden)
     kept = tuple(row for row in section.measurements if row.slice in hidden or not speaks(row))
     return replace(section, measurements=kept)
+
+
+def _withheld(min_cell: int) -> str:
+    """Return what stands in place of a judged number: that some group is too small, never which."""
+    return f"hidden, to protect some group too small to publish (n < {min_cell})"
 
 
 def _declared(text: str, hidden: Collection[Slice]) -> str:

@@ -6,12 +6,21 @@ import streamlit as st
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
-from audit.scores.calibration import reliability
-from dashboards.commands import audit_command
+from audit.scores.calibration import reliability, with_reliability
+from dashboards.commands import run_command
 from dashboards.export import csv_text
 from dashboards.figures.reliability import MOST, alternative_text, reliability_figure
 from dashboards.labels import features_label, group_label, safe_label
-from dashboards.reliability import SHOWN, Bin, calibration_sentence, curves, has_calibration, level_of, worst_first
+from dashboards.reliability import (
+    SHOWN,
+    Bin,
+    calibration_sentence,
+    curves,
+    has_calibration,
+    holds_scores,
+    level_of,
+    worst_first,
+)
 from dashboards.report.groups import combinations_of
 from dashboards.tables import display_row, interval_text, plain_rows, value_text
 from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
@@ -32,9 +41,11 @@ def page() -> None:
     result = opened(entry)
     if result is None:
         return
-    if not has_calibration(result):
+    if not holds_scores(result):
         say_empty("calibration")
         return
+    if not has_calibration(result):  # a run of thresholds keeps the counts of scores, not these metrics
+        result = _measured(entry.digest, result)
     st.markdown(
         "A score of 0.3 promises that it comes true three times in ten. Where it does not, a limit on the score means "
         "something else for one group than for another."
@@ -112,7 +123,7 @@ def _offer(rows: Sequence[Measurement], metrics: Sequence[Measurement], result: 
     text = csv_text([*metrics, *rows])
     st.download_button("Download these numbers (CSV)", text, file_name=f"{run_id}-calibration.csv", mime="text/csv")
     st.caption("The commands that make these numbers again:")
-    st.code(f"{audit_command(result)} --out runs\nevenhanded calibration latest", language=None, wrap_lines=True)
+    st.code(f"{run_command(result)} --out runs\nevenhanded calibration latest", language=None, wrap_lines=True)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -124,6 +135,11 @@ def _table(  # the key of the cache: texts, never a table
     if _result.tally is None:
         return ()
     return reliability(_result.tally, features=features, level=level_of(_result))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _measured(digest: str, _result: Result) -> Result:  # noqa: ARG001 - the digest stands for the result
+    return with_reliability(_result)
 
 
 if __name__ == "__main__":

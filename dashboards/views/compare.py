@@ -12,6 +12,7 @@ from dashboards.export import csv_text
 from dashboards.figures.differences import differences, helped_and_harmed_figure
 from dashboards.figures.forest import alternative_text
 from dashboards.figures.interval_lines import LONGEST
+from dashboards.gap_changes import gap_sentences
 from dashboards.labels import features_label, group_label, safe_label
 from dashboards.report.groups import positive_label
 from dashboards.tables import display_row, interval_text, value_text
@@ -41,6 +42,10 @@ def page() -> None:
     if said:
         st.markdown(safe_label(said[0], target="markdown", limit=400))
         show_list(said[1:])
+    gaps = gap_sentences(result, candidate=candidate)
+    if gaps:
+        st.subheader("Did the gaps between groups grow?")
+        show_list(gaps)
     features, metric = _choose(result, candidate)
     rows = _show_changes(result, features, metric, candidate)
     pairs = _show_rows(result, features, candidate)

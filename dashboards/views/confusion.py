@@ -6,7 +6,7 @@ import streamlit as st
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.commands import audit_command
+from dashboards.commands import run_command
 from dashboards.export import csv_text
 from dashboards.figures.confusion import LONGEST, alternative_text, confusion_heatmap
 from dashboards.labels import safe_label, slice_label
@@ -42,7 +42,7 @@ def page() -> None:
     name = f"{entry.run_id}-confusion.csv"
     st.download_button("Download these numbers (CSV)", csv_text([*matrix, *by_label]), file_name=name, mime="text/csv")
     st.caption("The command that makes these numbers again:")
-    st.code(audit_command(result), language=None, wrap_lines=True)
+    st.code(run_command(result), language=None, wrap_lines=True)
 
 
 def label_rows(result: Result, group: Slice) -> list[Measurement]:

@@ -34,6 +34,8 @@ from dashboards.views.table import show_list, show_table, show_text
 _SHOWN = 200
 _EVERY = "every check"
 
+_WHERE = {"row_id": "Row", "part": "Part", "line_in_file": "Line in the file", "row (from 1)": "Row (from 1)"}
+
 
 def page() -> None:
     """Draw the page."""
@@ -154,7 +156,7 @@ def _show_labels(document: str | None, result: Result, *, file_name: str) -> Non
         "column of the file, and look at as many rows that are not listed, to know how many are missed."
     )
     label = result.provenance.given["lint"]["label"]
-    show_text(f"{value_text(share)} {interval_text(share)} of {share.n:,} rows; label 1 means: {label}")
+    show_text(f"{value_text(share)} {interval_text(share)} of {share.n:,} rows; positive: {label}")
     if not rows:
         st.caption("None.")
         return
@@ -165,9 +167,11 @@ def _show_labels(document: str | None, result: Result, *, file_name: str) -> Non
 
 
 def _label_row(row: dict[str, str]) -> dict[str, str]:
-    shown = {"row_id": "Row", "given_label": "Given", "suggested_label": "Suggested",
+    shown = {"given_label": "Given", "suggested_label": "Suggested",
              "probability_of_given": "Probability of the given", "loss": "Loss", "why": "Why"}  # fmt: skip
-    return {name: safe_label(row.get(key) or "", target="text", limit=200) for key, name in shown.items()}
+    where = dict.fromkeys(list(row)[: list(row).index("given_label")]) if "given_label" in row else {}
+    named = {key: safe_label(_WHERE.get(key, key), target="text") for key in where} | shown
+    return {name: safe_label(row.get(key) or "", target="text", limit=200) for key, name in named.items()}
 
 
 def _offer(result: Result, *, file_name: str) -> None:

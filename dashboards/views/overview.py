@@ -30,7 +30,9 @@ def page() -> None:
         _show_run(entry, result)
     st.header("All runs")
     show_table(
-        _run_rows(entries[:_MOST]), alt=f"{len(entries):,} saved runs with verdict, rows and features", key="runs"
+        _run_rows(entries[:_MOST]),
+        alt=f"{len(entries):,} saved runs with kind, files, model, verdict, rows and features",
+        key="runs",
     )
     if len(entries) > _MOST:
         st.caption(f"The newest {_MOST} of {len(entries):,} runs.")
@@ -85,7 +87,7 @@ def _judged_row(row: JudgedRow) -> dict[str, str]:
     return {
         "Requirement": row.id,
         "Verdict": verdict_text(row.verdict),
-        "Measured": "nothing could be measured" if measured is None else measured.value,
+        "Measured": row.unmeasured if measured is None else measured.value,
         "Interval": "" if measured is None else measured.interval,
         "Limit": row.limit,
         "n": "" if measured is None else measured.n,
@@ -98,6 +100,9 @@ def _run_rows(entries: Sequence[RunEntry]) -> list[dict[str, str]]:
     return [
         {
             "Time (UTC)": f"{entry.time:%Y-%m-%d %H:%M}",
+            "Kind": entry.kind,
+            "Made of": safe_label(", ".join(entry.files), target="text") if entry.files else "a table in memory",
+            "Model": safe_label(entry.model, target="text") if entry.model else "",
             "Verdict": entry_verdict(entry),
             "Rows": f"{entry.rows:,}" if entry.rows else "",
             "Features": features_label(entry.features) if entry.features else "",

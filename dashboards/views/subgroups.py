@@ -4,20 +4,23 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from audit.kinds import kind_of
 from audit.measurement import Measurement
 from audit.result import Result
 from audit.run import measure
-from dashboards.commands import audit_command
+from dashboards.commands import run_command
 from dashboards.export import csv_text
 from dashboards.figures.forest import alternative_text, forest
 from dashboards.figures.interval_lines import LONGEST
 from dashboards.labels import features_label, group_label, safe_label
+from dashboards.look_alikes import alike_sentences
 from dashboards.pages import PAGES
 from dashboards.report.groups import combinations_of, headline_metrics, positive_label
 from dashboards.subjects import comparison_text
 from dashboards.tables import display_row, is_plain, plain_rows
 from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_table
+from dashboards.weights import weights_text
 from dashboards.words import direction_sentence, metric_sentence, metric_title
 
 _NO_REFERENCE = "(none: no group is compared)"
@@ -41,6 +44,12 @@ def page() -> None:
     rows = plain_rows(result, features=features, metrics=(metric,))
     everyone = next(iter(plain_rows(result, features=(), metrics=(metric,))), None)
     _show(rows, title=f"{metric_title(metric)} by {features_label(features)}", everyone=everyone, key="values")
+    for name in features:
+        values = [value for row in rows for feature, value in row.slice if feature == name]
+        for sentence in alike_sentences(features_label((name,)), values):
+            st.warning(safe_label(sentence, target="markdown", limit=1000))
+    if weights_text(result):
+        st.caption(safe_label(f"These numbers are {weights_text(result)}.", target="markdown", limit=200))
     st.caption("Every group is shown here, however small; a report for others hides those with few rows.")
     differences = _differences(entry.digest, result, features, metric)
     _offer([*rows, *differences], result, file_name=f"{entry.run_id}-{metric}.csv", differences=differences)
@@ -120,9 +129,11 @@ def _offer(rows: Sequence[Measurement], result: Result, *, file_name: str, diffe
     st.header("Take it along")
     st.download_button("Download these numbers (CSV)", csv_text(rows), file_name=file_name, mime="text/csv")
     against = next((row.against for row in differences), None)
+    if differences and kind_of(result) != "audit":
+        st.caption("The differences are made on this page, from the counts of this run; the command makes the rest.")
     st.caption("The command that makes these numbers again:")
     st.code(
-        audit_command(result, reference=None if against is None else against["slice"]), language=None, wrap_lines=True
+        run_command(result, reference=None if against is None else against["slice"]), language=None, wrap_lines=True
     )
 
 

@@ -1,6 +1,5 @@
 """The page on thresholds: a slider, stated payoffs, what each threshold is worth by group, the price of several."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from audit.scores.threshold_prices import choice_rows, chosen_for, price_rows
 from audit.scores.thresholds import HEADLINES, sweep_rows
 from audit.scores.utility import OUTCOMES, Payoff, utility_rows
 from audit.tally import Tally
+from dashboards.commands import thresholds_command
 from dashboards.concentration import ordered_features
 from dashboards.export import csv_text
 from dashboards.figures.concentration import concentration_figure
@@ -24,13 +24,16 @@ from dashboards.report.groups import combinations_of
 from dashboards.subjects import subject_text
 from dashboards.tables import cell_text, display_row, value_text
 from dashboards.threshold_rows import (
+    GAIN,
     LAW,
     UTILITY,
     best_rows,
     best_sentence,
+    choice_sentence,
     curves,
     gain_sentence,
     payoffs_of,
+    stored_choice,
     threshold_text,
 )
 from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
@@ -88,9 +91,15 @@ def page() -> None:
     found: tuple[Measurement, ...] = ()
     priced: tuple[Measurement, ...] = ()
     if payoff is not None:
-        found = _worth(shown, payoff, tally)
-        _show_worth(found, features, threshold)
-        priced = _price(shown, payoff, tally) if len(features) == 1 else ()
+        kept = stored_choice(result, _amounts(payoff), features)
+        found = _worth(shown, payoff, tally) if kept is None else (*_utility(shown, payoff, tally), *kept)
+        where = choice_sentence(result, stored=kept is not None)
+        _show_worth(found, features, threshold, where)
+        if kept is not None:
+            priced = tuple(row for row in kept if row.metric == GAIN)
+        elif len(features) == 1:
+            priced = _price(shown, payoff, tally)
+        found = tuple(row for row in found if row.metric != GAIN)
         _show_price(priced, features)
     _show_concentration(result)
     if payoff is not None:
@@ -157,7 +166,7 @@ def _stated(result: Result) -> Payoff | None:
     return payoff
 
 
-def _show_worth(rows: Sequence[Measurement], features: tuple[str, ...], threshold: float) -> None:
+def _show_worth(rows: Sequence[Measurement], features: tuple[str, ...], threshold: float, where: str) -> None:
     found, best = curves(rows, UTILITY), best_rows(rows)
     title = "Mean payoff by threshold" + (f" and {features_label(features)}" if features else "")
     alt = alternative_text(found, title=title, marked=threshold)
@@ -169,6 +178,7 @@ def _show_worth(rows: Sequence[Measurement], features: tuple[str, ...], threshol
     shown = [_worth_row(group, of_group, best, threshold) for group, of_group in found.items()]
     show_table(shown, alt=alt, key="worth-table")
     show_list([best_sentence(row) for row in list(best.values())[:8]])
+    st.caption(safe_label(where, target="markdown", limit=400))
     st.caption(
         "The threshold is chosen on a smoothed curve, since the highest point of a bumpy one is a lucky one; beside it "
         "stand all that are not shown to be worse."
@@ -238,34 +248,7 @@ def _offer(rows: Sequence[Measurement], result: Result, payoff: Payoff, run_id: 
         "Download these numbers (CSV)", csv_text(rows), file_name=f"{run_id}-thresholds.csv", mime="text/csv"
     )
     st.caption("The command that makes these numbers again:")
-    st.code(thresholds_command(result, payoff), language=None, wrap_lines=True)
-
-
-def thresholds_command(result: Result, payoff: Payoff) -> str:
-    """Return the line for a shell that measures the thresholds of the same file; every name is quoted.
-
-    Examples
-    --------
-    >>> from audit.provenance import Provenance
-    >>> given = {"columns": {"y_true": "label", "y_score": "a score"}, "sensitive_features": ["sex"]}
-    >>> result = Result(measurements=(), provenance=Provenance(data={"a.csv": "00"}, given=given))
-    >>> thresholds_command(result, Payoff(tp=1, fp=-1, fn=0, tn=0))
-    "evenhanded thresholds a.csv --y-true label --y-score 'a score' --sensitive sex --costs tp=1,fp=-1,fn=0,tn=0"
-    """
-    given = result.provenance.given
-    columns = given.get("columns", {})
-    words = ["evenhanded", "thresholds", *(list(result.provenance.data) or ["DATA"])[:1]]
-    flags = {"y_true": "--y-true", "y_score": "--y-score", "sample_weight": "--weight", "cluster": "--cluster"}
-    words += [word for role, flag in flags.items() if role in columns for word in (flag, str(columns[role]))]
-    for name in ("threshold", "positive", "score_max", "weights", "missing"):
-        if given.get(name) not in {None, "none"}:
-            words += ["--" + name.replace("_", "-"), str(given[name])]
-    for feature, edges in sorted((given.get("bins") or {}).items()):
-        words += ["--bin", f"{feature}={','.join(f'{float(edge)!r}' for edge in edges)}"]
-    if given.get("sensitive_features"):
-        words += ["--sensitive", ",".join(given["sensitive_features"])]
-    stated = ",".join(f"{name}={value:g}" for name, value in zip(OUTCOMES, payoff.values, strict=True))
-    return shlex.join(words) + f" --costs {stated}"
+    st.code(thresholds_command(result, _amounts(payoff)), language=None, wrap_lines=True)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -275,10 +258,19 @@ def _rates(shown: Shown, threshold: float, _tally: Tally) -> tuple[Measurement, 
     return sweep_rows(_tally, features=features, metrics=HEADLINES, thresholds=[threshold], level=level)
 
 
+def _amounts(payoff: Payoff) -> dict[str, float]:
+    return dict(zip(OUTCOMES, payoff.values, strict=True))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _utility(shown: Shown, payoff: Payoff, _tally: Tally) -> tuple[Measurement, ...]:
+    return utility_rows(_tally, payoff, features=shown.features, level=shown.level)
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
 def _worth(shown: Shown, payoff: Payoff, _tally: Tally) -> tuple[Measurement, ...]:
     features, level = shown.features, shown.level
-    rows = utility_rows(_tally, payoff, features=features, level=level)
+    rows = _utility(shown, payoff, _tally)
     return (*rows, *choice_rows(_tally, choose_thresholds(_tally, payoff, features=features, level=level), level=level))
 
 

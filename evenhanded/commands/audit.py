@@ -9,7 +9,8 @@ from audit.result import Result
 from checklists.gate import judge
 from checklists.gate_result import GateResult
 from evenhanded.audited import audited
-from evenhanded.audited_tables import print_impact, print_population
+from evenhanded.audited_tables import print_deciders, print_impact, print_population
+from evenhanded.comparison_tables import print_adjusted, print_pairs
 from evenhanded.logs import (
     bin_option,
     cluster_option,
@@ -24,8 +25,10 @@ from evenhanded.logs import (
     version_option,
     weight_options,
 )
+from evenhanded.missing_tables import print_basis, print_bounds
 from evenhanded.options import InParts, Names, Pair, config_option
 from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
+from evenhanded.policies import open_policy
 from evenhanded.printing import console, print_gaps, print_gate, print_groups, progress
 from evenhanded.runs import open_run
 
@@ -46,7 +49,22 @@ _PARTS = {
     "More (comparing, judging, writing)": ("baseline", "stage", "json_file", "junit_file", "title", "config"),
 }  # fmt: skip
 
+_TABLES = (
+    print_groups,
+    print_basis,
+    print_gaps,
+    print_pairs,
+    print_adjusted,
+    print_bounds,
+    print_deciders,
+    print_impact,
+    print_population,
+)
+"""What the terminal shows, in this order; each prints nothing where the audit holds nothing of its kind."""
+
 _HELP = """Error rates of every group in DATA (CSV or Parquet), with intervals.
+
+DATA may be a folder of Parquet files; those in its sub-folders are read, too.
 
 Without a policy the exit code is 0. Example:
 
@@ -111,15 +129,12 @@ Without a policy the exit code is 0. Example:
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Audit the file, judge it where a policy is named, and write what was asked for."""
     check_outputs(options)
+    policy = open_policy(options["policy"])
     runs = options["out"] or Path("runs")
     baseline = None if options["baseline"] is None else open_run(str(options["baseline"]), runs)
     with progress(f"counting {options['data']}"):
         result = audited(lambda sensitive: log_of(options, sensitive), options, baseline)
-    gate = (
-        None
-        if options["policy"] is None
-        else judge(result, options["policy"], stage=options["stage"], baseline=baseline)
-    )
+    gate = None if policy is None else judge(result, policy, stage=options["stage"], baseline=baseline)
     saved = write_outputs(result, options, title="Audit of predictions", gate=gate)
     _print(result, gate)
     say_where(saved, options)
@@ -128,9 +143,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
 
 def _print(result: Result, gate: GateResult | None) -> None:
     screen = console()
-    print_groups(result, out=screen)
-    print_gaps(result, out=screen)
-    print_impact(result, out=screen)
-    print_population(result, out=screen)
+    for shown in _TABLES:
+        shown(result, out=screen)
     if gate is not None:
-        print_gate(gate, out=screen)
+        print_gate(gate, result=result, out=screen)

@@ -27,6 +27,7 @@ from evenhanded.logs import (
 )
 from evenhanded.options import Names, config_option
 from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
+from evenhanded.policies import open_policy
 from evenhanded.printing import console, print_gate, print_rows, progress
 
 _PATH = click.Path(path_type=Path)
@@ -70,16 +71,17 @@ the exit code is 0; with one, `compare: baseline` is judged in pairs. Examples:
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Compare the models, judge them where a policy is named, and write what was asked for."""
     check_outputs(options)
+    policy = open_policy(options["policy"])
     with progress(f"counting {options['data']}"):
         result = _compared(options)
-    gate = None if options["policy"] is None else judge(result, options["policy"], stage=options["stage"])
+    gate = None if policy is None else judge(result, policy, stage=options["stage"])
     saved = write_outputs(result, options, title="Comparison of models on the same rows", gate=gate)
     screen = console()
     for candidate in candidates(result):
         print_changes(result, candidate, metrics=options["metrics"], out=screen)
     _print_unmatched(result, screen)
     if gate is not None:
-        print_gate(gate, out=screen)
+        print_gate(gate, result=result, out=screen)
     say_where(saved, options)
     return 0 if gate is None else gate.exit_code
 
@@ -110,7 +112,7 @@ def print_changes(
     listed = [shown for shown in found if shown.outcome != "not shown" or shown in unknown[:_UNKNOWN]][:_MOST]
     print_rows(f"With {names[0]} instead of {names[1]}", head, map(_cells, listed), out=screen)
     if len(found) > len(listed):
-        screen.print(f"... and {len(found) - len(listed)} more, most of them not shown; all stand in the JSON")
+        screen.print(f"... and {len(found) - len(listed)} more, most of them not shown; --json FILE holds them all")
     pairs = helped_and_harmed(result, candidate=candidate)[:_MOST]
     if not pairs:  # numbers are not right or wrong
         return

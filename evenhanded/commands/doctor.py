@@ -54,8 +54,10 @@ def _compute() -> str:
         return "the trainer's extra is not installed: models cannot be trained here; audits need none of it"
     from trainer.device import environment, resolve_device
 
-    facts = environment(resolve_device("auto"))
-    shown = ", ".join(f"{name} {value}" for name, value in facts.items())
+    device = resolve_device("auto")
+    shown = ", ".join(f"{name} {value}" for name, value in environment(device).items())
+    if device.type == "cuda" and _version("nvidia-ml-py") == "-":
+        shown += "; energy is not measured: pip install nvidia-ml-py"
     return f"{shown}; GPU path not yet run on hardware"
 
 

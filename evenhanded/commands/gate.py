@@ -1,18 +1,24 @@
 """``evenhanded gate``: hold a saved run against a policy, or plan a first one."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from audit.errors import InputError
-from audit.store import write_text
+from audit.result import Result
+from audit.store import GATE, RESULT, TALLY, read_document, save_run, write_text
 from checklists.formats.junit import junit
 from checklists.gate import judge
+from checklists.gate_result import GateResult
 from checklists.planning import plan
 from checklists.template import policy_template
+from dashboards.labels import safe_label
 from evenhanded.options import config_option
+from evenhanded.outputs import check_outputs, report_of
+from evenhanded.policies import open_policy
 from evenhanded.printing import console, print_gate, print_plan
-from evenhanded.runs import find_run, open_run
+from evenhanded.runs import find_run, open_run, told
 
 _PATH = click.Path(path_type=Path)
 
@@ -34,37 +40,57 @@ _HELP = """Judge RUN (a folder, an id, "latest" or a result.json) by a policy; t
 @click.option("--plan", "planning", is_flag=True, help="Say what the data can decide; with --write, a first policy.")
 @click.option("--write", type=_PATH, metavar="FILE", help="Where --plan writes the policy.")
 @click.option("--runs", type=_PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
+@click.option(
+    "--out", type=_PATH, metavar="FOLDER", help="Save the run again, with its verdict, in this folder of runs."
+)
 @click.option("--json", "json_file", type=_PATH, help="Write the verdicts as JSON.")
 @click.option("--junit", "junit_file", type=_PATH, help="Write the verdicts as JUnit XML.")
-def command(
-    *,
-    run: str,
-    policy: Path | None,
-    stage: str | None,
-    baseline: str | None,
-    planning: bool,
-    write: Path | None,
-    runs: Path,
-    json_file: Path | None,
-    junit_file: Path | None,
-) -> int:
+def command(*, run: str, runs: Path, **options: Any) -> int:  # noqa: ANN401 - the options above
     """Judge a run, or plan a first policy for it."""
-    if planning:
-        return _plan(run, runs, write)
+    check_outputs(options)
+    policy, baseline, out = options["policy"], options["baseline"], options["out"]
+    if options["planning"]:
+        return _plan(run, runs, options["write"])
     if policy is None:
         raise InputError(["name a --policy, or write a first one: evenhanded gate RUN --plan --write policy.yaml"])
     result = open_run(run, runs)
     earlier = None if baseline is None else open_run(baseline, runs)
     if earlier is not None and earlier.digest() == result.digest():
         raise InputError([f"--baseline {baseline} is the run that is judged; name an earlier one"])
-    judged = judge(result, policy, stage=stage, baseline=earlier)
-    if json_file is not None:
-        write_text(json_file, judged.to_json())
-    if junit_file is not None:
-        write_text(junit_file, junit(judged))
-    console().print(f"judging {run}: {result!r}")
-    print_gate(judged)
+    asked = open_policy(policy, held={row.metric for row in result.measurements})
+    judged = judge(result, asked or policy, stage=options["stage"], baseline=earlier)
+    saved = None if out is None else _saved(run, runs, result, judged, out)
+    if options["json_file"] is not None:
+        write_text(options["json_file"], judged.to_json())
+    if options["junit_file"] is not None:
+        write_text(options["junit_file"], junit(judged))
+    screen = console()
+    rows = (
+        ""
+        if result.tally is None
+        else f", {result.tally.rows:,} rows by {', '.join(result.tally.features) or 'nothing'}"
+    )
+    screen.print(safe_label(f"judging {run}: {told(result)}{rows}", target="terminal", limit=400))
+    print_gate(judged, result=result, out=screen)
+    kept = "this verdict is not kept: --out runs saves the run again with it, for report and dashboard"
+    screen.print(kept if saved is None else f"saved with its verdict: {saved}")
     return judged.exit_code
+
+
+def _saved(run: str, runs: Path, result: Result, judged: GateResult, out: Path) -> Path:
+    """Save the run once more, with its verdict: a run that was saved is never rewritten."""
+    if result.tally is None and result.provenance.tally is not None:
+        raise InputError([f"--out needs the whole run, with its {TALLY}; name its folder instead of {run}"])
+    documents = {} if Path(run).is_file() else _documents(find_run(run, runs))
+    page = report_of(result, judged, "Audit of predictions")
+    return save_run(result, out, documents={**documents, "report.html": page, GATE: judged.to_json()})
+
+
+def _documents(folder: Path) -> dict[str, str]:
+    """Return what else was saved with a run, such as lists of labels; its page and its verdict are made anew."""
+    files = (path.name for path in folder.iterdir() if path.is_file() and path.name not in {RESULT, TALLY})
+    texts = {name: read_document(folder, name) for name in files}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _name(run: str, runs: Path) -> str:

@@ -14,7 +14,7 @@ from audit.splits.leakage import lint_splits
 from audit.splits.split_table import SplitTable, read_splits
 from audit.store import write_text
 from dashboards.labels import safe_label
-from dashboards.lint_rows import LABELS
+from dashboards.lint_rows import LABELS, unchecked_texts
 from evenhanded.logs import column_option, level_option
 from evenhanded.options import Names, Pair, config_option, seed_option
 from evenhanded.outputs import check_outputs, html_option, json_option, out_option, say_where, write_outputs
@@ -43,6 +43,7 @@ scores that are too good, and parts that differ. Exit code 0; with --strict 1 if
 @column_option("--y-score", "The model's scores of the test rows.")
 @column_option("--cluster", "Rows of one person, site or household.")
 @column_option("--timestamp", "When the row arose.")
+@column_option("--row-id", "What a person finds a row by; without it the column called id, where there is one.")
 @click.option("--positive", metavar="LABEL", help="The positive label, where it is not clear.")
 @click.option("--split", type=Pair(), metavar="COLUMN=VALUE", help="One file: which rows are the test part.")
 @click.option("--limit", "limits", type=Pair(), multiple=True, metavar="CHECK=LIMIT", help="From where on it counts.")
@@ -85,6 +86,7 @@ def table_of(options: dict[str, Any]) -> SplitTable:
         timestamp=options["timestamp"],
         positive=options["positive"],
         split=options["split"],
+        row_id=options["row_id"],
     )
 
 
@@ -118,7 +120,7 @@ def _print(table: SplitTable, read: tuple[Finding, ...], evidence: DataEvidence)
             for line in (each.evidence, f"Why: {each.why}", f"Do: {each.do}"):
                 _say(line, indent=2)
     screen.print()
-    unchecked = [f"{each.title} ({each.row.reason})" for each in read if each.status == "not checked"]
+    unchecked = unchecked_texts(read)
     clear = list(dict.fromkeys(each.title for each in read if each.status == "clear"))
     clear = [title for title in clear if title not in {each.title for each in read if each.status in _MARKS}]
     _say(f"Looked for and not found: {'; '.join(clear) or 'nothing'}.")

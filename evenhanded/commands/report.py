@@ -8,6 +8,7 @@ import click
 from audit.store import read_document, write_text
 from checklists.gate import judge
 from evenhanded.outputs import report_of
+from evenhanded.policies import open_policy
 from evenhanded.printing import console
 from evenhanded.runs import find_run, open_run
 
@@ -25,9 +26,9 @@ def command(run: str, html_file: Path, policy: Path | None, stage: str | None, t
     """Write RUN (a folder, an id or "latest") as one page without scripts, for people who were not there."""
     result = open_run(run, runs)
     saved = None if Path(run).is_file() else read_document(find_run(run, runs), "gate.json")
-    gate = None
-    if policy is not None:
-        gate = json.loads(judge(result, policy, stage=stage).to_json())
+    gate, asked = None, open_policy(policy, held={row.metric for row in result.measurements})
+    if asked is not None:
+        gate = json.loads(judge(result, asked, stage=stage).to_json())
     elif saved is not None:
         gate = json.loads(saved)
     write_text(html_file, report_of(result, gate, title or "Audit of predictions"))

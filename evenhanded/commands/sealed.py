@@ -74,7 +74,7 @@ def new(test: Path, policy: Path, folder: Path, by: str, **options: Any) -> int:
         f"give away only: {folder / FOR_VENDOR}",
         f"ask for: a CSV or Parquet file with {asked}, one row for each",
         "note this digest of the seal elsewhere, and pass it as --seal to open and status:",
-        f"  {made.digest()}",
+        made.digest(),
     )
     screen = console()
     for line in lines:
@@ -97,7 +97,7 @@ def open_(folder: Path, predictions: Path, by: str, expect: str | None, out: Pat
     gate = judge(result, folder / KEPT_POLICY)
     screen = console()
     print_groups(result, out=screen)
-    print_gate(gate, out=screen)
+    print_gate(gate, result=result, out=screen)
     screen.print(f"opened: {folder} is used up; its record stands in {folder / 'opened.json'}")
     if out is not None:
         screen.print(f"saved: {save_run(result, out, documents={'gate.json': gate.to_json()})}")

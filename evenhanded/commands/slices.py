@@ -134,7 +134,7 @@ def print_slices(result: Result) -> None:
     for each in suspects[:_SUSPECTS]:
         screen.print(f"- {slice_sentence(each, target='terminal')}")
     if len(suspects) > _SUSPECTS:
-        screen.print(f"... and {len(suspects) - _SUSPECTS} more; all of them stand in the JSON and the report")
+        screen.print(f"... and {len(suspects) - _SUSPECTS} more; --json FILE holds them all")
     for sentence in (searched_sentence(result), cut_sentence(result)):
         if sentence:
             screen.print(sentence)
@@ -153,7 +153,7 @@ def _print_explored(result: Result, found: "Sequence[Finding]") -> None:
     for each in found[:_SUSPECTS]:
         screen.print(f"- {slice_sentence(each, target='terminal')}")
     if len(found) > _SUSPECTS:
-        screen.print(f"... and {len(found) - _SUSPECTS:,} more; all of them stand in the JSON")
+        screen.print(f"... and {len(found) - _SUSPECTS:,} more; --json FILE holds them all")
 
 
 def _inside(found: "Finding") -> str:

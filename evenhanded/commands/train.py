@@ -1,142 +1,144 @@
 """``evenhanded train``: a model from a table, and the predictions that an audit reads."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from audit.errors import InputError
-from audit.values import BINARY, canonical
-from evenhanded.options import Names, config_option, seed_option
+from audit.errors import InputError, raise_violations
+from evenhanded.options import Names, seed_option, together
 from evenhanded.printing import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evenhanded.training import Training
+    from trainer.history import EpochRow
+
 _PATH = click.Path(path_type=Path)
+_YAML = (".yaml", ".yml")
+
+_HELP = """Train on SOURCE, keep a part of it untouched, and write the predictions of that part.
+
+SOURCE is a table (CSV or Parquet), or a YAML file that names one under `data` and holds any of the options below by
+name, and beside them `network`, `recipe`, `ordered`, `labels`, `loss` and others that have no option. Options win over
+the file. Examples:
+
+\b
+  evenhanded train patients.csv --target ill --sensitive sex --group person
+  evenhanded train train.yaml --seed 3
+"""
+
+_columns = together(
+    click.option("--target", metavar="COLUMN", help="What to learn."),
+    click.option("--task", type=click.Choice(["classes", "labels", "number"]), help="One class, any labels, a number."),
+    click.option("--features", type=Names(), help="What the model may see; default: columns without another role."),
+    click.option("--categorical", type=Names(), help="Features that are codes although they look like numbers."),
+    click.option("--dates", type=Names(), help="Features that are dates although they are text."),
+    click.option("--text", type=Names(), help="Features that are read word by word."),
+    click.option("--sensitive", type=Names(), help="Logged for the audit; an input only if named in --features."),
+    click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false."),
+    click.option("--weight", metavar="COLUMN", help="How much each row counts in training."),
+    click.option("--id", metavar="COLUMN", help="Names each prediction in the file of predictions."),
+    click.option("--user", metavar="COLUMN", help="Of a log of ratings: who rated. The target is the rating."),
+    click.option("--item", metavar="COLUMN", help="Of a log of ratings: what was rated."),
+    click.option("--range", nargs=2, type=float, metavar="LOW HIGH", help="Where a number to be learnt lies."),
+)
+_split = together(
+    click.option("--group", metavar="COLUMN", help="Rows of one person or site: kept in one part of the split."),
+    click.option("--time", metavar="COLUMN", help="When each row happened: the last rows are kept for the test."),
+    click.option(
+        "--split", type=click.Choice(["rows", "groups", "time"]), help="Default: by --time, else --group, else rows."
+    ),
+    click.option("--valid", type=float, help="Share of rows to look at during training.  [default: 0.2]"),
+    click.option("--test", type=float, help="Share of rows kept untouched.  [default: 0.2]"),
+)
+_fit = together(
+    click.option("--epochs", type=click.IntRange(1, 10_000), help="Passes through the data.  [default: 8]"),
+    click.option("--lr", type=float, help="Largest learning rate of the cycle.  [default: 0.002]"),
+    click.option("--batch-size", type=click.IntRange(1), help="Rows per step.  [default: 256]"),
+    click.option(
+        "--models", type=click.IntRange(1), help="So many models with seeds one after the other.  [default: 1]"
+    ),
+    seed_option("Of the split and of everything drawn."),
+    click.option("--device", help="auto, cpu, cuda.  [default: auto]"),
+    click.option("--model", type=_PATH, help="Folder for the checkpoint.  [default: model]"),
+    click.option(
+        "--predictions", type=_PATH, help="Where predictions of the test part go.  [default: predictions.parquet]"
+    ),
+)
 
 
-@click.command("train")
-@click.argument("data", type=_PATH)
-@config_option
-@click.option("--target", required=True, metavar="COLUMN", help="The label to learn.")
-@click.option("--features", type=Names(), help="What the model may see; default: every column without another role.")
-@click.option(
-    "--categorical", type=Names(), default=(), help="Features that are codes although they look like numbers."
-)
-@click.option(
-    "--sensitive", type=Names(), default=(), help="Logged for the audit; an input only if named in --features."
-)
-@click.option("--positive", metavar="LABEL", help="The positive label; needed unless labels are 0/1 or true/false.")
-@click.option("--group", metavar="COLUMN", help="Rows of one person or site: kept in one part of the split.")
-@click.option("--epochs", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Passes through the data.")
-@click.option("--lr", type=float, default=2e-3, show_default=True, help="Largest learning rate of the cycle.")
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Rows per step.")
-@seed_option("Of the split and of everything drawn.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
-@click.option("--model", type=_PATH, default=Path("model"), show_default=True, help="Folder for the checkpoint.")
-@click.option(
-    "--predictions",
-    type=_PATH,
-    default=Path("predictions.parquet"),
-    show_default=True,
-    help="Where the predictions of the test part go.",
-)
-def command(**options: Any) -> int:  # noqa: ANN401 - the options above
-    """Train on DATA (CSV or Parquet), keep a fifth of it untouched, and write the predictions of that fifth."""
-    from trainer.data.columns import Columns
-    from trainer.data.splits import split_groups, split_rows
-    from trainer.data.table import Table
-    from trainer.learner import Learner
-
-    screen = console()
-    frame, texts = _frame(options)
-    group = options["group"]
-    if group is not None and group not in frame.columns:
-        raise InputError([f"column {group!r} (group) is missing; the data has {list(frame.columns)[:20]}"])
-    seed = options["seed"]
-    split = split_rows(len(frame), seed=seed) if group is None else split_groups(frame[group], seed=seed)
-    columns = Columns(
-        y=options["target"],
-        features=options["features"],
-        categorical=options["categorical"],
-        sensitive_features=options["sensitive"],
-        cluster=group,
-        positive=_positive(frame, options["target"], options["positive"]),
-    )
-    learner = Learner(Table.from_frame(frame, columns=columns, split=split), seed=seed, device=options["device"])
-    with _progress(options["epochs"]) as step:
-        learner.fit_one_cycle(options["epochs"], options["lr"], batch_size=options["batch_size"], on_epoch=step)
-    learner.save(options["model"])
-    _write(learner, options["predictions"], {name: column.iloc[split.test] for name, column in texts.items()})
-    last = learner.history[-1]
-    screen.print(
-        f"validation accuracy {last.valid_accuracy:.4f}, loss {last.valid_loss:.4f}, on {len(split.valid):,} rows"
-    )
-    screen.print(
-        f"model: {options['model']}   predictions of {len(split.test):,} untouched rows: {options['predictions']}"
-    )
-    screen.print(_next(options))
+@click.command("train", help=_HELP)
+@click.argument("source", type=_PATH)
+@_columns
+@_split
+@_fit
+def command(source: Path, **options: Any) -> int:  # noqa: ANN401 - the options above
+    """Train, save, write predictions, and say what to do next."""
+    given = {name: value for name, value in options.items() if _is_given(name)}
+    settings = _settings(source, given)
+    _check_targets(settings)
+    learner, texts = _trained(settings)
+    learner.save(settings.model)
+    _write(learner, settings.predictions, texts)
+    _say(settings, learner)
     return 0
 
 
-def _frame(options: dict[str, Any]) -> "tuple[pd.DataFrame, dict[str, pd.Series]]":
-    """Return the table, and the texts of sensitive columns that the model is to see as numbers.
+def _is_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
 
-    Labels, groups and sensitive columns of a CSV file are read as `audit` reads them: as text, of which only the empty
-    one is missing.
-    """
-    import pandas as pd
 
-    path: Path = options["data"]
-    if not path.is_file():
-        raise InputError([f"{path} does not exist; give the path of a CSV or Parquet file"])
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path), {}
-        separator = "\t" if ".tsv" in map(str.lower, path.suffixes) else ","
-        frame = pd.read_csv(path, sep=separator, low_memory=False)
-        named = {options["target"], options["group"], *options["sensitive"]} & set(frame.columns)
-        spelled = pd.read_csv(
-            path, sep=separator, usecols=sorted(named), dtype=str, keep_default_na=False, na_values=[""]
+def _settings(source: Path, given: Mapping[str, Any]) -> "Training":
+    from checklists.policy_yaml import Document
+    from evenhanded.training import read_training, training_of
+
+    if source.suffix.lower() in _YAML:
+        return read_training(source, given)
+    if "target" not in given:
+        raise InputError([f"name the column to learn: evenhanded train {source} --target COLUMN"])
+    return training_of(Document(content={"data": source, **given}, lines={}), name="options")
+
+
+def _check_targets(settings: "Training") -> None:
+    """Refuse what could not be written at the end, before anything is trained."""
+    found = [f"{settings.predictions} is a folder; name a file"] if settings.predictions.is_dir() else []
+    for path in (settings.model.absolute(), settings.predictions.absolute().parent):
+        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            found.append(f"{path} cannot be written: {nearest} is no folder that may be written to; name another")
+    raise_violations(found)
+
+
+def _trained(settings: "Training") -> "tuple[Any, dict[str, pd.Series]]":
+    """Return the learner, and the texts of the test rows' columns that it reads as numbers."""
+    from evenhanded.frames import read_frame
+    from evenhanded.training import network_of, recipe_of
+    from evenhanded.training_data import data_of, reading_of
+    from trainer.learner import Learner
+
+    frame, texts = read_frame(settings.data, reading_of(settings))
+    data = data_of(settings, frame)
+    network = network_of(settings)
+    learner = Learner(data, network=network, models=settings.models, seed=settings.seed, device=settings.device)
+    recipe, binds = recipe_of(settings), ""
+    if console().is_terminal:
+        # Measuring the roof takes a second, which is worth it only where someone watches.
+        binds = learner.roof(batch_size=settings.batch_size, recipe=recipe).binds
+    with _progress(settings.epochs, binds) as step:
+        learner.fit_one_cycle(
+            settings.epochs, settings.lr, batch_size=settings.batch_size, recipe=recipe, on_epoch=step
         )
-    except (OSError, ValueError) as error:  # pandas' own parsing errors are ValueErrors
-        raise InputError([f"{path} cannot be read: {' '.join(str(error).split())}; expected CSV or Parquet"]) from error
-    numbers = set(options["features"] or ()) - set(options["categorical"])
-    kept = [str(name) for name in spelled.columns if name in numbers and pd.api.types.is_numeric_dtype(frame[name])]
-    columns = {str(name): spelled[name] for name in spelled.columns if name not in kept}
-    if options["target"] in columns:
-        columns[options["target"]] = _labels(columns[options["target"]])
-    return frame.assign(**columns), {name: spelled[name] for name in kept}
-
-
-def _labels(column: "pd.Series") -> "pd.Series":
-    """Return labels that spell 0 and 1 as these numbers, others as they are."""
-    words = {text: canonical(text) for text in column.dropna().unique()}
-    if not set(words.values()) <= set(BINARY):
-        return column.map(words)
-    numbers = column.map({text: int(BINARY[str(word)]) for text, word in words.items()})
-    return numbers if numbers.isna().any() else numbers.astype(int)
-
-
-def _positive(frame: "pd.DataFrame", target: str, label: str | None) -> Any:  # noqa: ANN401 - a label of the data
-    if label is None or target not in frame.columns:
-        return label
-    known = {canonical(value): value for value in frame[target].dropna().unique().tolist()}
-    wanted = canonical(label)
-    if wanted in BINARY and set(known) <= set(BINARY):
-        known = {BINARY[str(text)]: value for text, value in known.items()}
-        wanted = BINARY[str(wanted)]
-    if wanted not in known:
-        shown = sorted(map(str, known))[:20]
-        raise InputError([f"the positive label {label!r} does not occur in {target!r}; it has {shown}"])
-    return known[wanted]
+    return learner, {name: column.iloc[data.split.test] for name, column in texts.items()}
 
 
 @contextmanager
-def _progress(epochs: int) -> Iterator[Any]:
+def _progress(epochs: int, binds: str) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
@@ -145,7 +147,12 @@ def _progress(epochs: int) -> Iterator[Any]:
     )  # fmt: skip
     with bar:
         task = bar.add_task("training", total=epochs, speed="")
-        yield lambda row: bar.update(task, advance=1, speed=f"{row.samples_per_s:,.0f} rows/s")
+        yield lambda row: bar.update(task, advance=1, speed=_speed(row, binds))
+
+
+def _speed(row: "EpochRow", binds: str) -> str:
+    share = "" if row.roof is None else f", {row.roof:.0%} of the roof ({binds} binds)"
+    return f"{row.samples_per_s:,.0f} rows/s{share}"
 
 
 def _write(learner: Any, path: Path, texts: "dict[str, pd.Series]") -> None:  # noqa: ANN401 - a Learner, imported late
@@ -164,10 +171,19 @@ def _write(learner: Any, path: Path, texts: "dict[str, pd.Series]") -> None:  # 
     pq.write_table(table, path)
 
 
-def _next(options: dict[str, Any]) -> str:
-    cluster = " --cluster cluster" if options["group"] else ""
-    positive = f" --positive {options['positive']}" if options["positive"] else ""
-    return (
-        f"next: evenhanded audit {options['predictions']} --y-true y_true --y-pred y_pred --y-score y_score "
-        f"--sensitive {','.join(options['sensitive']) or 'COLUMN'}{cluster}{positive}"
-    )
+def _say(settings: "Training", learner: Any) -> None:  # noqa: ANN401 - a Learner, imported late
+    screen, last, split = console(), learner.history[-1], learner.data.split
+    if last.valid_value is not None:
+        name = last.metric.replace("_", " ")
+        screen.print(
+            f"validation {name} {last.valid_value:.4f}, loss {last.valid_loss:.4f}, on {len(split.valid):,} rows"
+        )
+    screen.print(f"model: {settings.model}   predictions of {len(split.test):,} untouched rows: {settings.predictions}")
+    kind = learner.spec.target.kind
+    asked = ["evenhanded audit", str(settings.predictions), "--y-true y_true --y-pred y_pred"]
+    asked += ["--y-score y_score"] if learner.spec.positive is not None else []
+    asked += ["--task regression"] if kind == "number" else ["--task multilabel"] if kind == "labels" else []
+    asked += [f"--sensitive {','.join(learner.spec.columns.sensitive_features) or 'COLUMN'}"]
+    asked += ["--cluster cluster"] if settings.group else []
+    asked += [f"--positive {settings.positive}"] if settings.positive is not None else []
+    screen.print(f"next: {' '.join(asked)}")

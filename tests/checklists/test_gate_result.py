@@ -44,7 +44,8 @@ def test_the_json_holds_what_the_schema_names(result_of: Any) -> None:
     assert record["policy"] == {"path": None, "digest": gate.policy.digest()}
     assert record["false_fail_level"] == pytest.approx(0.3)
     row = record["rows"][0]
-    assert list(row) == ["id", "verdict", "limit", "measurement", "reason", "rows_needed", "line"]
+    assert list(row) == ["id", "verdict", "asked", "limit", "measurement", "reason", "rows_needed", "line"]
+    assert row["asked"] == {"metric": "false_negative_rate", "compare": "difference"}
     assert row["limit"] == {"min": None, "max": 0.1}
     assert row["measurement"]["value"] == pytest.approx(0.3)
     assert gate.to_json() == whole_gate(result_of).to_json()

@@ -128,3 +128,15 @@ def test_hostile_names_are_no_markdown(page, hostile, tmp_path, monkeypatch):
         assert "](http" not in plain
         assert not {"\x00", "\x1b", "\u202e"} & set(plain)
     assert not any(element.allow_html for element in app.markdown)
+
+
+def test_groups_that_may_be_one_are_warned_of_and_told_apart(build, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENHANDED_RUNS", str(tmp_path))
+    save_run(build(["F", "F ", "M"], rows=600), tmp_path)
+    app = opened("subgroups")
+    assert "counted apart" in app.warning[0].value
+    assert app.dataframe[0].value["Group"].tolist() == ["F", "F␣", "M"]
+    listed = opened().dataframe[-1].value
+    assert listed["Kind"].tolist() == ["audit"]
+    assert listed["Made of"].tolist() == ["a table in memory"]
+    assert listed["Model"].tolist() == ["flagged"]

@@ -1,12 +1,18 @@
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboards
-from audit.scores.calibration import reliability
+from audit.predictions import PredictionLog
+from audit.scores.calibration import reliability, with_reliability
+from audit.scores.threshold_run import run_thresholds
+from audit.scores.utility import Payoff
 from audit.store import save_run
+from dashboards.tables import value_text
 
 APP = Path(dashboards.__file__).with_name("app.py")
 
@@ -85,3 +91,17 @@ def test_hostile_names_are_no_markdown(scored_log, hostile_names, folder):
         assert "](http" not in plain
         assert not {"\x00", "\x1b", "\u202e"} & set(plain)
     assert not any(element.allow_html for element in app.markdown)
+
+
+def test_a_run_of_thresholds_has_a_calibration_as_the_command_line_says(folder):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"s": rng.random(900), "g": rng.choice(["a", "b"], 900)})
+    data["y"] = (rng.random(900) < data["s"] ** 2).astype(int)
+    log = PredictionLog.from_frame(data, y_true="y", y_score="s", threshold=0.5, sensitive_features=["g"])
+    result = run_thresholds(log, Payoff(tp=1, fp=-1, fn=0, tn=0))
+    save_run(result, folder)
+    app = opened(groups="g")
+    assert not app.info
+    told = with_reliability(result, features=["g"])
+    assert value_text(told.find("brier_score", {"g": "a"})) in app.dataframe[0].value["Brier score"][0]
+    assert app.code[-1].value.startswith("evenhanded thresholds ")

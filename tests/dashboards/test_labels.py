@@ -76,3 +76,32 @@ def test_wrong_use_says_what_is_expected():
         safe_label("a", target="text", limit=1)
     with pytest.raises(ValueError, match="expected one of text, html"):
         safe_label("a", target="pdf")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "twin",
+    ["F ", " F", "F\t", "F\u00a0", "F\u200d", "F\ufe0f", "F\u200b", "F\u3164", "F\u034f", "F\u2800", "F\u00ad"],
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_name_that_differs_in_what_nobody_sees_is_shown_to_differ(twin, target):
+    assert safe_label(twin, target=target) != safe_label("F", target=target)
+    assert group_label((("g", twin),), target=target) != group_label((("g", "F"),), target=target)
+
+
+def test_spaces_within_that_a_page_swallows_are_shown():
+    assert safe_label("Asian  Other", target="html") == "Asian ␣Other"
+    assert safe_label("Asian\u00a0Other", target="html") == "Asian␣Other"
+    assert safe_label("Asian Other", target="html") == "Asian Other"
+
+
+def test_letters_and_accents_that_only_look_alike_are_told_apart():
+    assert safe_label("\u0410sian", target="text").endswith("sian (U+0410)")
+    assert safe_label("Cafe\u0301", target="text") == "Cafe\u0301 (accents apart)"
+    once = safe_label("\u0410sian", target="text")
+    assert safe_label(f"{once}: 5 rows.", target="text") == f"{once}: 5 rows."
+
+
+def test_names_in_other_scripts_stay_as_they_are():
+    for name in ("Женщины", "Ελλάδα", "کتاب\u200cها", "👩\u200d👧", "❤\ufe0f", "क\u094dष", "Café"):
+        assert safe_label(name, target="text") == name
+    assert safe_label("group Женщины lies below", target="text") == "group Женщины lies below"

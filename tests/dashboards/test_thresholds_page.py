@@ -122,3 +122,19 @@ def test_hostile_names_are_no_markdown(store, hostile_names):
     for element in [*app.markdown, *app.caption, *app.header, *app.warning]:
         assert not re.search(r"(?<!\\)(<script|!\[|\]\(http)", element.value)
         assert not {"\x00", "\x1b", "\u202e"} & set(element.value)
+
+
+def test_a_choice_that_was_made_on_other_rows_is_shown_as_it_is_stored(store):
+    result = run_thresholds(log_of(frame(["a", "b"])), Payoff(tp=5, fp=-1, fn=-5, tn=0), split=True)
+    save_run(result, store)
+    app = opened(groups="g")
+    stored = [result.find("best_threshold", {"g": name}).value for name in "ab"]
+    assert [float(cell) for cell in app.dataframe[1].value["Pays most at"]] == pytest.approx(stored)
+    gains = [row for row in result.measurements if row.metric == "group_threshold_gain"]
+    assert len(app.dataframe[2].value) == len(gains)
+    assert any("Chosen on the other half of the rows" in item.value for item in app.caption)
+    assert " --split" in app.code[-1].value
+    app.number_input(key="pay-fp").set_value(-9.0).run()
+    assert not app.exception
+    said = [item.value.replace("\\", "") for item in app.caption]
+    assert any("Chosen and measured on the same rows" in text and "are not kept with it" in text for text in said)

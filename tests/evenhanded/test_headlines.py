@@ -101,7 +101,8 @@ def test_the_largest_gaps_are_those_of_the_columns(folder, capsys, arguments, ga
 
 def test_a_metric_that_stands_by_label_only_is_said_to(folder, capsys):
     lines = shown(capsys, "--y-true y --y-pred p --task multiclass --metrics confusion_rate")
-    assert "Share of a true label with a prediction stands by class and predicted: in the JSON and the report." in lines
+    where = "--json FILE or --html FILE holds it."
+    assert f"Share of a true label with a prediction stands by class and predicted: {where}" in lines
     assert lines[0].split() == ["group", "rows"]
 
 

@@ -35,7 +35,7 @@ def test_lint_says_what_was_found_worst_first_and_saves_it(parts):
     shown = done.stdout
     assert shown.index("✕ Clusters in both parts") < shown.index("✕ A single feature suffices")
     assert "20.0 % of the test rows belong to a cluster that train knows" in shown
-    assert "Not checked: Too good to be true (not checked: no score column is named)" in " ".join(shown.split())
+    assert "Not checked: Too good to be true (no score column is named)" in " ".join(shown.split())
     assert "\x1b" not in shown
     assert done.stderr == ""
     result = json.loads((parts / "r.json").read_text())
@@ -127,3 +127,14 @@ def test_a_policy_that_cannot_be_read_is_not_sealed(parts):
     (parts / "policy.yaml").write_text("requirements: 7")
     assert "policy.yaml" in run("sealed", "new", "test.csv", *SEALED, cwd=parts, code=2).stderr
     assert not (parts / "box").exists()
+
+
+def test_what_was_not_checked_of_many_features_is_said_once(tmp_path, call):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(400, 6)), columns=list("abcdef"))
+    frame["y"] = np.where(np.arange(400) < 300, rng.integers(0, 2, 400), 0)  # one class in the test part
+    frame[:300].to_csv(tmp_path / "tr.csv", index=False)
+    frame[300:].to_csv(tmp_path / "te.csv", index=False)
+    shown = " ".join(call("lint", "tr.csv", "te.csv", "--y-true", "y", cwd=tmp_path, code=0).stdout.split())
+    assert shown.count("A single feature suffices") == 1
+    assert "A single feature suffices (6 features: no rows, or labels of one class only)" in shown

@@ -79,7 +79,7 @@ def test_held_out_rows(call, data):
         (("--order", "race=a,b"), "--order names 'race', which is not among --sensitive g"),
         (("--order", "g=low,high"), "group '<script>' of 'g' has no place in the order"),
         (("--population", "g=none.csv"), "No such option"),
-        (("--split", "--held-out", "scored.csv"), "split and held_out are both given"),
+        (("--split", "--held-out", "scored.csv"), "split and --held-out are both given"),
         (("--level", "7"), "level must lie in (0, 1)"),
         (("--split", "--seed", "-1"), "Invalid value for '--seed'"),
         (("--html", "nowhere/r.html"), "nowhere does not exist"),

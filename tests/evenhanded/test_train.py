@@ -1,5 +1,7 @@
 """What `train` writes holds the same groups and labels as `audit` finds in the file itself."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -8,7 +10,8 @@ from click.testing import CliRunner
 from audit.counting import count
 from audit.errors import InputError
 from audit.predictions import PredictionLog
-from evenhanded.commands.train import command
+from evenhanded.commands.train import _speed, command
+from trainer.history import EpochRow
 
 SITES = ["01", "1", "NA", "", "1.0", "null", "True"]
 
@@ -62,6 +65,15 @@ def test_the_same_groups_and_labels_as_in_the_file(labels, more, positive, tmp_p
     )
     wanted = groups(with_predictions, positive=positive, **straight)
     assert groups(tmp_path / "p.parquet", y_true="y_true", y_pred="y_pred", positive=positive) == wanted
+
+
+def test_the_progress_line_has_the_speed_and_its_share_of_the_roof():
+    row = EpochRow(
+        epoch=1, train_loss=0.5, valid_loss=0.5, metric="accuracy", valid_value=0.8, samples_per_s=12_345.6,
+        skipped_steps=0, roof=0.0794,
+    )  # fmt: skip
+    assert _speed(row, "memory") == "12,346 rows/s, 8% of the roof (memory binds)"
+    assert _speed(replace(row, roof=None), "") == "12,346 rows/s"
 
 
 def test_tabs(tmp_path):

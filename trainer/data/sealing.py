@@ -160,6 +160,22 @@ def open_test(learner: "Learner", *, by: str, purpose: str = "") -> dict[str, An
         If the rows are not sealed, or `by` is empty.
     EvidenceError
         If they were opened before, or are no longer what was sealed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import pandas as pd
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.splits import split_rows
+    >>> from trainer.learner import Learner
+    >>> frame = pd.DataFrame({"age": range(200), "paid": [int(age >= 100) for age in range(200)]})
+    >>> table = Table.from_frame(frame, columns=Columns(y="paid"), split=split_rows(200, seed=1))
+    >>> with TemporaryDirectory() as folder:
+    ...     learner = Learner(seal_test(table, Path(folder) / "sealed", by="the team"), device="cpu")
+    ...     history = learner.fit_one_cycle(2)
+    ...     record = open_test(learner, by="the reviewer", purpose="before the pilot")
+    ...     record["by"], learner.validate("test").n
+    ('the reviewer', 40)
     """
     data = learner.training_data()[0]
     folder = data.split.sealed

@@ -1,5 +1,6 @@
 """Whose decision changes when the same model computes in fewer bits, or on another device."""
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -140,15 +141,13 @@ def _answers(learner: "Learner", inputs: tuple[Tensor, ...], way: Way | None) ->
     if way == "int8":
         output = torch.stack([outputs_of(model, moved) for model in _quantized(learner)])
     else:
-        model = learner.answering().to(place)
-        try:
-            with (
-                deterministic_kernels(device=place, enabled=learner.deterministic and place.type == "cpu"),
-                torch.autocast(place.type, dtype=torch.bfloat16, enabled=way == "bfloat16"),
-            ):
-                output = outputs_of(model, moved)
-        finally:
-            model.to(learner.device)
+        # Elsewhere a copy computes: a captured step would go on with the addresses of weights that had moved.
+        model = learner.answering() if place == learner.device else copy.deepcopy(learner.answering()).to(place)
+        with (
+            deterministic_kernels(device=place, enabled=learner.deterministic and place.type == "cpu"),
+            torch.autocast(place.type, dtype=torch.bfloat16, enabled=way == "bfloat16"),
+        ):
+            output = outputs_of(model, moved)
     answers = learner.spec.target.answer(output.double()).view(learner.models or 1, len(inputs[0]), -1)
     mean: Floats = answers.cpu().numpy().mean(axis=0)
     return mean

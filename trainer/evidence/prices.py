@@ -73,6 +73,26 @@ def prices(
     Scores of balanced and robust objectives are no shares of positives: they act as if all groups were of one size. A
     temperature (`Learner.calibrate`) mends how sure such a model is, not that: on census income the expected
     calibration error of group DRO stays at 0.10, of the mean loss it is 0.01. Compare decisions, not scores.
+
+    Examples
+    --------
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.splits import split_rows
+    >>> from trainer.data.table import Table
+    >>> from trainer.fitting.objective_settings import ObjectiveSettings
+    >>> from trainer.history import Recipe
+    >>> from trainer.learner import Learner
+    >>> frame = pd.DataFrame({"age": range(400), "sex": ["f", "m"] * 200, "paid": [int(age >= 150) for age in range(400)]})
+    >>> columns = Columns(y="paid", features=["age"], sensitive_features=["sex"])
+    >>> table = Table.from_frame(frame, columns=columns, split=split_rows(400, seed=1))
+    >>> learners = {}
+    >>> for name, kind in {"plain": "mean", "balanced": "class_balanced"}.items():
+    ...     learners[name] = Learner(table, device="cpu")
+    ...     recipe = Recipe(objective=ObjectiveSettings(kind=kind))
+    ...     history = learners[name].fit_one_cycle(4, 0.01, batch_size=32, recipe=recipe)
+    >>> found = prices(learners, by=["sex"])
+    >>> sorted({dict(row.at).get("model_version") for row in found.measurements if row.metric == "accuracy"})
+    ['balanced', 'plain']
     """
     first = next(iter(learners), None) if baseline is None else baseline
     raise_violations(_violations(learners, rows, by, first))

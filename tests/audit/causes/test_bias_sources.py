@@ -367,3 +367,12 @@ def test_sentences_follow_the_sign():
         "labels of B are wrong less often than those of others by 50.0 points"
         in reason_of(result, "measurement").reason
     )
+
+
+def test_what_is_not_supported_says_from_where_on_it_would_be():
+    rng = np.random.default_rng(3)
+    data = reversed_groups({"A": 1500, "B": 1500}, {"A": 2, "B": 2}, rng)
+    row = reason_of(bias_sources(data, ridge, group="A"), "aggregation")
+    assert row.value == 0
+    assert row.reason.startswith("of all groups most: the pooled model errs ")
+    assert row.reason.endswith("it would speak for this source if the whole interval lay beyond 2 points")

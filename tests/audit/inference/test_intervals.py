@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from audit.inference.intervals import Interval, clopper_pearson, quantile, rate, uses_clopper_pearson, wilson
+from audit.inference.intervals import (
+    Interval,
+    clopper_pearson,
+    enough_units,
+    quantile,
+    rate,
+    student,
+    uses_clopper_pearson,
+    wilson,
+)
 
 Z = quantile(0.95)
 REPEATABLE = settings(deadline=None, derandomize=True)
@@ -24,7 +33,8 @@ def test_quantile_of_the_normal_is_the_tabled_one():
 
 
 def test_quantile_of_t_is_the_tabled_one_and_tends_to_the_normal():
-    np.testing.assert_allclose(quantile(0.95, df=[1, 5, 10, 30]), [12.7062, 2.5706, 2.2281, 2.0423], atol=5e-5)
+    np.testing.assert_allclose(student(0.95, df=[1, 5, 10, 30]), [12.7062, 2.5706, 2.2281, 2.0423], atol=5e-5)
+    np.testing.assert_array_equal(quantile(0.95, df=[5, 10, 30]), student(0.95, df=[5, 10, 30]))
     assert quantile(0.95, df=np.inf) == quantile(0.95)
     assert quantile(0.95, df=1e7) == pytest.approx(float(quantile(0.95)), abs=1e-6)
 
@@ -105,7 +115,7 @@ def test_rate_encloses_the_estimate_and_mirrors_its_complement(count):
 
 
 @REPEATABLE
-@given(counts(), st.floats(1, 50), st.floats(1, 200))
+@given(counts(), st.floats(1, 50), st.floats(5, 200))
 def test_rate_widens_with_comparisons_and_with_few_degrees_of_freedom(count, comparisons, df):
     x, n = count
     plain = rate(x, n)
@@ -170,20 +180,34 @@ def test_inputs_broadcast_and_scalars_come_back_as_arrays():
     assert rate([], []).low.shape == (0,)
 
 
-@pytest.mark.parametrize("df", [1.0, 1.3, 2.0, 5.0])
+@pytest.mark.parametrize("df", [5.0, 5.3, 9.0, 40.0])
 @pytest.mark.parametrize(("x", "n"), [(0, 5), (3, 8), (5, 5), (9.5, 400), (0, 40_000), (20, 45), (39_999, 40_000)])
 def test_bounds_stay_inside_and_only_widen_with_the_level_however_few_the_degrees_of_freedom(x, n, df):
     levels = 1 - np.geomspace(0.2, 1e-15, 60)
     for comparisons in (1, 100):
-        low, high = rate(x, n, level=levels, df=df, comparisons=comparisons)
+        bounds = rate(x, n, level=levels, df=df, comparisons=comparisons)
+        known = np.isfinite(bounds.low)
+        np.testing.assert_array_equal(known, enough_units(levels, df=df, comparisons=comparisons))
+        low, high = (side[known] for side in bounds)
         assert np.all((low >= 0) & (low <= x / n) & (x / n <= high) & (high <= 1))
         assert np.all(np.diff(low) <= 1e-12)
         assert np.all(np.diff(high) >= -1e-12)
 
 
-def test_where_no_confidence_is_left_the_interval_is_everything():
-    """A t quantile of 1 degree of freedom at level .9999 is 6,366: the error of Clopper-Pearson underflows to 0."""
-    bounds = rate([3, 0, 8], 8, level=0.9999, df=1.0)
-    assert bounds.low.tolist() == [0, 0, 0]
-    assert bounds.high.tolist() == [1, 1, 1]
-    assert np.isnan(rate(3, 8, level=1.0, df=1.0).low)
+def test_units_that_may_all_agree_by_chance_have_no_interval():
+    assert np.isnan(rate([3, 0, 8], 8, df=4.0).low).all()
+    assert np.isfinite(rate([3, 0, 8], 8, df=5.0).low).all()
+    assert np.isnan(rate(3, 8, level=1.0, df=40.0).low)
+
+
+@pytest.mark.parametrize("units", [2, 3, 5, 6, 9])
+def test_no_group_of_few_units_is_shown_to_lie_where_it_does_not(units):
+    """Units that are all right or all wrong, evenly: what is shown to lie above .5 or below it is false."""
+    sums = np.arange(units + 1) / units
+    chance = stats.binom.pmf(np.arange(units + 1), units, 0.5)
+    variance = sums * (1 - sums) / (units - 1)
+    trials = np.where(variance > 0, sums * (1 - sums) / np.maximum(variance, 1e-300), 1000.0)
+    bounds = rate(sums * trials, trials, df=units - 1.0)
+    assert chance[bounds.low > 0.5].sum() <= 0.025
+    assert chance[bounds.high < 0.5].sum() <= 0.025
+    assert np.isfinite(bounds.low).all() == (units >= 6)

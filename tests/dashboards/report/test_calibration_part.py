@@ -61,3 +61,9 @@ def test_hostile_names_are_escaped(scored_log, hostile_names):
     with pytest.raises(ValueError, match="at least one group"):
         reliability_svg({}, sizes={}, identifier="c", title="t")
     assert np.array_equal(sections(result), sections(result))
+
+
+def test_letters_that_the_font_lacks_warn_of_nothing(scored_log):
+    result = scored_log(["\U0001f600 smile", "\u4e2d\u6587"], sizes=[900, 800])  # warnings are errors here
+    assert "\U0001f600" in sections(result)[0].pictures[0].svg
+    assert "\U0001f600" in render_report(result, title="Scores")

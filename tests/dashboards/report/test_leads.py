@@ -28,7 +28,7 @@ def test_a_run_for_one_question_opens_with_its_answer(nasty, kind, opening):
 
 def test_an_audit_opens_with_its_largest_differences(result):
     assert leads(result, min_cell=10) == ()
-    assert summarise(result, None, min_cell=10).found.startswith("By attribute")
+    assert summarise(result, None, min_cell=10).found.startswith("For each attribute, the group that")
 
 
 def test_bullets_become_one_list_and_long_tables_are_cut():

@@ -1,12 +1,22 @@
+import json
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from audit.measurement import Measurement
+from audit.predictions import PredictionLog
+from audit.result import Result
+from audit.run import run_audit
 from checklists.gate import judge
 from checklists.policy import Policy
 from checklists.requirement import Requirement
-from dashboards.judgements import judged_gate, read_gate
+from dashboards.judgements import JudgedGate, JudgedRow, judged_gate, read_gate
+from dashboards.report.render import render_report
 from dashboards.report.summary import largest_gaps, summarise
+from dashboards.report.withheld import gate_without
+from dashboards.tables import display_row
 
 
 def test_a_gate_is_told_in_sentences(result, gate):
@@ -34,11 +44,68 @@ def test_what_is_missing_and_few_is_said(build):
 
 
 def test_the_largest_gaps_are_the_largest_of_groups_that_may_be_shown(build):
-    result = build([*["Large"] * 60, *["Medium"] * 38, "Tiny", "Second"], rows=500, seed=4)
-    assert not any("Tiny" in text or "Second" in text for text in largest_gaps(result, min_cell=10))
-    assert any("Tiny" in text or "Second" in text for text in largest_gaps(result, min_cell=0))
-    sizes = [float(re.search(r"lies ([\d.]+) points", text).group(1)) for text in largest_gaps(result, min_cell=0)]
-    assert sizes == sorted(sizes, reverse=True)
+    result = build([*["Large"] * 3, *["Medium"] * 3, "Tiny"], rows=20_000, seed=4)
+    (first,) = (text for text in largest_gaps(result, min_cell=0) if "race" in text)
+    whom = re.search(r"race = (\w+)", first)[1]
+    n = next(row.n for row in result.measurements if row.metric == "count" and row.slice == (("race", whom),))
+    assert not any(f"race = {whom} " in text for text in largest_gaps(result, min_cell=n + 1))
+
+
+def test_what_is_not_shown_to_differ_is_no_headline(build):
+    result = build(["A", "B"], rows=200, seed=2)
+    found = summarise(result, None, min_cell=0)
+    assert all(_sure(result, text) for text in found.leading)
+    assert any("no group is shown to differ from all others" in text for text in found.unknown)
+    assert "near end" not in found.found
+
+
+def _sure(result, text):
+    low, high = (float(end.replace("−", "-")) for end in text.partition("[")[2].partition("]")[0].split(", "))
+    return low > 0 or high < 0
+
+
+def test_groups_that_may_be_one_are_named_as_not_known(build):
+    result = build(["F", "F ", "M"], feature="group")
+    unknown = summarise(result, None, min_cell=0).unknown
+    assert any("“F” and “F␣”" in text and "counted apart" in text for text in unknown)
+    page = render_report(result, title="t")
+    assert "F␣" in page
+    assert not any("counted apart" in text for text in summarise(build(["F", "M"]), None, min_cell=0).unknown)
+
+
+def test_a_weighted_result_says_so_first_and_in_every_caption():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"y": rng.integers(0, 2, 400), "p": rng.integers(0, 2, 400), "g": rng.choice(["a", "b"], 400)})
+    frame["w & w"] = rng.uniform(1, 3, 400)
+    log = PredictionLog.from_frame(frame, y_true="y", y_pred="p", sample_weight="w & w", sensitive_features=["g"])
+    result = run_audit(log)
+    assert "weighted by “w & w”; n counts rows" in summarise(result, None, min_cell=0).rows
+    page = render_report(result, title="t")
+    captions = re.findall(r"<caption>(.*?)</caption>", page)
+    assert sum("weighted by “w &amp; w”; n counts rows" in text for text in captions) >= 3
+    plain = run_audit(PredictionLog.from_frame(frame, y_true="y", y_pred="p", sensitive_features=["g"]))
+    assert "weighted by" not in summarise(plain, None, min_cell=0).rows
+
+
+def test_a_limit_is_in_points_and_nothing_measured_says_why(result):
+    needed = Requirement(id="no-worse", metric="accuracy", compare="baseline", min=-0.05)
+    gate = judge(result, Policy(schema="evenhanded/policy/1", requirements=(needed,)))
+    row = judged_gate(json.loads(gate.to_json()), min_cell=10).rows[0]
+    assert row.limit == "at least -5 points"
+    assert row.unmeasured == "Nothing could be measured: there is no earlier run to compare with."
+    page = render_report(result, gate=gate, title="t")
+    assert "there is no earlier run to compare with. Limit: at least -5 points" in page
+
+
+def test_a_hidden_judged_number_says_that_some_group_is_too_small_and_not_which():
+    found = Measurement(metric="accuracy", slice=(("race", "Tiny"),), value=0.5, n=3, method="count")
+    row = JudgedRow(id="acc", verdict="INSUFFICIENT", limit="", measured=display_row(found), reason="", rows_needed="",
+                    judged=found)  # fmt: skip
+    gate = JudgedGate(verdict="INSUFFICIENT", rows=(row,), not_auditable=(), policy=(), stage="", level=0.95,
+                      false_fail_level=0.05, result="")  # fmt: skip
+    shown = gate_without(gate, Result(measurements=[found]), [found.slice], min_cell=10).rows[0].measured
+    assert shown.value == "hidden, to protect some group too small to publish (n < 10)"
+    assert "Tiny" not in shown.value
 
 
 def judged_of(result, **named):
