@@ -69,6 +69,8 @@ def _no_interval(method: str) -> str:
         return "no interval: too few clusters, or no spread between them"
     if "linearised weights" in method:
         return "no interval: too few rows carry the weight, or they show no spread"
+    if method.startswith("student_t"):
+        return "no interval: too few rows, or no spread among them"
     return "no interval: the rows show no spread"
 
 

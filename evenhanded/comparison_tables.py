@@ -138,4 +138,5 @@ def _group(row: Measurement) -> str:
 def _cell(row: Measurement | None) -> str:
     if row is None:
         return ""
-    return f"{value_text(row).removesuffix(' points')} {interval_text(row)}".strip()
+    interval = interval_text(row) or ("" if row.value is None else "(no interval)")
+    return f"{value_text(row).removesuffix(' points')} {interval}".strip()

@@ -42,7 +42,7 @@ def least_squares(
     # Controls are alike within their strata, so that the strata's means are all that they fit.
     strata, member = np.unique(np.stack(controls), axis=1, return_inverse=True)
     member = member.ravel()
-    weight = np.bincount(member, weights=w)
+    weight = np.asarray(np.bincount(member, weights=w), dtype=np.float64)
     basis = _basis(strata, weight)
     both = np.stack([exposed, success], axis=1).astype(np.float64)
     means = np.stack([np.bincount(member, weights=w * side) for side in both.T], axis=1)

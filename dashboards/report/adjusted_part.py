@@ -66,7 +66,7 @@ def _sentence(rows: list[Measurement]) -> str:
     first = rows[0]
     subject = metric_title(first.metric.removesuffix("_difference"))
     parts = [
-        f"{_HOW[(row.against or {})['by']]} {value_text(row)} {interval_text(row)}".rstrip()
+        f"{_HOW[(row.against or {})['by']]} {value_text(row)} {interval_text(row) or '(no interval)'}"
         if row.value is not None
         else f"{_HOW[(row.against or {})['by']]} unknown ({safe_label(row.reason, target='text', limit=80)})"
         for row in rows

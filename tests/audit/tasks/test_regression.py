@@ -76,12 +76,19 @@ def test_under_and_over_prediction_by_400_have_equal_rmse_and_unequal_logarithmi
 
 
 def test_the_interval_of_a_bias_is_the_textbook_t_interval():
-    errors = [1.0, 2.0, 3.0, 6.0]  # mean 3, s^2 = 14/3, t_3 = 3.1824
-    frame = pd.DataFrame({"y": [0.0] * 4, "p": errors, "g": "x"})
+    errors = [1.0, 2.0, 3.0, 6.0, 1.0, 2.0, 3.0, 6.0]  # mean 3, s^2 = 28/7, t_7 = 2.3646
+    frame = pd.DataFrame({"y": [0.0] * 8, "p": errors, "g": "x"})
     row = run_regression(log_of(frame)).find("mean_error")
-    half = 3.182446 * math.sqrt(14 / 3 / 4)
+    half = 2.364624 * math.sqrt(4 / 8)
     assert (row.value, row.low, row.high) == pytest.approx((3, 3 - half, 3 + half), abs=1e-5)
-    assert (row.method, row.n) == ("student_t, identity", 4)
+    assert (row.method, row.n) == ("student_t, identity", 8)
+
+
+def test_so_few_rows_that_they_may_agree_by_chance_have_no_interval():
+    frame = pd.DataFrame({"y": [0.0] * 4, "p": [1.0, 2.0, 3.0, 6.0], "g": "x"})
+    row = run_regression(log_of(frame)).find("mean_error")
+    assert (row.value, row.low, row.high, row.n) == (3, None, None, 4)
+    assert row.reason == "no interval: too few rows, or no spread among them"
 
 
 def test_the_interval_of_a_root_is_the_root_of_the_interval():
@@ -219,7 +226,7 @@ def test_degenerate_tables():
         run_regression(log_of(pd.DataFrame({"y": [np.nan] * 3, "p": [1.0] * 3, "g": "a"})))
     constant = run_regression(log_of(pd.DataFrame({"y": [1.0] * 6, "p": [3.0] * 6, "g": [*"aaabbb"]})))
     row = constant.find("mean_absolute_error", {"g": "a"})
-    assert (row.value, row.low, row.reason) == (2.0, None, "no interval: the rows show no spread")
+    assert (row.value, row.low, row.reason) == (2.0, None, "no interval: too few rows, or no spread among them")
     perfect = run_regression(log_of(pd.DataFrame({"y": [1.0, 2.0], "p": [1.0, 2.0], "g": "a"})))
     assert perfect.find("root_mean_squared_error").value == 0
     huge = pd.DataFrame({"y": [1e200, 0.0], "p": [-1e200, 0.0], "g": "a"})
