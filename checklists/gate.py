@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from audit.errors import EvidenceError, InputError
+from audit.inference.looks import level_of_look
 from audit.measurement import canonical_json
 from audit.result import Result
 from checklists.answers import answer, in_its_words, refusal
@@ -41,6 +43,7 @@ def judge(
     stage: str | None = None,
     baseline: Result | None = None,
     today: date | None = None,
+    look: int | None = None,
 ) -> GateResult:
     """Hold one or more results against a policy.
 
@@ -59,6 +62,10 @@ def judge(
         An earlier result, for requirements that compare with it.
     today
         The day on which entries of `not_auditable` are looked at; None = today, UTC.
+    look
+        The how-manieth look this is at data that grow (1, 2, ...), where the same policy is judged again and again: the
+        k-th look uses 1 - (1 - level) / (k (k + 1)), so that all looks together keep the level
+        (`audit.inference.looks.level_of_look`). A retry without new rows is the same look. None = the only look.
 
     Returns
     -------
@@ -69,7 +76,7 @@ def judge(
     Raises
     ------
     InputError
-        If the policy cannot be read, or there is no such stage.
+        If the policy cannot be read, or there is no such stage or look.
 
     Examples
     --------
@@ -88,8 +95,9 @@ def judge(
     if stage is not None and stage not in known:
         msg = f"unknown stage {stage!r}; expected one of {', '.join(known)}"
         raise InputError([msg])
+    asked_policy = policy if isinstance(policy, Policy) else load_policy(policy)
     evidence = _Evidence(
-        policy if isinstance(policy, Policy) else load_policy(policy),
+        asked_policy if look is None else _at_look(asked_policy, look),
         (result,) if isinstance(result, Result) else tuple(result),
         baseline,
         today or datetime.now(UTC).date(),
@@ -103,11 +111,24 @@ def judge(
     findings = [Finding("INVALID", reason=fault) if fault else _finding(needed, evidence) for needed in asked]
     return GateResult(
         judgements=tuple(_judgement(needed, found) for needed, found in zip(asked, findings, strict=True)),
-        policy=evidence.policy,
+        policy=asked_policy,
         result=_digest(evidence.results),
         stage=stage,
+        look=look,
         false_fail_level=_false_fail_level(asked, findings, evidence.policy),
     )
+
+
+def _at_look(policy: Policy, look: int) -> Policy:
+    """Return a policy whose levels are those of the k-th look at growing data."""
+
+    def level(own: float) -> float:
+        return level_of_look(look, alpha=1 - own)
+
+    requirements = tuple(
+        needed if needed.level is None else replace(needed, level=level(needed.level)) for needed in policy.requirements
+    )
+    return replace(policy, level=level(policy.level), requirements=requirements)
 
 
 def _finding(needed: Requirement, evidence: _Evidence) -> Finding:

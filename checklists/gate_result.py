@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from audit.inference.looks import level_of_look
 from audit.measurement import Measurement
 from checklists.policy import Policy
 from checklists.requirement import Requirement
@@ -84,6 +85,8 @@ class GateResult:
     false_fail_level
         Upper bound on the chance that some requirement fails although all hold: the sum over what was compared of
         (1 - level).
+    look
+        Which look at growing data it was; None where it was the only one.
 
     Examples
     --------
@@ -101,11 +104,18 @@ class GateResult:
     result: str | None
     stage: str | None = None
     false_fail_level: float
+    look: int | None = None
 
     @property
     def verdict(self) -> Verdict:
         """What the judgements come to; INVALID where there are none."""
         return overall(judgement.verdict for judgement in self.judgements)
+
+    @property
+    def level(self) -> float:
+        """Confidence level of the requirements that name none of their own, at this look."""
+        level = self.policy.level
+        return level if self.look is None else level_of_look(self.look, alpha=1 - level)
 
     @property
     def exit_code(self) -> int:
@@ -158,7 +168,8 @@ class GateResult:
             "policy": {"path": path, "digest": self.policy.digest()},
             "result": self.result,
             "stage": self.stage,
-            "level": self.policy.level,
+            "look": self.look,
+            "level": self.level,
             "false_fail_level": self.false_fail_level,
             "min_cell": self.policy.min_cell,
             "rows": [self._row(judgement) for judgement in self.judgements],

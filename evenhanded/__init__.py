@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     from audit.alternatives.baseline_rows import baseline_rows
     from audit.alternatives.baseline_run import run_baselines
     from audit.alternatives.baseline_task import BaselineTask
+    from audit.alternatives.regression_baselines import regression_rows
     from audit.causes.adjusted import adjusted_gap_rows
     from audit.causes.bias_sources import bias_sources
     from audit.causes.learning_curves import curve_rows, learning_curve
     from audit.causes.samples import Sample
     from audit.causes.worlds import planted_world
     from audit.errors import EvidenceError, InputError
+    from audit.inference.looks import level_of_look
+    from audit.inference.multiplicity import (
+        benjamini_hochberg,
+        benjamini_yekutieli,
+        e_benjamini_hochberg,
+        holm,
+    )
     from audit.measurement import Measurement
     from audit.paired.comparison import run_compare
     from audit.paired.several_models import run_models
@@ -47,7 +55,7 @@ if TYPE_CHECKING:
     from audit.splits.contributions import contributions
     from audit.splits.findings import findings
     from audit.splits.importance import permutation_importance
-    from audit.splits.label_errors import label_errors
+    from audit.splits.label_errors import label_errors, top_losses
     from audit.splits.leakage import lint_splits
     from audit.splits.out_of_bag import out_of_bag_rows
     from audit.splits.partial_dependence import partial_dependence
@@ -108,7 +116,15 @@ _HOMES = {
     "audit.stress.flips": ("counterfactual_flips",),
     "audit.publishing.impact_ratios": ("disagreements", "impact_ratios"),
     "audit.splits.importance": ("permutation_importance",),
-    "audit.splits.label_errors": ("label_errors",),
+    "audit.splits.label_errors": ("label_errors", "top_losses"),
+    "audit.inference.looks": ("level_of_look",),
+    "audit.inference.multiplicity": (
+        "benjamini_hochberg",
+        "benjamini_yekutieli",
+        "e_benjamini_hochberg",
+        "holm",
+    ),
+    "audit.alternatives.regression_baselines": ("regression_rows",),
     "audit.splits.leakage": ("lint_splits",),
     "audit.causes.learning_curves": ("curve_rows", "learning_curve"),
     "audit.stress.matched_pairs": ("matched_pair_flips",),
@@ -194,6 +210,8 @@ __all__ = [
     "attribute_bound_rows",
     "attribute_coverage_rows",
     "baseline_rows",
+    "benjamini_hochberg",
+    "benjamini_yekutieli",
     "bias_sources",
     "concentration",
     "concentration_rows",
@@ -202,14 +220,17 @@ __all__ = [
     "counterfactual_flips",
     "curve_rows",
     "disagreements",
+    "e_benjamini_hochberg",
     "emission",
     "findings",
     "group_thresholds",
+    "holm",
     "impact_ratios",
     "judge",
     "label_bound_rows",
     "label_errors",
     "learning_curve",
+    "level_of_look",
     "lint_splits",
     "list_runs",
     "load_policy",
@@ -226,6 +247,7 @@ __all__ = [
     "planted_world",
     "prices",
     "read_splits",
+    "regression_rows",
     "reliability",
     "render_report",
     "representation",
@@ -251,6 +273,7 @@ __all__ = [
     "split_rows",
     "split_time",
     "suppressed",
+    "top_losses",
     "watch_actions",
     "with_reliability",
     "write_report",

@@ -37,6 +37,9 @@ _HELP = """Judge RUN (a folder, an id, "latest" or a result.json) by a policy; t
 @click.option("--policy", type=_PATH, help="The policy.")
 @click.option("--stage", help="Judge only the requirements of this stage.")
 @click.option("--baseline", metavar="RUN", help="Saved run that `compare: baseline` refers to.")
+@click.option(
+    "--look", type=click.IntRange(1), metavar="K", help="This is the K-th time that this policy meets growing data."
+)
 @click.option("--plan", "planning", is_flag=True, help="Say what the data can decide; with --write, a first policy.")
 @click.option("--write", type=_PATH, metavar="FILE", help="Where --plan writes the policy.")
 @click.option("--runs", type=_PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
@@ -58,7 +61,7 @@ def command(*, run: str, runs: Path, **options: Any) -> int:  # noqa: ANN401 - t
     if earlier is not None and earlier.digest() == result.digest():
         raise InputError([f"--baseline {baseline} is the run that is judged; name an earlier one"])
     asked = open_policy(policy, held={row.metric for row in result.measurements})
-    judged = judge(result, asked or policy, stage=options["stage"], baseline=earlier)
+    judged = judge(result, asked or policy, stage=options["stage"], baseline=earlier, look=options["look"])
     saved = None if out is None else _saved(run, runs, result, judged, out)
     if options["json_file"] is not None:
         write_text(options["json_file"], judged.to_json())

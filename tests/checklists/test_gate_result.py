@@ -37,7 +37,7 @@ def test_the_json_holds_what_the_schema_names(result_of: Any) -> None:
     gate = whole_gate(result_of)
     record = json.loads(gate.to_json())
     assert list(record) == [
-        "schema", "verdict", "exit_code", "policy", "result", "stage", "level", "false_fail_level",
+        "schema", "verdict", "exit_code", "policy", "result", "stage", "look", "level", "false_fail_level",
         "min_cell", "rows", "not_auditable",
     ]  # fmt: skip
     assert (record["schema"], record["verdict"], record["exit_code"]) == ("evenhanded/gate/1", "FAIL", 1)
