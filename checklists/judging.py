@@ -212,9 +212,9 @@ def undecided(
     bound = row.high if end == "max" else row.low
     if bound is None:
         return Finding("INSUFFICIENT", row, f"no bound towards the limit: {row.reason}")
-    why = f"the interval contains the limit {limit:g}" + (f" ({row.reason})" if row.reason else "")
+    why = "the interval contains the limit" + (f" ({row.reason})" if row.reason else "")
     if beyond(row, requirement, end):  # a bound over the expected groups; a FAIL counts the others too
-        why = f"{row.reason}: beyond the limit {limit:g} alone, but not among all comparisons that could fail"
+        why = f"{row.reason}: beyond the limit alone, but not among all comparisons that could fail"
     own = rows_needed(row, limit=limit, end=end) if alone else None
     if own is not None:
         needed = Needed(own.rows, own.verdict, "", "")

@@ -84,8 +84,8 @@ def without_rows_needed(reason: str) -> str:
 
     Examples
     --------
-    >>> without_rows_needed("the interval contains the limit 0.1; if the estimate were true, n = 90 would show FAIL")
-    'the interval contains the limit 0.1'
+    >>> without_rows_needed("the interval contains the limit; if the estimate were true, n = 90 would show FAIL")
+    'the interval contains the limit'
     """
     return reason.partition(_MORE)[0]
 
@@ -95,7 +95,7 @@ def rows_needed_of(reason: str) -> str:
 
     Examples
     --------
-    >>> rows_needed_of("the interval contains the limit 0.1; if the estimate were true, n = 90 would show FAIL")
+    >>> rows_needed_of("the interval contains the limit; if the estimate were true, n = 90 would show FAIL")
     'if the estimate were true, n = 90 would show FAIL'
     """
     _, sign, more = reason.partition(_MORE)

@@ -271,8 +271,8 @@ def _unknown(result: Result, min_cell: int) -> tuple[str, ...]:
     undefined = sum(row.value is None for row in result.measurements)
     if undefined:
         texts.append(
-            f"{undefined:,} of the {len(result.measurements):,} numbers of this audit are undefined; --json FILE says "
-            "why."
+            f"{undefined:,} of the {len(result.measurements):,} numbers of this audit are undefined; the saved result "
+            "says why of each."
         )
     return tuple(texts)
 

@@ -33,7 +33,7 @@ def command(*, out: Path, seed: int, epochs: int) -> int:
         "Model and simple alternatives", ["model", *(metric_title(metric) for metric in COMPARED)], rows, out=screen
     )
     screen.print(verdict_on(outcome.comparison))
-    print_gate(outcome.gate, out=screen)
+    print_gate(outcome.gate, result=outcome.result, out=screen)
     screen.print(f"Report:    {outcome.path / 'report.html'}")
     screen.print(f"Dashboard: evenhanded dashboard --runs {out}")
     return 0
