@@ -1,6 +1,7 @@
 # make demo   set everything up and run the main job on real data, without a network beyond package installs
 # make test   set everything up and run lint, types, tests and doctests
 # make slow   the long simulations, and ten times the drawn examples of every Hypothesis test
+# make gpu    on a machine with a CUDA device: the tests that need one, and the trainer's speed on it
 # make bench  speed, memory and calibration
 # make clean  remove what these made, but for runs/: saved evidence is yours to remove
 
@@ -44,11 +45,13 @@ slow: $(VENV)/.dev
 
 gpu: $(VENV)/.dev
 	$(BIN)/python -m pytest -m gpu trainer tests/trainer
+	$(BIN)/python benchmarks/trainer_speed.py --device cuda
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/audit_speed.py
+	$(BIN)/python benchmarks/trainer_speed.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -6,7 +6,8 @@ lacks are left out. All stay warm and take turns; printed are the medians, and t
 clock and by the processor (which other work on the machine leaves alone), beside the accuracy, which shows that it was
 the same work. The least that a loop can do (resident tensors and an index) is "hand": the limit on a CPU.
 
-``--device cuda`` times this trainer's step on a GPU instead: eager, replayed, and several models at once.
+``--device cuda`` times this trainer's step on a GPU instead: taken one by one, replayed, and of several models at once.
+Timed are whole epochs once both sizes of batch have been captured, so that neither captures nor first calls are in it.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +31,9 @@ from trainer.data.columns import Columns
 from trainer.data.splits import split_given
 from trainer.data.table import Table
 from trainer.device import cpu_threads
-from trainer.history import Recipe
+from trainer.fitting.cycle import CycleRun
+from trainer.fitting.graph import WARM_UP
+from trainer.history import Cycle, Recipe
 from trainer.learner import Learner
 
 ROWS, NUMERIC, CATEGORIES, LEVELS = 100_000, 6, 8, 12
@@ -138,14 +142,42 @@ def told(found: dict[str, list[Turn]]) -> bool:
     return met
 
 
-def on_gpu(table: Table, network: PlainMLP) -> None:
-    """Time the learner on a GPU: one model and several at once; the first run of each captures and is left out."""
-    print(f"device {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    for models in (None, 8, 32):
-        turns = [ours(table, network, device="cuda", models=models) for _ in range(TURNS + 1)][1:]
-        wall = statistics.median(turn.wall for turn in turns)
-        rate = ROWS * EPOCHS * (models or 1) / wall
-        print(f"models {models or 1:3}: {wall:.3f} s, {rate:,.0f} samples/s, accuracy {turns[-1].accuracy:.4f}")
+class Rate(NamedTuple):
+    """Seconds of an epoch, samples per second over all models, and the accuracy reached."""
+
+    seconds: float
+    samples_per_s: float
+    accuracy: float
+
+
+def steady(table: Table, network: PlainMLP, *, device: str, models: int | None, captured: bool, epochs: int) -> Rate:
+    """Time epochs after those in which steps are captured; each ends with a copy to the host, which waits."""
+    learner = Learner(table, network=network, seed=1, device=device, models=models, deterministic=False)
+    # The last batch of an epoch is smaller: it is taken one by one in so many epochs, and captured in the next.
+    first = WARM_UP + 1
+    cycle = Cycle(epochs=first + epochs, lr=RATE, batch_size=BATCH, recipe=Recipe(weight_decay=DECAY, clip=None))
+    run = CycleRun(learner.model, replace(learner.plan(cycle), captured=captured))
+    seconds = []
+    while not run.over:
+        start = time.perf_counter()
+        run.advance()
+        seconds.append(time.perf_counter() - start)
+    epoch = statistics.median(seconds[first:])
+    return Rate(epoch, ROWS * (models or 1) / epoch, float(learner.validate("train").accuracy or 0.0))
+
+
+def on_gpu(table: Table, network: PlainMLP, *, epochs: int) -> None:
+    """Print what a GPU reaches: eager, replayed, and several models at once."""
+    print(f"device {torch.cuda.get_device_name()}, torch {torch.__version__}, median of {epochs} epochs")
+    print(f"{'steps':10} {'models':>6} {'ms per epoch':>13} {'samples/s':>13} {'x eager':>8} {'accuracy':>9}")
+    eager = 0.0
+    for captured, models in ((False, None), (True, None), (True, 8), (True, 32)):
+        rate = steady(table, network, device="cuda", models=models, captured=captured, epochs=epochs)
+        eager = eager or rate.samples_per_s
+        print(
+            f"{'replayed' if captured else 'eager':10} {models or 1:6} {1000 * rate.seconds:13.1f} "
+            f"{rate.samples_per_s:13,.0f} {rate.samples_per_s / eager:8.2f} {rate.accuracy:9.4f}"
+        )
 
 
 def main() -> None:
@@ -158,7 +190,9 @@ def main() -> None:
     table = table_of(ROWS)
     network = PlainMLP(LEVELS + 1, CATEGORIES, NUMERIC)
     if options.device == "cuda":
-        on_gpu(table, network)
+        if not torch.cuda.is_available():
+            parser.error("--device cuda: torch sees no CUDA device here")
+        on_gpu(table, network, epochs=options.turns)
         return
     print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, one thread")
     peers = {loop: sys.executable for loop in ("hand", "hand_loader")}

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,7 +33,10 @@ MOST = 20
 
 
 class Predicted(NamedTuple):
-    """What was predicted: rows, the model's version, and rows that were read as unknown, by column.
+    """What was predicted: rows, the model's version, and by column rows that were read as unknown.
+
+    `unseen` counts values that no train row had; `untold` numbers that are missing here and never were in training,
+    which are read as the median.
 
     Examples
     --------
@@ -43,6 +47,7 @@ class Predicted(NamedTuple):
     rows: int
     model_version: str
     unseen: Mapping[str, int]
+    untold: Mapping[str, int] = MappingProxyType({})
 
 
 def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, ...] = (), rows: int) -> Predicted:
@@ -70,13 +75,14 @@ def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, 
     reading = reading_of(learner.spec, keep=keep)
     asked = _Asked(learner, learner.model_version, _types(data), keep)
     violations: list[str] = []
-    unseen: Counter[str] = Counter()
+    unseen, untold = Counter[str](), Counter[str]()
     done = 0
     with _written_at_the_end(out) as write:
         for piece in read_pieces(data, reading, rows=rows):
             try:
                 write(_answered(asked, piece))
                 unseen.update(unseen_of(learner.spec, piece.rows))
+                untold.update(untold_of(learner.spec, piece.rows))
             except InputError as error:
                 where = f"rows from {done} on: " if done else ""
                 violations += [where + text for text in error.violations]
@@ -84,7 +90,7 @@ def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, 
         more = [f"and {len(violations) - MOST} more like these"] if len(violations) > MOST else []
         raise_violations(violations[:MOST] + more)
         raise_violations([] if done else [f"{data} has no rows; expected at least one"])
-    return Predicted(done, asked.model_version, dict(unseen))
+    return Predicted(done, asked.model_version, dict(unseen), dict(untold))
 
 
 def reading_of(spec: "Spec", *, keep: tuple[str, ...] = ()) -> Columns:
@@ -121,6 +127,15 @@ def unseen_of(spec: "Spec", frame: pd.DataFrame) -> dict[str, int]:
         counts = [int((codes == 0).sum()) for codes in spec.inputs(frame)]
         return {name: count for name, count in zip(names, counts, strict=True) if count}
     return dict(encode(frame, encoder=spec.encoder).unseen) if isinstance(spec, TableSpec) else {}
+
+
+def untold_of(spec: "Spec", frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many rows miss, by column, a number that no train row missed: the model reads the median instead."""
+    if not isinstance(spec, TableSpec):
+        return {}
+    told = {item.column for item in spec.encoder.numeric if item.flagged}
+    numbers = [item.column for item in spec.encoder.numeric if item.column not in told]
+    return {name: count for name in numbers if (count := int(frame[name].isna().sum()))}
 
 
 class _Asked(NamedTuple):

@@ -58,8 +58,9 @@ class Training:
         The cycle, as in `Learner.fit_one_cycle`.
     models, seed, device
         As in `Learner`.
-    model, predictions
-        Folder of the checkpoint, and the file for the predictions of the test part.
+    model, predictions, out
+        Folder of the checkpoint, the file for the predictions of the test part, and the folder of runs in which the
+        training is saved as a run of its own; None saves none.
 
     Examples
     --------
@@ -103,6 +104,7 @@ class Training:
     device: str = "auto"
     model: Path = Path("model")
     predictions: Path = Path("predictions.parquet")
+    out: Path | None = None
 
     @property
     def method(self) -> Literal["rows", "groups", "time"]:

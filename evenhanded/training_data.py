@@ -1,4 +1,4 @@
-"""The table that a model is trained on: read as its settings say, and split."""
+"""The table that a model is trained on, read as its settings say, and split; and the model that learns from it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,12 +7,14 @@ import pandas as pd
 from audit.errors import InputError, raise_violations
 from audit.values import BINARY, canonical
 from evenhanded.frames import Columns as Reading
-from evenhanded.training import Training
+from evenhanded.training import Training, network_of, recipe_of
 
 if TYPE_CHECKING:
     from trainer.data.columns import Columns
     from trainer.data.kinds import Data
     from trainer.data.splits import Split
+    from trainer.fitting.training import OnEpoch
+    from trainer.learner import Learner
 
 
 def reading_of(settings: Training) -> Reading:
@@ -57,6 +59,34 @@ def data_of(settings: Training, frame: pd.DataFrame) -> "Data":
     if settings.user is not None and settings.item is not None:
         return Ratings.from_frame(frame, columns=columns, user=settings.user, item=settings.item, split=split)
     return Table.from_frame(frame, columns=columns, split=split)
+
+
+def learner_of(settings: Training, frame: pd.DataFrame) -> "Learner":
+    """Return the learner that the settings describe, untrained.
+
+    Raises
+    ------
+    InputError
+        As in `data_of` and `Learner`.
+    """
+    from trainer.learner import Learner
+
+    data, network = data_of(settings, frame), network_of(settings)
+    return Learner(data, network=network, models=settings.models, seed=settings.seed, device=settings.device)
+
+
+def fit(learner: "Learner", settings: Training, *, on_epoch: "OnEpoch | None" = None) -> None:
+    """Train for the cycle that the settings describe.
+
+    Raises
+    ------
+    InputError
+        As in `Learner.fit_one_cycle`.
+    """
+    recipe = recipe_of(settings)
+    learner.fit_one_cycle(
+        settings.epochs, settings.lr, batch_size=settings.batch_size, recipe=recipe, on_epoch=on_epoch
+    )
 
 
 def _columns(settings: Training, frame: pd.DataFrame) -> "Columns":

@@ -35,7 +35,7 @@ def predict_proba(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float
     -------
     ndarray
         Shape (n_rows, n_classes), float64; each row adds up to 1 where one of the classes is right. Of a number,
-        shape (n_rows, 1).
+        shape (n_rows, 1). Without rows, shape (0, n_classes).
 
     Raises
     ------
@@ -48,11 +48,18 @@ def predict_proba(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float
 
 
 def predict_each(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float64]:
-    """Return what `predict_proba` returns, of each model apart: shape (n_models, n_rows, n_classes)."""
+    """Return what `predict_proba` returns, of each model apart: shape (n_models, n_rows, n_classes).
+
+    Every answer about the part "valid", here and in what rests on it, counts as a look at it (`learner.looks`).
+    """
     inputs = learner.inputs(rows)
+    # Whoever sees answers for the validation part may choose by them.
+    learner.looks += isinstance(rows, str) and rows == "valid" and len(inputs[0]) > 0
     with deterministic_kernels(device=learner.device, enabled=learner.deterministic):
         output = outputs_of(learner.answering(), inputs).double()
-    answers = learner.spec.target.answer(output).view(learner.models or 1, len(inputs[0]), -1)
+    target = learner.spec.target
+    width = 1 if target.kind == "number" else len(target.classes)
+    answers = target.answer(output).view(learner.models or 1, len(inputs[0]), width)
     found: npt.NDArray[np.float64] = answers.cpu().numpy()
     return found
 

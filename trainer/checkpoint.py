@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from audit.errors import EvidenceError
+from audit.errors import EvidenceError, raise_violations
 from audit.measurement import canonical_json
 from trainer.data.kinds import Spec, read_spec
 from trainer.evidence.temperature import read_temperatures
@@ -166,7 +167,8 @@ def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If a file is missing, cut short, changed, of a newer schema, or of another architecture.
+        If a file is missing, cut short, changed, of a newer schema, of another architecture, or holds weights that are
+        no numbers.
     """
     config = _read_config(path / "config.json")
     model = config["model"]
@@ -185,10 +187,23 @@ def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
         seeds = range(checkpoint.models or 1)
         network = build_models(checkpoint.spec, checkpoint.network, seeds=seeds, models=checkpoint.models)
         network.load_state_dict(dict(checkpoint.weights), strict=True)
+        raise_violations(_not_finite(network))
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         message = f"the checkpoint in {path} does not describe the network whose weights it holds: {error}"
         raise CheckpointError(message) from error
     return checkpoint
+
+
+def _not_finite(network: nn.Module) -> list[str]:
+    """Return which parameters are not finite, and which buffers are NaN: a mask of minus infinity is a buffer."""
+    bad = [name for name, item in network.named_parameters() if not bool(torch.isfinite(item).all())]
+    bad += [name for name, item in network.named_buffers() if bool(torch.isnan(item).any())]
+    return [f"{name!r} is not finite: that training diverged, or the file was made up" for name in bad]
+
+
+def _refused(constant: str) -> float:
+    message = f"{constant} is no number of JSON"
+    raise ValueError(message)
 
 
 def _identity(checkpoint: Checkpoint, *, weights: bytes) -> dict[str, Any]:
@@ -211,8 +226,8 @@ def _read_tensors(path: Path, kind: str, digest: str) -> bytes:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads(_read_bytes(path))
-    except ValueError as error:
+        config: dict[str, Any] = json.loads(_read_bytes(path), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
         message = f"{path} is not valid JSON; it was cut short or changed: {error}"
         raise CheckpointError(message) from error
     schema = config.get("schema") if isinstance(config, dict) else None

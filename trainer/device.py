@@ -1,9 +1,11 @@
 """Where a model runs, under which seed, and with which kernels; the process is left as it was found."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from audit.errors import InputError
@@ -142,12 +144,18 @@ def cpu_threads(number: int) -> Iterator[None]:
 
 
 def environment(device: torch.device) -> dict[str, str | int]:
-    """Return what besides the seed decides the last bits of a result: library, device and number of threads.
+    """Return what besides the seed decides the last bits of a result: libraries, device and number of threads.
 
     Examples
     --------
     >>> sorted(environment(torch.device("cpu")))
-    ['device', 'threads', 'torch']
+    ['device', 'numpy', 'python', 'threads', 'torch']
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"torch": str(torch.__version__), "device": name, "threads": torch.get_num_threads()}
+    return {
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": name,
+        "threads": torch.get_num_threads(),
+    }

@@ -166,7 +166,9 @@ def fit_together(
     """Train one model on all processes, each with its share of every batch; all end with the same weights.
 
     To be called by every process inside `processes`, with the same data, seed and settings. Without dropout the weights
-    are those of one process up to the order in which float32 sums are rounded; dropout is drawn by each process.
+    are those of one process up to the order in which float32 sums are rounded. With dropout all processes still end
+    with the same weights, but not with those of one process: each draws the masks of its own share, from the same seed,
+    so that the first rows of two shares have one mask.
 
     Parameters
     ----------
@@ -183,8 +185,8 @@ def fit_together(
     Raises
     ------
     InputError
-        If the learner has several models, or the recipe has an objective that looks at a batch as a whole, or layers
-        that learn apart.
+        If the learner has several models, the network normalises over a batch (batch norm), or the recipe has an
+        objective that looks at a batch as a whole, or layers that learn apart.
 
     Notes
     -----
@@ -199,12 +201,13 @@ def fit_together(
     # Communication between devices cannot be captured with the step.
     run = CycleRun(learner.model, replace(plan, source=Share(plan.source, place), captured=False))
     on_cuda = [learner.device] if learner.device.type == "cuda" else None
-    run.stepper.model = DistributedDataParallel(run.stepper.model, device_ids=on_cuda, broadcast_buffers=False)
+    run.stepper.model = DistributedDataParallel(run.stepper.model, device_ids=on_cuda)
     learner.cycles, learner.temperatures = (*learner.cycles, cycle), None
     while not run.over:
         start = time.perf_counter()
         totals = run.advance()
         if totals is not None:
+            _share_buffers(learner.model)
             seconds = time.perf_counter() - start
             close_epoch(learner, run, _averaged(totals, learner), seconds=seconds, on_epoch=on_epoch)
     return learner.history[-epochs:]
@@ -269,11 +272,28 @@ def _unshared(learner: Learner, recipe: Recipe) -> list[str]:
         found.append("the processes do not know of each other: call this inside `with processes():`, under torchrun")
     if learner.models is not None:
         found.append(f"one model is trained together; came {learner.models}: give each process its seeds (fit_seeds)")
+    if any(_normalises_batches(module) for module in learner.model.modules()):
+        found.append(
+            "the network has batch norm, whose means each process would take over its own share of a batch: the model "
+            "would not be that of one process. Use layer norm or group norm, or train seeds apart (fit_seeds)"
+        )
     if recipe.objective.kind != "mean":
         found.append(f"objective {recipe.objective.kind!r} looks at a batch as a whole, which no process sees")
     if recipe.layers is not None:
         found.append("layers that learn apart are not trained together: leave `layers` out")
     return found
+
+
+def _normalises_batches(module: nn.Module) -> bool:
+    """Say whether a module takes means over the rows of a batch, or keeps running ones."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    return isinstance(module, kinds) or getattr(module, "running_mean", None) is not None
+
+
+def _share_buffers(model: nn.Module) -> None:
+    """Give all processes the buffers of the first: those of a module of one's own may change with the rows it saw."""
+    for buffer in model.buffers():
+        distributed.broadcast(buffer, 0)
 
 
 def _averaged(totals: EpochTotals, learner: Learner) -> EpochTotals:

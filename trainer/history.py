@@ -1,7 +1,7 @@
 """What happened in training: one row per epoch, and the settings of each cycle."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,19 +22,21 @@ class EpochRow:
         Counted from 1, on through later cycles.
     train_loss
         Mean objective over the epoch's steps, as the weights changed (cross-entropy in nats, unless another was asked
-        for); None if every step was skipped.
+        for), of several models their mean. Steps of which a loss was not finite are left out.
     valid_loss
         Over the validation rows after the epoch; None where there are none.
     metric, valid_value
         "accuracy", "label_accuracy" or "mean_absolute_error", and its value there.
     samples_per_s
-        Train rows per second of training, validation apart.
+        Train rows per second of training, validation apart; after a stop within an epoch, of the rows since then.
     skipped_steps
-        Steps left out because their gradient was not finite.
+        Steps left out because their gradient was not finite; of several models trained at once, added up over them.
     group_weights
         Of an objective that weighs groups as it goes, the mean weight of each in the epoch; None for others.
     roof
         `samples_per_s` as a share of the binding roof, where `Learner.roof` was asked before; else None.
+    cycle
+        Which cycle the epoch belongs to, counted from 1; a cycle that was broken off has fewer rows than epochs.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class EpochRow:
     skipped_steps: int
     group_weights: Mapping[str, float] | None = None
     roof: float | None = None
+    cycle: int = 1
 
     @property
     def valid_accuracy(self) -> float | None:
@@ -163,6 +166,19 @@ class Saving(NamedTuple):
 
     folder: str | Path
     every: int | None = None
+
+
+def rows_of_cycle(history: Sequence[EpochRow], number: int) -> tuple[EpochRow, ...]:
+    """Return the epochs that a cycle really ran; `number` counts cycles from 1.
+
+    Examples
+    --------
+    >>> rows = [EpochRow(epoch=epoch, cycle=cycle, train_loss=0.5, valid_loss=0.5, metric="accuracy", valid_value=0.7,
+    ...                  samples_per_s=1.0, skipped_steps=0) for epoch, cycle in [(1, 1), (2, 2), (3, 2)]]
+    >>> [row.epoch for row in rows_of_cycle(rows, 2)]
+    [2, 3]
+    """
+    return tuple(row for row in history if row.cycle == number)
 
 
 def read_cycle(record: Mapping[str, Any]) -> Cycle:

@@ -1,5 +1,6 @@
 """Training in one call: data in, a model out that predicts, logs its predictions, and can be saved."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -7,9 +8,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from audit.errors import InputError, raise_violations
+from audit.errors import InputError
 from trainer.answers import predict, predict_each, predict_log, predict_proba
-from trainer.checkpoint import Checkpoint, CheckpointError, build_models, load_checkpoint, save_checkpoint
+from trainer.checkpoint import Checkpoint, build_models, load_checkpoint, save_checkpoint
+from trainer.data.content import content_digest
 from trainer.data.kinds import Data, Rows, Spec
 from trainer.data.resident import Source
 from trainer.data.splits import Part
@@ -29,6 +31,7 @@ from trainer.evidence.top_losses import top_losses
 from trainer.fitting.cycle import CycleRun, Plan
 from trainer.fitting.epoch import Evaluation, evaluate
 from trainer.fitting.fine_tune import fine_tune
+from trainer.fitting.layers import frozen_names
 from trainer.fitting.lr_find import lr_find
 from trainer.fitting.memory import fitted_cycle
 from trainer.fitting.objectives import prepare_objective
@@ -36,15 +39,16 @@ from trainer.fitting.stacked import Shared, StackedModels
 from trainer.fitting.training import OnEpoch, train
 from trainer.history import Cycle, EpochRow, Recipe, Saving
 from trainer.networks.registry import Settings, default_settings
-from trainer.record import TrainingRecord, read_record
+from trainer.record import Environment, TrainingRecord, read_record
+from trainer.resuming import refreeze, take_up
 
 
 class Learner:
     """A model and how to train it; the data stay on the device, and the same seed gives the same bits.
 
-    Two learners with the same data, network, seed, device, version of torch and number of threads end with the same
-    weights bit by bit, whatever else the process has computed or drawn before; its own random generators and settings
-    are left as they were.
+    Two learners with the same data, network, seed, device, versions and number of threads end with the same weights
+    bit by bit, whatever else the process has computed or drawn before; its own random generators and settings are left
+    as they were.
 
     Parameters
     ----------
@@ -54,7 +58,8 @@ class Learner:
         Settings of a network (None for the usual one of this kind of data), or a module of one's own, which is copied.
     models
         Train so many models at once, with the seeds ``seed``, ``seed + 1``, ...: their mean is what predicts, their
-        disagreement shows what depends on the seed. None for a single one.
+        disagreement shows what depends on the seed. None for a single one. Without dropout each is, to within
+        rounding, the model that its seed gives alone; with dropout K at once draw other masks than K runs do.
     seed
         Of the initial weights, the order of rows, and dropout.
     device
@@ -82,6 +87,7 @@ class Learner:
     """
 
     energy: tuple[Energy, ...] = ()
+    environments: tuple[Environment, ...] = ()
     looks: int = 0
     ceiling: float | None = None
 
@@ -98,24 +104,31 @@ class Learner:
     ) -> None:
         if models is not None and models < 1:
             raise InputError([f"models must be at least 1, or None for a single one; came {models}"])
-        self.data: Data | None = data
+        self.data: Data | None = None
         self.spec: Spec = data.spec
         self.network = default_settings(data.spec) if network is None else network
-        self._split = data.split.digest
+        self.split_digest = data.split.digest
         self.models, self.seed = models, seed
         self.device = resolve_device(device)
-        self.deterministic = self.device.type == "cpu" if deterministic is None else deterministic
+        self._deterministic = deterministic
         self.history: tuple[EpochRow, ...] = ()
         self.cycles: tuple[Cycle, ...] = ()
         self.temperatures: tuple[float, ...] | None = None
         self._run: CycleRun | None = None
-        self._source: Source | None = placed(data.resident, device=self.device, streamed_rows=streamed_rows)
+        self._kept: Mapping[str, Tensor] | None = None
+        self._content: str | None = None
+        self.hold(data, streamed_rows=streamed_rows)
         self.model = build_models(self.spec, self.network, seeds=self.seeds, models=models).to(self.device)
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seed of each model."""
         return tuple(range(self.seed, self.seed + (self.models or 1)))
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether only kernels that repeat bit by bit are used, on this device."""
+        return self.device.type == "cpu" if self._deterministic is None else self._deterministic
 
     def fit_one_cycle(
         self,
@@ -152,8 +165,8 @@ class Learner:
         Raises
         ------
         InputError
-            If a setting is out of range, the learner was loaded and holds no data, or no step of an epoch had a
-            finite gradient.
+            If a setting is out of range, the learner was loaded and holds no data, or a model took no step of an epoch
+            because none of its gradients was finite: its seed is named, and all stop.
 
         Notes
         -----
@@ -167,6 +180,9 @@ class Learner:
 
     def resume(self, *, on_epoch: OnEpoch | None = None, saving: Saving | None = None) -> tuple[EpochRow, ...]:
         """Go on with a cycle that was saved before its end, as if it had never stopped.
+
+        The same to the bit only in the same environment. With another version, device or number of threads it goes on
+        all the same, and `environments` names both.
 
         Parameters
         ----------
@@ -183,6 +199,8 @@ class Learner:
         InputError
             If no cycle is unfinished.
         """
+        if self._kept is not None:
+            raise InputError(["a cycle is unfinished, but its data are not here: load with data=... to go on with it"])
         if self._run is None or self._run.over:
             raise InputError(["no cycle is unfinished: load a folder that fit_one_cycle(saving=...) wrote, with data"])
         return train(self, self._run, on_epoch=on_epoch, saving=saving)
@@ -270,48 +288,40 @@ class Learner:
         CheckpointError
             If anything in the folder is missing, damaged, changed or from a newer version.
         InputError
-            If `data` is not what the model was trained on.
+            If `data` is not what the model was trained on: another split, or other inputs, labels or weights.
         """
         checkpoint = load_checkpoint(Path(path), own=network)
         learner = cls.__new__(cls)
         learner.spec, learner.network, learner.models = checkpoint.spec, checkpoint.network, checkpoint.models
         learner.device = resolve_device(device)
-        learner.data, learner._source, learner._run = data, None, None
+        learner.data, learner._source, learner._run = None, None, None
         record = read_record(checkpoint.training, Path(path))
-        learner.seed, learner._split = record.seed, record.split
+        learner.seed, learner.split_digest = record.seed, record.split
         learner.history, learner.cycles = record.history, record.cycles
-        learner.looks, learner.energy = record.looks, record.energy
+        learner.looks, learner.energy, learner.environments = record.looks, record.energy, record.environments
+        learner._content, learner._kept = record.content, checkpoint.state if data is None else None
         learner.temperatures = checkpoint.temperatures
-        learner.deterministic = record.deterministic and learner.device.type == "cpu"
+        learner._deterministic = record.deterministic
         models = build_models(checkpoint.spec, checkpoint.network, seeds=learner.seeds, models=checkpoint.models)
         learner.model = models.to(learner.device)
         learner.model.load_state_dict(dict(checkpoint.weights))
+        refreeze(learner.model, record, Path(path))
         if data is not None:
-            learner._take_up(data, checkpoint, streamed_rows)
+            learner._run = take_up(learner, data, checkpoint, content=record.content, streamed_rows=streamed_rows)
         return learner
 
-    def _take_up(self, data: Data, checkpoint: Checkpoint, streamed_rows: int | None) -> None:
-        """Take the data that the model was trained on, and the cycle that was not over."""
-        split, violations = data.split.digest, []
-        if split != self._split:
-            violations.append(f"the split of the data is {split[:12]}, the model was trained on {self._split[:12]}")
-        if data.spec.record() != checkpoint.spec.record():
-            violations.append("the data are read in another way than the model was trained on: other columns or rows")
-        raise_violations(violations)
-        self._source = placed(data.resident, device=self.device, streamed_rows=streamed_rows)
-        if checkpoint.state is None:
-            return
-        self._run = CycleRun(self.model, self.plan(self.cycles[-1], first=len(self.history) - self._done(checkpoint)))
-        try:
-            self._run.restore(checkpoint.state)
-        except (KeyError, RuntimeError, ValueError) as error:
-            message = f"the state of training does not fit the model: {error}"
-            raise CheckpointError(message) from error
+    def hold(self, data: Data, *, streamed_rows: int | None = None) -> None:
+        """Take data to train and validate on; they are not compared with those so far."""
+        self._source: Source | None = placed(data.resident, device=self.device, streamed_rows=streamed_rows)
+        self.data = data
 
-    def _done(self, checkpoint: Checkpoint) -> int:
-        """Return the number of epochs of the unfinished cycle that are over."""
-        state = checkpoint.state or {}
-        return int(state["place"][0]) if "place" in state else 0
+    def note_environment(self) -> None:
+        """Write down in what the current cycle runs, unless that is written already."""
+        if self._content is None and self.data is not None:
+            self._content = content_digest(self.data)
+        found = {"cycle": len(self.cycles), "deterministic": self.deterministic, **environment(self.device)}
+        if found not in self.environments[-1:]:
+            self.environments = (*self.environments, found)
 
     def plan(self, cycle: Cycle, *, first: int | None = None) -> Plan:
         """Return what a cycle trains on; `first` is the number of epochs before it, None for all so far."""
@@ -360,14 +370,17 @@ class Learner:
     def _checkpoint(self) -> Checkpoint:
         record = TrainingRecord(
             seed=self.seed,
-            deterministic=self.deterministic,
-            split=self._split,
+            deterministic=self._deterministic,
+            split=self.split_digest,
             cycles=self.cycles,
             history=self.history,
             looks=self.looks,
             energy=self.energy,
-            environment=environment(self.device),
+            environments=self.environments,
+            content=self._content,
+            frozen=frozen_names(self.model),
         )
+        state = self._kept if self._run is None or self._run.over else self._run.state()
         return Checkpoint(
             spec=self.spec,
             network=self.network,
@@ -375,5 +388,5 @@ class Learner:
             temperatures=self.temperatures,
             weights={name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()},
             training=asdict(record),
-            state=None if self._run is None or self._run.over else self._run.state(),
+            state=state,
         )

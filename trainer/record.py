@@ -9,6 +9,8 @@ from trainer.checkpoint import CheckpointError
 from trainer.evidence.energy import Energy
 from trainer.history import Cycle, EpochRow, read_cycle
 
+Environment = Mapping[str, str | int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecord:
@@ -19,7 +21,7 @@ class TrainingRecord:
     seed
         Of the first model.
     deterministic
-        Whether only kernels were used that repeat bit by bit.
+        Whether only kernels that repeat bit by bit were asked for; None: what is usual on the device.
     split
         Digest of the split.
     cycles
@@ -30,27 +32,35 @@ class TrainingRecord:
         How often loss and metric on the validation part were looked at: each epoch is a look.
     energy
         What each call of training used.
-    environment
-        Library, device and number of threads.
+    environments
+        In what each cycle ran: its number ("cycle", from 1), libraries, device, number of threads, and whether only
+        deterministic kernels were used. A cycle that was resumed elsewhere has several, one after the other. Bits are
+        repeated only in the same environment.
+    content
+        Digest of inputs, target and weights of the train and validation rows; None where it was not recorded.
+    frozen
+        Names of the parameters that were frozen (`trainer.fitting.layers.freeze`).
 
     Examples
     --------
     >>> from dataclasses import asdict
     >>> cycle = Cycle(epochs=1, lr=0.1, batch_size=8)
-    >>> record = TrainingRecord(seed=7, deterministic=True, split="ab12", cycles=(cycle,), history=(), environment={},
-    ...                         looks=1)
+    >>> record = TrainingRecord(seed=7, deterministic=True, split="ab12", cycles=(cycle,), history=(), looks=1,
+    ...                         environments=({"cycle": 1, "threads": 2},), frozen=("body.weight",))
     >>> read_record(asdict(record), Path("model")) == record
     True
     """
 
     seed: int
-    deterministic: bool
+    deterministic: bool | None
     split: str
     cycles: tuple[Cycle, ...]
     history: tuple[EpochRow, ...]
-    environment: Mapping[str, str | int]
+    environments: tuple[Environment, ...]
     looks: int
     energy: tuple[Energy, ...] = ()
+    content: str | None = None
+    frozen: tuple[str, ...] = ()
 
 
 def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
@@ -64,14 +74,23 @@ def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
     try:
         return TrainingRecord(
             seed=int(training["seed"]),
-            deterministic=bool(training["deterministic"]),
+            deterministic=_choice(training["deterministic"]),
             split=str(training["split"]),
             cycles=tuple(read_cycle(cycle) for cycle in training["cycles"]),
             history=tuple(EpochRow(**row) for row in training["history"]),
-            environment=dict(training["environment"]),
+            environments=tuple(dict(each) for each in training.get("environments", [training.get("environment", {})])),
             looks=int(training["looks"]),
             energy=tuple(Energy(**reading) for reading in training["energy"]),
+            content=training.get("content"),
+            frozen=tuple(str(name) for name in training.get("frozen", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         message = f"the record of training in {path} cannot be read: {error!r}"
         raise CheckpointError(message) from error
+
+
+def _choice(value: object) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    message = f"deterministic is true, false or null; came {value!r}"
+    raise ValueError(message)

@@ -69,4 +69,8 @@ def _say(done: "Predicted", out: Path) -> None:
     if done.unseen:
         rows = [[name, f"{count:,}", f"{count / done.rows:.1%}"] for name, count in sorted(done.unseen.items())]
         print_rows("Read as unknown: no train row had this value", ["column", "rows", "share"], rows, out=screen)
+    if done.untold:
+        rows = [[name, f"{count:,}", f"{count / done.rows:.1%}"] for name, count in sorted(done.untold.items())]
+        title = "Missing here and never in training: read as the median"
+        print_rows(title, ["column", "rows", "share"], rows, out=screen)
     screen.print(f"predictions of {done.rows:,} rows by model {done.model_version[:12]}: {out}")

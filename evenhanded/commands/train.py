@@ -70,6 +70,7 @@ _fit = together(
     click.option(
         "--predictions", type=_PATH, help="Where predictions of the test part go.  [default: predictions.parquet]"
     ),
+    click.option("--out", type=_PATH, metavar="FOLDER", help="Save the training as a run in this folder of runs."),
 )
 
 
@@ -86,7 +87,7 @@ def command(source: Path, **options: Any) -> int:  # noqa: ANN401 - the options 
     learner, texts = _trained(settings)
     learner.save(settings.model)
     _write(learner, settings.predictions, texts)
-    _say(settings, learner)
+    _say(settings, learner, _saved(settings, learner))
     return 0
 
 
@@ -108,7 +109,8 @@ def _settings(source: Path, given: Mapping[str, Any]) -> "Training":
 def _check_targets(settings: "Training") -> None:
     """Refuse what could not be written at the end, before anything is trained."""
     found = [f"{settings.predictions} is a folder; name a file"] if settings.predictions.is_dir() else []
-    for path in (settings.model.absolute(), settings.predictions.absolute().parent):
+    folders = [settings.model, settings.predictions.absolute().parent, *([settings.out] if settings.out else [])]
+    for path in (folder.absolute() for folder in folders):
         nearest = next(parent for parent in (path, *path.parents) if parent.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             found.append(f"{path} cannot be written: {nearest} is no folder that may be written to; name another")
@@ -118,23 +120,18 @@ def _check_targets(settings: "Training") -> None:
 def _trained(settings: "Training") -> "tuple[Any, dict[str, pd.Series]]":
     """Return the learner, and the texts of the test rows' columns that it reads as numbers."""
     from evenhanded.frames import read_frame
-    from evenhanded.training import network_of, recipe_of
-    from evenhanded.training_data import data_of, reading_of
-    from trainer.learner import Learner
+    from evenhanded.training import recipe_of
+    from evenhanded.training_data import fit, learner_of, reading_of
 
     frame, texts = read_frame(settings.data, reading_of(settings))
-    data = data_of(settings, frame)
-    network = network_of(settings)
-    learner = Learner(data, network=network, models=settings.models, seed=settings.seed, device=settings.device)
-    recipe, binds = recipe_of(settings), ""
+    learner, binds = learner_of(settings, frame), ""
+    test = learner.training_data()[0].split.test
     if console().is_terminal:
         # Measuring the roof takes a second, which is worth it only where someone watches.
-        binds = learner.roof(batch_size=settings.batch_size, recipe=recipe).binds
+        binds = learner.roof(batch_size=settings.batch_size, recipe=recipe_of(settings)).binds
     with _progress(settings.epochs, binds) as step:
-        learner.fit_one_cycle(
-            settings.epochs, settings.lr, batch_size=settings.batch_size, recipe=recipe, on_epoch=step
-        )
-    return learner, {name: column.iloc[data.split.test] for name, column in texts.items()}
+        fit(learner, settings, on_epoch=step)
+    return learner, {name: column.iloc[test] for name, column in texts.items()}
 
 
 @contextmanager
@@ -171,13 +168,29 @@ def _write(learner: Any, path: Path, texts: "dict[str, pd.Series]") -> None:  # 
     pq.write_table(table, path)
 
 
-def _say(settings: "Training", learner: Any) -> None:  # noqa: ANN401 - a Learner, imported late
+def _saved(settings: "Training", learner: Any) -> "Path | None":  # noqa: ANN401 - a Learner, imported late
+    """Save the training as a run where that is asked for, with the digest of the file it learnt from."""
+    if settings.out is None:
+        return None
+    from dataclasses import replace
+
+    from audit.provenance import file_digests
+    from evenhanded.outputs import write_outputs
+    from trainer.evidence.training_rows import training_result
+
+    result = training_result(learner)
+    result = replace(result, provenance=replace(result.provenance, data=file_digests([settings.data])))
+    return write_outputs(result, {"out": settings.out}, title=f"Training on {settings.data.name}")
+
+
+def _say(settings: "Training", learner: Any, saved: "Path | None") -> None:  # noqa: ANN401 - a Learner, imported late
     screen, last, split = console(), learner.history[-1], learner.data.split
     if last.valid_value is not None:
         name = last.metric.replace("_", " ")
         screen.print(
             f"validation {name} {last.valid_value:.4f}, loss {last.valid_loss:.4f}, on {len(split.valid):,} rows"
         )
+    screen.print(f"training saved: {saved}" if saved else "training not saved as a run: --out runs keeps it")
     screen.print(f"model: {settings.model}   predictions of {len(split.test):,} untouched rows: {settings.predictions}")
     kind = learner.spec.target.kind
     asked = ["evenhanded audit", str(settings.predictions), "--y-true y_true --y-pred y_pred"]

@@ -1,5 +1,6 @@
 """The triage model of the demo, the simple alternatives, and the split that would have flattered them."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -8,15 +9,18 @@ import pandas as pd
 
 from audit.alternatives.baselines import BASELINES, Baseline, Matrix, Scores
 from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE
-from trainer.data.columns import Columns
-from trainer.data.splits import Split, split_groups
-from trainer.data.table import Table
+from evenhanded.training import Training
+from evenhanded.training_data import fit, learner_of
+from trainer.data.splits import Split
 from trainer.learner import Learner
 
 CAPACITY = 0.20
 """The share of people that the triage can call: the highest scores of the validation part set the threshold."""
 
 FOLDS = 5
+
+TABLE = Path("person_years.parquet")
+"""The table that the model learns from, as the demo leaves it beside the model."""
 
 
 class Scored(NamedTuple):
@@ -35,7 +39,7 @@ class Scored(NamedTuple):
 
 
 def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Split]:
-    """Train the triage model on a split that keeps every person whole.
+    """Train the triage model as `evenhanded train` does, on a split that keeps every person whole.
 
     Examples
     --------
@@ -45,11 +49,12 @@ def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Spli
     >>> set(frame[PERSON].iloc[split.train]) & set(frame[PERSON].iloc[split.test])
     set()
     """
-    split = split_groups(frame[PERSON], valid=0.2, test=0.2, seed=seed)
-    columns = Columns(y=LABEL, features=INPUTS, sensitive_features=SENSITIVE, cluster=PERSON)
-    learner = Learner(Table.from_frame(frame, columns=columns, split=split), seed=seed)
-    learner.fit_one_cycle(epochs)
-    return learner, split
+    settings = Training(
+        data=TABLE, target=LABEL, features=INPUTS, sensitive=SENSITIVE, group=PERSON, seed=seed, epochs=epochs
+    )
+    learner = learner_of(settings, frame)
+    fit(learner, settings)
+    return learner, learner.training_data()[0].split
 
 
 def scored_by_learner(learner: Learner, frame: pd.DataFrame, split: Split) -> Scored:

@@ -22,6 +22,7 @@ from dashboards.report.render import render_report
 from dashboards.report.section import Section
 from evenhanded.demo.data import LABEL, PERSON, SENSITIVE, load
 from evenhanded.demo.models import (
+    TABLE,
     Scored,
     cross_validated,
     group_scores,
@@ -65,7 +66,7 @@ def run_demo(folder: Path, *, seed: int = 0, epochs: int = 8, say: Say = lambda 
     Parameters
     ----------
     folder
-        Folder of runs; the model and its predictions go to ``demo/`` in it.
+        Folder of runs; the table, the model and its predictions go to ``demo/`` in it.
     seed
         Of the split and of everything drawn in training.
     epochs
@@ -80,6 +81,7 @@ def run_demo(folder: Path, *, seed: int = 0, epochs: int = 8, say: Say = lambda 
         learner, split = train(frame, seed=seed, epochs=epochs)
         own = scored_by_learner(learner, frame, split)
     learner.save(folder / "demo" / "model")
+    frame.to_parquet(folder / "demo" / TABLE, index=False)
     say("scoring the simple alternatives")
     others = scored_by_baselines(frame, split, seed=seed)
     say("auditing the untouched test part")

@@ -157,8 +157,8 @@ def trained() -> Result:
         rows += [
             Measurement(metric="train_loss", at=at, value=train, n=120, method="mean"),
             Measurement(metric="valid_loss", at=at, value=valid, n=40, method="mean"),
-            Measurement(metric="valid_accuracy", at=at, value=right, low=right - 0.1, high=right + 0.1, n=40, level=0.95,
-                        method="wilson"),
+            Measurement(metric="valid_accuracy", at=at, value=right, low=right - 0.1, high=right + 0.1, n=40,
+                        level=0.95, method="wilson"),
             Measurement(metric="skipped_steps", at=at, value=int(epoch == 2), n=120, method="count"),
         ]  # fmt: skip
     return Result(measurements=tuple(rows), provenance=Provenance(seed=7, given={"model_version": NASTY[0]}))

@@ -9,10 +9,13 @@ from audit.alternatives.baselines import BASELINES
 from audit.predictions import PredictionLog
 from audit.run import run_audit
 from audit.store import list_runs, load_run
+from evenhanded.cli import run
 from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE, load
-from evenhanded.demo.models import cross_validated, threshold
+from evenhanded.demo.models import TABLE, cross_validated, threshold
 from evenhanded.demo.run import run_demo
 from trainer.data.splits import split_groups
+from trainer.device import cpu_threads
+from trainer.learner import Learner
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,13 @@ def test_threshold_never_calls_more_than_the_capacity():
     rng = np.random.default_rng(0)
     for scores in (rng.random(997), rng.integers(0, 4, 500) / 4, np.full(50, 0.3), np.array([0.1, 0.9])):
         assert (scores >= threshold(scores)).mean() <= 0.2
+
+
+def test_the_demo_trains_as_the_command_does(outcome, tmp_path):
+    folder = outcome.path.parent / "demo"
+    asked = ["train", str(folder / TABLE), "--target", LABEL, "--features", ",".join(INPUTS), "--group", PERSON]
+    asked += ["--sensitive", ",".join(SENSITIVE), "--epochs", "3", "--model", str(tmp_path / "model")]
+    with cpu_threads(1):
+        assert run([*asked, "--predictions", str(tmp_path / "p.parquet")]) == 0
+    versions = {Learner.load(path, device="cpu").model_version for path in (folder / "model", tmp_path / "model")}
+    assert len(versions) == 1

@@ -77,6 +77,18 @@ def test_categories_that_were_never_seen_are_counted(call, trained):
     assert "Read as unknown" not in predicted(call, trained, patients(40))[0].stdout
 
 
+def test_numbers_that_are_missing_only_here_are_counted_and_are_the_median(call, trained):
+    frame = patients(40)
+    frame["age"] = frame["age"].astype(float).where(frame.index >= 6)
+    done, table = predicted(call, trained, frame, "--rows", "9")
+    said = " ".join(done.stdout.split())
+    assert "Missing here and never in training: read as the median" in said
+    assert "age" in said
+    assert "15.0%" in said
+    assert "read as the median" not in predicted(call, trained, patients(40))[0].stdout
+    assert len(table) == 40
+
+
 def test_rows_without_labels_and_groups_are_predicted_and_others_kept(call, trained):
     _, table = predicted(call, trained, patients(20).drop(columns=["ill", "sex", "id"]).assign(x="=1+1"), "--keep", "x")
     assert table.column_names == ["x", "y_pred", "y_score", "model_version"]

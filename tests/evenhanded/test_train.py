@@ -1,17 +1,25 @@
 """What `train` writes holds the same groups and labels as `audit` finds in the file itself."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from streamlit.testing.v1 import AppTest
 
 from audit.counting import count
 from audit.errors import InputError
 from audit.predictions import PredictionLog
+from audit.provenance import file_digest
+from audit.store import list_runs, load_run
+from dashboards import launch
+from dashboards.training import epochs_of, is_training
+from evenhanded.cli import run
 from evenhanded.commands.train import _speed, command
 from trainer.history import EpochRow
+from trainer.learner import Learner
 
 SITES = ["01", "1", "NA", "", "1.0", "null", "True"]
 
@@ -84,3 +92,48 @@ def test_tabs(tmp_path):
 def test_a_positive_label_that_does_not_occur(tmp_path):
     with pytest.raises(InputError, match="the positive label 'good' does not occur in 'label'; it has"):
         trained(tmp_path, table(("yes", "no")), "--positive", "good")
+
+
+def test_a_training_is_saved_as_a_run_that_report_and_page_show(tmp_path, monkeypatch):
+    runs = tmp_path / "runs"
+    trained(tmp_path, table(("1", "0")), "--sensitive", "site", "--models", "2", "--epochs", "2", "--out", str(runs))
+    (entry,) = list_runs(runs)
+    result = load_run(entry.path)
+    assert is_training(result)
+    assert [row.n for row in epochs_of(result, "train_loss")] == [126, 126]
+    assert result.provenance.data == {"t.csv": file_digest(tmp_path / "t.csv")}
+    assert result.provenance.given["model_version"] == Learner.load(tmp_path / "m", device="cpu").model_version
+    assert result.provenance.given["seeds"] == [0, 1]
+    page = (entry.path / "report.html").read_text(encoding="utf-8")
+    assert "Training on t.csv" in page
+    assert "after the last of 2 epochs" in page
+    assert run(["report", entry.path.name, "--runs", str(runs), "--html", str(tmp_path / "again.html")]) == 0
+    assert "after the last of 2 epochs" in (tmp_path / "again.html").read_text(encoding="utf-8")
+    monkeypatch.setenv("EVENHANDED_RUNS", str(runs))
+    app = AppTest.from_file(str(Path(launch.__file__).with_name("app.py")), default_timeout=60)
+    app.run()
+    app.switch_page("views/training.py").run()
+    assert not app.exception
+    assert any("after the last of 2 epochs" in text.value for text in app.markdown)
+
+
+def test_the_folder_of_runs_may_stand_in_a_file_and_is_checked_before_training(tmp_path):
+    (tmp_path / "t.csv").write_text(table(("1", "0")))
+    lines = [f"data: {tmp_path / 't.csv'}", "target: label", "epochs: 1", "device: cpu", f"model: {tmp_path / 'm'}"]
+    lines += [f"predictions: {tmp_path / 'p.parquet'}", f"out: {tmp_path / 'runs'}"]
+    (tmp_path / "train.yaml").write_text("\n".join(lines))
+    assert run(["train", str(tmp_path / "train.yaml")]) == 0
+    assert len(list_runs(tmp_path / "runs")) == 1
+    (tmp_path / "file").write_text("")
+    (tmp_path / "m" / "config.json").unlink()
+    with pytest.raises(InputError, match="file cannot be written"):
+        CliRunner().invoke(command, [str(tmp_path / "train.yaml"), "--out", str(tmp_path / "file")],
+                           catch_exceptions=False)  # fmt: skip
+    assert not (tmp_path / "m" / "config.json").exists()
+
+
+def test_without_a_folder_of_runs_it_says_how_to_keep_the_training(tmp_path, capsys):
+    trained(tmp_path, table(("1", "0")))
+    assert run(["train", str(tmp_path / "t.csv"), "--target", "label", "--epochs", "1", "--device", "cpu", "--model",
+                str(tmp_path / "m"), "--predictions", str(tmp_path / "p.parquet")]) == 0  # fmt: skip
+    assert "--out runs keeps it" in " ".join(str(capsys.readouterr()).split())

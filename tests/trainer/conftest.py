@@ -2,14 +2,17 @@
 
 import gzip
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainer.data.columns import Columns
 from trainer.data.images import Images
@@ -85,3 +88,70 @@ def make_digits() -> Callable[..., Images]:
         return Images.from_arrays(pixels, frame, columns=columns, split=split_given(**parts))
 
     return make
+
+
+class WaitedError(Exception):
+    """The host waited for the device, or copied from or to it."""
+
+
+# Methods that hand values to the host; some of them do nothing on a CPU that a dispatch mode could see.
+_ASKING = ("cpu", "tolist", "numpy", "item", "cuda", "__bool__", "__float__", "__int__", "__index__", "__array__")
+_WAITING = {"_local_scalar_dense", "nonzero", "nonzero_static", "item", "is_nonzero", "masked_select", "equal"}
+_WAITING |= {"_unique2", "unique_dim", "unique_consecutive", "bincount", "repeat_interleave", "allclose"}
+# What `torch.tensor(numbers)` calls: numbers of the host, which another device would have to be sent.
+_WAITING |= {"lift_fresh", "lift"}
+
+
+class _Watch(TorchDispatchMode):
+    """Counts operations, and raises at those that wait, depend on values in their shape, or cross devices."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.operations += 1
+        name = func.overloadpacket._qualified_op_name.removeprefix("aten::")
+        chosen = args[1] if name in ("index", "index_put", "index_put_", "_index_put_impl_") else ()
+        masked = any(place is not None and place.dtype in (torch.bool, torch.uint8) for place in chosen)
+        # A single number under a mask is filled in without asking how many rows there are.
+        if name in _WAITING or (masked and (name == "index" or args[2].numel() > 1)):
+            raise WaitedError(name)
+        answer = func(*args, **(kwargs or {}))
+        devices = {item.device for item in (*args, answer) if isinstance(item, torch.Tensor) and item.ndim}
+        if name in ("_to_copy", "copy_") and len(devices) > 1:
+            raise WaitedError(name)
+        return answer
+
+
+@contextmanager
+def _never_waiting() -> Iterator[_Watch]:
+    def refusing(name: str, found: Callable[..., object]) -> Callable[..., object]:
+        def refuse(*args: object, **kwargs: object) -> object:
+            # An optimiser asks for the device where a number is already, by its `torch.device`: no copy.
+            if name != "to" or any(isinstance(value, str) for value in (*args[1:], *kwargs.values())):
+                raise WaitedError(name)
+            return found(*args, **kwargs)
+
+        return refuse
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*_ASKING, "to"):
+            patch.setattr(torch.Tensor, name, refusing(name, getattr(torch.Tensor, name)))
+        for name in ("from_numpy", "as_tensor"):
+            patch.setattr(torch, name, refusing(name, getattr(torch, name)))
+        patch.setattr(torch.cuda, "synchronize", refusing("synchronize", torch.cuda.synchronize))
+        with _Watch() as watch:
+            yield watch
+
+
+@pytest.fixture(scope="session")
+def never_waiting() -> Callable[[], AbstractContextManager[_Watch]]:
+    """Inside of ``with never_waiting()`` whatever waits for the device, or cannot be captured, raises."""
+    return _never_waiting
+
+
+@pytest.fixture(scope="session")
+def waited() -> type[Exception]:
+    """What it raises."""
+    return WaitedError

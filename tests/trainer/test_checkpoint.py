@@ -133,6 +133,27 @@ def test_a_cut_short_configuration_is_refused(folder, keep):
         load_checkpoint(folder)
 
 
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"schema": NaN}', '{"schema": -Infinity}', "\0" * 50])
+def test_a_configuration_that_is_no_json_is_refused(folder, content):
+    (folder / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(folder, bad):
+    weights = safetensors.torch.load(weights_file(folder).read_bytes())
+    weights["dense.0.bias"][3] = bad
+    raw = safetensors.torch.save(weights)
+    digest = hashlib.sha256(raw).hexdigest()
+    (folder / f"weights-{digest[:16]}.safetensors").write_bytes(raw)
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["weights"] = digest
+    (folder / "config.json").write_text(sealed(config))
+    with pytest.raises(CheckpointError, match=r"'dense\.0\.bias' is not finite"):
+        load_checkpoint(folder)
+
+
 @pytest.mark.parametrize(
     "change",
     [

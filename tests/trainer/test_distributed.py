@@ -36,6 +36,18 @@ from trainer.distributed import fit_seeds, fit_together, processes
 from trainer.learner import Learner
 from trainer.networks.tabular import MLPSettings
 
+class Counting(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last, self.drop = torch.nn.Linear(2, 2), torch.nn.Dropout(0.3)
+        self.register_buffer("seen", torch.zeros(2))
+
+    def forward(self, codes, numerics):
+        if self.training:
+            self.seen += numerics.detach().sum(0)
+        return self.drop(self.last(numerics))
+
+
 folder = sys.argv[1]
 frame = pd.read_parquet(f"{folder}/frame.parquet")
 table = Table.from_frame(frame, columns=Columns(y="ill", features=["angle", "age", "site"], sample_weight="w"),
@@ -45,6 +57,10 @@ with processes(backend="gloo") as place:
     learner = Learner(table, network=network, seed=5, device="cpu")
     rows = fit_together(learner, 2, 5e-3, batch_size=64)
     learner.save(f"{folder}/together-{place.rank}")
+    own = Learner(table, network=Counting(), seed=5, device="cpu")
+    fit_together(own, 1, 5e-3, batch_size=64)
+    with open(f"{folder}/own-{place.rank}.json", "w") as file:
+        json.dump([own.model_version, own.model.seen.tolist()], file)
     with open(f"{folder}/rows-{place.rank}.json", "w") as file:
         json.dump([row.train_loss for row in rows], file)
 fit_seeds(table, lambda one: one.fit_one_cycle(1, 5e-3), seeds=range(4, 7), folder=folder, network=network,
@@ -97,6 +113,29 @@ def test_two_processes_end_where_one_ends(two, table_of_weighted):
     losses = [json.loads((two / f"rows-{rank}.json").read_text()) for rank in (0, 1)]
     assert losses[0] == losses[1]
     assert losses[0] == pytest.approx([row.train_loss for row in rows], rel=1e-4)
+
+
+def test_buffers_that_change_with_the_rows_and_dropout_end_the_same_in_both(two):
+    first, second = (json.loads((two / f"own-{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert first[1] != [0.0, 0.0]
+
+
+def test_batch_norm_is_refused_with_the_reason(table_of_weighted):
+    class Normed(torch.nn.Module):
+        def __init__(self, norm):
+            super().__init__()
+            self.norm, self.last = norm, torch.nn.Linear(2, 2)
+
+        def forward(self, codes, numerics):  # noqa: ARG002
+            return self.last(self.norm(numerics))
+
+    for norm in (torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2, track_running_stats=False)):
+        with pytest.raises(InputError, match="batch norm, whose means each process would take over its own share"):
+            fit_together(Learner(table_of_weighted, network=Normed(norm), device="cpu"))
+    with pytest.raises(InputError) as wrong:
+        fit_together(Learner(table_of_weighted, network=Normed(torch.nn.LayerNorm(2)), device="cpu"))
+    assert "batch norm" not in str(wrong.value)
 
 
 def test_seeds_apart_are_those_of_one_process(two, table_of_weighted, weighted):

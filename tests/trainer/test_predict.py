@@ -78,3 +78,41 @@ def test_a_number_is_logged_for_an_audit_of_regression(frame):
     log = learner.predict_log("test")
     assert log.reading.task == "regression"
     assert "y_score" not in log.columns
+
+
+@pytest.mark.parametrize("models", [None, 2])
+def test_without_rows_there_are_answers_of_no_rows(frame, models):
+    split = split_rows(len(frame), seed=0)
+    roles = [
+        Columns(y="kind", features=["x"]),
+        Columns(labels=["big", "odd"], features=["x"]),
+        Columns(y="z", task="number", features=["x"]),
+    ]
+    rows = frame.assign(odd=frame["id"] % 2 == 1, z=frame["x"] * 2)
+    for columns, n_answers in zip(roles, (3, 2, 1), strict=True):
+        table = Table.from_frame(rows, columns=columns, split=split)
+        learner = Learner(table, network=SMALL, device="cpu", models=models)
+        assert learner.predict_proba(rows.iloc[:0]).shape == (0, n_answers)
+        assert learner.predict_each(rows.iloc[:0]).shape == (models or 1, 0, n_answers)
+        assert len(learner.predict(rows.iloc[:0])) == 0
+        assert len(learner.predict_log(rows.iloc[:0]).table.collect()) == 0
+
+
+def test_every_answer_about_validation_rows_is_a_look(frame):
+    columns = Columns(y="big", features=["x"], sensitive_features=["sex"])
+    table = Table.from_frame(frame, columns=columns, split=split_rows(len(frame), seed=0))
+    learner = Learner(table, network=SMALL, device="cpu", models=2)
+    learner.fit_one_cycle(1)
+    asks = [learner.predict, learner.predict_proba, learner.predict_each, learner.predict_log, learner.top_losses]
+    asks += [lambda part: learner.conformal(part=part), lambda part: learner.abstain(0.6, part=part)]
+    asks += [learner.disagreement, learner.validate, learner.calibrate]
+    for ask in asks:
+        before = learner.looks
+        ask("valid")
+        assert learner.looks == before + 1, "once each"
+    before = learner.looks
+    for part in ("train", "test"):
+        for ask in asks[:-1]:
+            ask(part)
+    learner.predict(frame)
+    assert learner.looks == before

@@ -42,8 +42,11 @@ class Columns:
     min_count
         A word of a text feature is known if it stands in at least so many train rows.
     missing
-        What a missing value of a feature means: "flag", it is read as unknown and the model is told; "refuse", it is
-        an error, in training and in prediction.
+        What a missing value of a feature means: "flag", it is read as unknown and the model is told, of a number or
+        date by a flag of its own where train rows missed it too; where none did, a missing number is read as the
+        median of the train rows and the model is not told, since it never saw what that means. Such rows are counted
+        in `Encoded.missing` (``table.encoded``, or `encode` for new rows) and in the table's card. "refuse", a missing
+        value is an error, in training and in prediction.
     sensitive_features
         Carried beside the predictions for the audit.
     sample_weight

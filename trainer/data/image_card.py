@@ -81,16 +81,29 @@ def _carried(frame: pd.DataFrame, *, columns: Columns, split: Split) -> list[Car
 
 def _parts(split: Split) -> list[CardRow]:
     note = f"by {split.method}, seed {split.seed}, digest {split.digest[:12]}"
+    sealed = "" if split.sealed is None else f"; sealed in {split.sealed}"
     return [
         CardRow(
-            name=part, role="split", kind="rows", n=len(split.rows(part)), levels=None, missing=0, unseen=0, note=note
+            name=part,
+            role="split",
+            kind="rows",
+            n=len(_rows(split, part)),
+            levels=None,
+            missing=0,
+            unseen=0,
+            note=note + (sealed if part == "test" else ""),
         )
         for part in PARTS
     ]
 
 
+def _rows(split: Split, part: Part) -> npt.NDArray[np.int64]:
+    """Return the rows of a part; of sealed ones too, since a card counts rows and copies and shows no label."""
+    return {"train": split.train, "valid": split.valid, "test": split.test}[part]
+
+
 def _leaks(prints: npt.NDArray[np.bytes_], split: Split) -> list[CardRow]:
-    counts = {part: int(np.isin(prints[split.rows(part)], prints[split.train]).sum()) for part in PARTS[1:]}
+    counts = {part: int(np.isin(prints[_rows(split, part)], prints[split.train]).sum()) for part in PARTS[1:]}
     return [
         CardRow(
             name=part,
@@ -100,7 +113,7 @@ def _leaks(prints: npt.NDArray[np.bytes_], split: Split) -> list[CardRow]:
             levels=None,
             missing=0,
             unseen=0,
-            note=f"{number} of {len(split.rows(part))} images stand among the train rows too, byte for byte",
+            note=f"{number} of {len(_rows(split, part))} images stand among the train rows too, byte for byte",
         )
         for part, number in counts.items()
         if number

@@ -23,7 +23,9 @@ class NumericEncoder:
     values, scores
         Knots of a piecewise linear function, ascending; outside of them the first or last score holds.
     flagged
-        Whether values were missing in the train rows: then a code column of its own says "known" (1) or not (0).
+        Whether values were missing in the train rows: then a code column of its own says "known" (1) or not (0). If
+        none were, there is no such column: a value that is missing later has the score 0, as the median has, and is
+        counted in `Encoded.missing`.
 
     Examples
     --------

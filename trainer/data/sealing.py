@@ -1,9 +1,9 @@
 """Test rows that are opened once, on record: no part of the trainer reads them before.
 
 The record is a folder of JSON files like that of a sealed test of the audit, and is written and read by the same
-functions. It keeps an honest person honest, and shows afterwards who looked when. It does not hide the rows from who
-holds the file: where whoever trains must not have the labels, seal the file with ``evenhanded sealed new`` and send in
-predictions.
+functions. It keeps an honest person honest, and shows afterwards who looked when: a model that was trained on sealed
+data takes no table of the same rows without the seal. It does not hide the rows from who holds the file: where whoever
+trains must not have the labels, seal the file with ``evenhanded sealed new`` and send in predictions.
 """
 
 import hashlib
@@ -12,9 +12,10 @@ import os
 import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
+import numpy as np
+import torch
 
 from audit.errors import EvidenceError, InputError, raise_violations
 from audit.measurement import canonical_json
@@ -22,14 +23,20 @@ from audit.sealing.seal_files import ATTEMPTS, OPENED, note_attempt
 from audit.sealing.seal_traces import read_opening
 from audit.sealing.sealed import now_text
 from audit.store import write_text
+from trainer.data.images import Images
+from trainer.data.kinds import Data
+from trainer.data.ratings import Ratings
 from trainer.data.splits import Split
 from trainer.data.table import Table
+from trainer.data.truth import target_tensor
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
 
 SCHEMA = "evenhanded/sealed-split/1"
 RECORD = "seal.json"
+
+Sealable = TypeVar("Sealable", Table, Images, Ratings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +48,11 @@ class SealedSplit:
     sealed_at, sealed_by
         When (ISO 8601, UTC) and who.
     split
-        Digest of the split.
+        Digest of the positions of the split.
     rows
         Number of test rows.
     content
-        SHA-256 over the test rows: names and values of all columns.
+        SHA-256 over the test rows: names and values of all columns; of images, their pixels too.
 
     Examples
     --------
@@ -61,13 +68,13 @@ class SealedSplit:
     content: str
 
 
-def seal_test(table: Table, folder: str | Path, *, by: str) -> Table:
-    """Seal the test rows of a table: from now on they are read by no one until `open_test` is called, once.
+def seal_test(table: Sealable, folder: str | Path, *, by: str) -> Sealable:
+    """Seal the test rows of data: from now on they are read by no one until `open_test` is called, once.
 
     Parameters
     ----------
     table
-        With test rows.
+        A table, images or ratings, with test rows.
     folder
         A new folder for the record, ``runs/sealed-adult`` say.
     by
@@ -75,8 +82,9 @@ def seal_test(table: Table, folder: str | Path, *, by: str) -> Table:
 
     Returns
     -------
-    Table
-        The same rows; train on this one.
+    Table, Images or Ratings
+        The same rows; train on this one. The digest of its split is another one, so that a model trained on it cannot
+        be loaded with the unsealed data.
 
     Raises
     ------
@@ -86,6 +94,7 @@ def seal_test(table: Table, folder: str | Path, *, by: str) -> Table:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import pandas as pd
     >>> from trainer.data.columns import Columns
     >>> from trainer.data.splits import split_rows
     >>> frame = pd.DataFrame({"age": range(10), "paid": [0, 1] * 5})
@@ -103,13 +112,13 @@ def seal_test(table: Table, folder: str | Path, *, by: str) -> Table:
     made = SealedSplit(
         sealed_at=now_text(),
         sealed_by=by,
-        split=table.split.digest,
+        split=table.split.positions,
         rows=len(table.split.test),
-        content=_content(table.frame.iloc[table.split.test]),
+        content=_content(table),
     )
     folder.mkdir(parents=True)
     write_text(folder / RECORD, json.dumps({"schema": SCHEMA, **asdict(made)}, indent=1, ensure_ascii=False) + "\n")
-    return replace(table, split=replace(table.split, sealed=folder))
+    return replace(table, split=replace(table.split, sealed=folder, seal=_digest(made)))
 
 
 def sealed_split(split: Split, folder: str | Path) -> Split:
@@ -130,12 +139,12 @@ def sealed_split(split: Split, folder: str | Path) -> Split:
     audit.errors.InputError: no-such-folder holds no sealed test (no seal.json): seal one with seal_test(table, folder)
     """
     record = read_sealed_split(Path(folder))
-    if record.split != split.digest:
+    if record.split != split.positions:
         message = (
-            f"{folder} seals the split {record.split[:12]}; came {split.digest[:12]}: use the split that was sealed"
+            f"{folder} seals the split {record.split[:12]}; came {split.positions[:12]}: use the split that was sealed"
         )
         raise EvidenceError(message)
-    return replace(split, sealed=Path(folder))
+    return replace(split, sealed=Path(folder), seal=_digest(record))
 
 
 def open_test(learner: "Learner", *, by: str, purpose: str = "") -> dict[str, Any]:
@@ -187,8 +196,8 @@ def open_test(learner: "Learner", *, by: str, purpose: str = "") -> dict[str, An
         raise InputError(["by is empty; say who opens the test"])
     seal = read_sealed_split(folder)
     attempt = {"time": now_text(), "by": by, "purpose": purpose, "model_version": learner.model_version}
-    _check_intact(folder, seal, attempt, split=data.split, content=_content(data.frame.iloc[data.split.test]))
-    record = attempt | {"split": seal.split, "rows": seal.rows, "seal": _digest(seal)}
+    _check_intact(folder, seal, attempt, data)
+    record = attempt | {"split": data.split.digest, "rows": seal.rows, "seal": _digest(seal)}
     _claim(folder, record)
     note_attempt(folder, attempt | {"outcome": "opened"})
     return record
@@ -230,12 +239,14 @@ def _violations(split: Split, folder: Path, by: str) -> list[str]:
     return violations
 
 
-def _check_intact(folder: Path, seal: SealedSplit, attempt: dict[str, Any], *, split: Split, content: str) -> None:
+def _check_intact(folder: Path, seal: SealedSplit, attempt: dict[str, Any], data: Data) -> None:
     changed = []
-    if split.digest != seal.split:
-        changed.append("the split is another one")
-    if content != seal.content:
+    if data.split.positions != seal.split or data.split.seal != _digest(seal):
+        changed.append("the split or its seal is another one")
+    if _content(data) != seal.content:
         changed.append("the test rows hold other values")
+    if not _reads_its_rows(data):
+        changed.append("what the model is given of the test rows is not what these rows hold")
     if changed:
         note_attempt(folder, attempt | {"outcome": "refused: changed since it was sealed"})
         message = f"{folder} does not seal these data: {'; '.join(changed)}; seal them anew, with rows no one has seen"
@@ -268,10 +279,26 @@ def _digest(seal: SealedSplit) -> str:
     return hashlib.sha256(canonical_json(asdict(seal)).encode()).hexdigest()
 
 
-def _content(rows: pd.DataFrame) -> str:
-    """Return the digest of names and values, in the order of the rows; each value as Python shows it."""
+def _content(data: Data) -> str:
+    """Return the digest of the test rows: names and values in the order of the rows, each as Python shows it."""
+    rows = data.frame.iloc[data.split.test]
     content = hashlib.sha256(canonical_json([str(name) for name in rows.columns]).encode())
     for name in rows.columns:
         for value in rows[name].tolist():
             content.update(f"{value!r}\n".encode("utf-8", "surrogatepass"))
+    if isinstance(data, Images):  # no column holds the pixels
+        for tensor in data.resident.inputs:
+            pixels = tensor[torch.tensor(data.split.test)].numpy()
+            content.update(f"{pixels.shape}{pixels.dtype}".encode() + np.ascontiguousarray(pixels).tobytes())
     return content.hexdigest()
+
+
+def _reads_its_rows(data: Data) -> bool:
+    """Say whether inputs and targets of the test rows are those that their columns give."""
+    test = torch.tensor(data.split.test)
+    rows = data.frame.iloc[data.split.test]
+    target = target_tensor(rows, columns=data.spec.columns, target=data.spec.target, used=np.arange(len(rows)))
+    pairs = [(data.resident.target[test], target)]
+    if not isinstance(data, Images):
+        pairs += zip((tensor[test] for tensor in data.resident.inputs), data.spec.inputs(rows), strict=True)
+    return all(torch.equal(held, made) for held, made in pairs)

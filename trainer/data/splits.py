@@ -31,10 +31,14 @@ class Split:
         "rows", "groups", "time" or "given".
     seed
         The seed of a random split, None of others.
-    sealed
-        Folder of the record that seals the test rows (`trainer.data.sealing`); None where they are not sealed.
+    sealed, seal
+        Folder of the record that seals the test rows (`trainer.data.sealing`), and the digest of that record; None
+        where they are not sealed.
+    positions
+        SHA-256 over the three lists of positions.
     digest
-        SHA-256 over the three lists of positions: two splits are the same exactly where their digests are.
+        Of positions and seal: two splits are the same exactly where their digests are. A model that was trained on
+        sealed data knows by it that a table without the seal is another one.
 
     Raises
     ------
@@ -54,6 +58,8 @@ class Split:
     method: Literal["rows", "groups", "time", "given"]
     seed: int | None
     sealed: Path | None = None
+    seal: str | None = None
+    positions: str = field(init=False)
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +68,7 @@ class Split:
             rows.setflags(write=False)
             object.__setattr__(self, name, rows)
         raise_violations(_split_violations(self))
+        object.__setattr__(self, "positions", _positions(self))
         object.__setattr__(self, "digest", _digest(self))
 
     def rows(self, part: Part) -> Rows:
@@ -255,6 +262,12 @@ def _moments(times: pd.Series) -> npt.NDArray[np.float64]:
 
 
 def _digest(split: Split) -> str:
+    if split.seal is None:
+        return split.positions
+    return hashlib.sha256(f"{split.positions}:{split.seal}".encode()).hexdigest()
+
+
+def _positions(split: Split) -> str:
     content = hashlib.sha256()
     for rows in (split.train, split.valid, split.test):
         content.update(f"{len(rows)}:".encode() + rows.astype("<i8").tobytes())
@@ -265,6 +278,8 @@ def _split_violations(split: Split) -> list[str]:
     every = np.concatenate([split.train, split.valid, split.test])
     positions, counts = np.unique(every, return_counts=True)
     violations = []
+    if (split.sealed is None) != (split.seal is None):
+        violations.append("a split is sealed by seal_test or sealed_split, which give its folder and its digest")
     if len(split.train) == 0:
         violations.append("the train part of a split must hold at least one row; came none: lower `valid` and `test`")
     if (every < 0).any():

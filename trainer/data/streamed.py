@@ -12,7 +12,7 @@ from trainer.data.resident import Batch, Resident, Source
 SHARE = 0.5
 """Share of the device's free memory up to which data are kept there whole."""
 CHUNK_SHARE = 0.1
-"""Share of it for the two chunks, where the number of their rows is not given."""
+"""Share of it for the two chunks of all models, where the number of their rows is not given; two batches at least."""
 
 
 class Streamed:
@@ -30,6 +30,8 @@ class Streamed:
         Where training runs.
     rows
         Rows of a stretch, per model; cut down to a multiple of the batch size, of which it holds at least one.
+    shared
+        Whether `rows` are those of all models together, who then each have their share of them.
 
     Raises
     ------
@@ -47,16 +49,16 @@ class Streamed:
     [2.0]
     """
 
-    def __init__(self, host: Resident, *, device: torch.device, rows: int) -> None:
+    def __init__(self, host: Resident, *, device: torch.device, rows: int, shared: bool = False) -> None:
         if rows < 1:
             raise InputError([f"streamed_rows must be at least 1; came {rows}"])
-        self.host, self.device, self.rows = host, device, rows
+        self.host, self.device, self.rows, self.shared = host, device, rows, shared
         self._buffers: tuple[_Buffer, _Buffer] | None = None
         self._places: dict[torch.Size, Tensor] = {}
 
     def holding(self, host: Resident) -> "Streamed":
         """Return the same way of passing other tensors."""
-        return Streamed(host, device=self.device, rows=self.rows)
+        return Streamed(host, device=self.device, rows=self.rows, shared=self.shared)
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows named; inputs stay on the host, to be moved as they are needed, what is small does not."""
@@ -79,9 +81,10 @@ class Streamed:
         begin
             The first batch that is wanted: stretches before it are not filled.
         """
-        chunk = max(self.rows // batch_size, 1) * batch_size
-        chunk = min(chunk, order.shape[-1])
-        buffers = self._both(chunk * order.shape[:-1].numel())
+        models = order.shape[:-1].numel()
+        rows = self.rows // models if self.shared else self.rows
+        chunk = min(max(rows // batch_size, 1) * batch_size, order.shape[-1])
+        buffers = self._both(chunk * models)
         for number, part in enumerate(torch.split(order.cpu(), chunk, dim=-1)):
             buffer = buffers[number % 2]
             if (number + 1) * chunk > begin * batch_size:
@@ -156,8 +159,8 @@ def placed(
     device
         Where training runs.
     streamed_rows
-        Rows of a stretch: then the data are streamed in any case. None: they are where they take more than half of
-        the device's free memory; never on a CPU.
+        Rows of a stretch, per model: then the data are streamed in any case. None: they are where they take more than
+        half of the device's free memory, in chunks that all models share; never on a CPU.
     free
         Bytes free on the device; None to ask it.
 
@@ -185,7 +188,7 @@ def placed(
     if n_bytes <= SHARE * free:
         return resident.to(device)
     per_row = n_bytes / len(resident.target)
-    return Streamed(resident, device=device, rows=max(int(CHUNK_SHARE * free / per_row / 2), 1))
+    return Streamed(resident, device=device, rows=max(int(CHUNK_SHARE * free / per_row / 2), 1), shared=True)
 
 
 def tensors_of(source: Source) -> Resident:

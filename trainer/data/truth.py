@@ -17,6 +17,9 @@ from trainer.data.target import Target
 Rows = npt.NDArray[np.int64]
 LabelSet = frozenset[str]
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Beyond it a number is infinite as training sees it."""
+
 
 def fit_target(train: pd.DataFrame, *, columns: Columns) -> Target:
     """Return what a model of these rows answers; the rows must be the train rows and no others.
@@ -253,6 +256,12 @@ def _number_violations(labels: pd.Series, *, columns: Columns, split: Split, use
     if len(infinite):
         where = row_list(infinite)
         violations.append(f"label {name!r} must be a finite number; not so at {where}: correct the rows or drop them")
+    large = used[np.isfinite(values[used]) & (np.abs(values[used]) > LARGEST)]
+    if len(large):
+        violations.append(
+            f"label {name!r} is learnt as float32, which ends at {LARGEST:.2g}; it is larger at {row_list(large)}: "
+            "give it in another unit"
+        )
     if columns.range is not None:
         low, high = columns.range
         outside = used[(values[used] < low) | (values[used] > high)]

@@ -139,7 +139,6 @@ def abstain(learner: "Learner", accuracy: float, *, part: Part = "valid", level:
     classes_only(learner, what="a band of unsure answers")
     frame, probabilities = frame_of(learner, part), learner.predict_proba(part)
     right = probabilities.argmax(axis=1) == class_codes(learner, frame)
-    learner.looks += part == "valid"
     return choose_band(probabilities.max(axis=1), right, wanted=accuracy, level=level)
 
 

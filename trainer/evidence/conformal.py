@@ -200,7 +200,6 @@ def conformal(
     columns, by_class = tuple(name for name in named if name != label), label in named
     grouping = grouping_of(frame, columns)
     truth, probabilities = class_codes(learner, frame), learner.predict_proba(part)
-    learner.looks += part == "valid"
     n_classes, n_groups = probabilities.shape[1], len(grouping.values)
     scores = 1.0 - probabilities[np.arange(len(truth)), truth]
     cells = grouping.codes * n_classes + truth if by_class else grouping.codes

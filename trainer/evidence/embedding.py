@@ -96,7 +96,7 @@ def into_layer(
     layer
         As in `embed`.
     batch_size
-        Rows at a time; changes memory, not results.
+        Rows at a time; changes memory, and results by no more than rounding (1e-6).
 
     Raises
     ------

@@ -18,7 +18,8 @@ PERIOD = 0.1
 """Seconds between two samples of the power."""
 
 NO_GPU = "energy is measured on CUDA devices only; this ran on a CPU"
-NO_LIBRARY = "nvidia-ml-py is not installed, so the device was not asked: pip install nvidia-ml-py"
+NO_LIBRARY = "nvidia-ml-py is not installed, so the device was not asked: pip install 'evenhanded[energy]'"
+PART_OF_GPU = "this is a part of a GPU (MIG), whose counter does not tell its parts apart"
 
 
 class Nvml(Protocol):
@@ -45,7 +46,9 @@ class Nvml(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
-    """What one call of training used.
+    """What one call of training used, from its first step to its last.
+
+    The validation and the saving between epochs are in it; those after the last step are not.
 
     Parameters
     ----------
@@ -239,7 +242,7 @@ def metered(device: torch.device, *, nvml: Nvml | None = None, uuid: str | None 
     device
         On a CPU nothing is measured, and the reading says so.
     nvml, uuid
-        The library and the device's id in it; None to find both.
+        The library and the device's id as torch gives it, without a prefix; None to find both.
 
     Examples
     --------
@@ -266,10 +269,19 @@ def _meter(device: torch.device, *, nvml: Nvml | None, uuid: str | None) -> Ener
         nvml = found
     if uuid is None:
         # By id, because the numbers of torch's devices follow CUDA_VISIBLE_DEVICES and the library's do not.
-        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+        uuid = str(torch.cuda.get_device_properties(device).uuid)
     try:
         nvml.nvmlInit()
-        handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except nvml.NVMLError as error:
-        return EnergyMeter(None, reason=f"NVIDIA's management library did not answer: {error}")
+        unknown = PART_OF_GPU if _is_part(nvml, uuid) else f"NVIDIA's management library did not answer: {error}"
+        return EnergyMeter(None, reason=unknown)
     return EnergyMeter(nvml, handle=handle)
+
+
+def _is_part(nvml: Nvml, uuid: str) -> bool:
+    try:
+        nvml.nvmlDeviceGetHandleByUUID(f"MIG-{uuid}")
+    except nvml.NVMLError:
+        return False
+    return True

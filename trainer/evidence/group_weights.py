@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from audit.measurement import Measurement, as_slice
 from trainer.fitting.groups import grouping_of
-from trainer.history import Cycle, EpochRow
+from trainer.history import Cycle, EpochRow, rows_of_cycle
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
@@ -50,10 +50,8 @@ def group_weight_rows(learner: "Learner") -> tuple[Measurement, ...]:
     [({'sex': 'f'}, (('round', 1),), 58), ({'sex': 'm'}, (('round', 1),), 62)]
     """
     found: list[Measurement] = []
-    begin = 0
-    for cycle in learner.cycles:
-        found += _of_cycle(learner, cycle, learner.history[begin : begin + cycle.epochs])
-        begin += cycle.epochs
+    for number, cycle in enumerate(learner.cycles, 1):
+        found += _of_cycle(learner, cycle, rows_of_cycle(learner.history, number))
     return tuple(found)
 
 

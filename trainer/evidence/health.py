@@ -18,7 +18,7 @@ from trainer.evidence.embedding import one_of
 from trainer.evidence.turn import HealthRow, turn_rows
 from trainer.fitting.epoch import Evaluation, beside
 from trainer.fitting.sampler import epoch_order
-from trainer.history import EpochRow
+from trainer.history import EpochRow, rows_of_cycle
 from trainer.seeds import derived_seed
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def health(learner: "Learner", *, sample: int = 1024) -> tuple[HealthRow, ...]:
         models = [copy.deepcopy(one_of(learner, place)).eval() for place in range(learner.models or 1)]
         dead = _mean([dead_units(model, batch.inputs) for model in models])
         norms = _mean([gradient_norms(model, batch, target) for model in models])
-    last = learner.history[-learner.cycles[-1].epochs :] if learner.cycles else ()
+    last = rows_of_cycle(learner.history, len(learner.cycles))
     return (
         *_fit_rows(train, valid, constant),
         *_dead_rows(dead, n=len(batch.target)),

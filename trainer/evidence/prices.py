@@ -82,7 +82,7 @@ def prices(
     >>> from trainer.fitting.objective_settings import ObjectiveSettings
     >>> from trainer.history import Recipe
     >>> from trainer.learner import Learner
-    >>> frame = pd.DataFrame({"age": range(400), "sex": ["f", "m"] * 200, "paid": [int(age >= 150) for age in range(400)]})
+    >>> frame = pd.DataFrame({"age": range(400), "sex": ["f", "m"] * 200}).assign(paid=[0] * 150 + [1] * 250)
     >>> columns = Columns(y="paid", features=["age"], sensitive_features=["sex"])
     >>> table = Table.from_frame(frame, columns=columns, split=split_rows(400, seed=1))
     >>> learners = {}

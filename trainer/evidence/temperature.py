@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 LOWEST, HIGHEST = 0.01, 100.0
+FEWEST = 30
+"""With fewer rows than this the temperature would be that of their noise."""
 _HALVINGS = 60
 
 
@@ -103,12 +105,13 @@ def calibrate(learner: "Learner", part: Part = "valid") -> Calibration:
     Raises
     ------
     InputError
-        If the part has no rows, or the model answers numbers.
+        If the part has fewer than `FEWEST` rows, or rows of one class only (all with the same labels), or the model
+        answers numbers. The model is left as it was.
     """
     data, resident = learner.training_data()
     target, rows = data.spec.target, learner.rows(part)
-    raise_violations(_violations(target, part, len(rows)))
     batch = resident.take(rows)
+    raise_violations(_violations(target, part, batch.target.cpu().numpy()))
     learner.temperatures = None
     with deterministic_kernels(device=learner.device, enabled=learner.deterministic):
         output = outputs_of(learner.answering(), batch.inputs).double().cpu().numpy()
@@ -206,12 +209,20 @@ def _reason(temperature: float) -> str | None:
     return None
 
 
-def _violations(target: Target, part: Part, n: int) -> list[str]:
-    found = []
+def _violations(target: Target, part: Part, truth: npt.NDArray[np.generic]) -> list[str]:
     if target.kind == "number":
-        found.append("a temperature is for probabilities; the model answers numbers")
-    if n == 0:
-        found.append(f'the part "{part}" has no rows to calibrate on: split off a validation part')
+        return ["a temperature is for probabilities; the model answers numbers"]
+    if len(truth) == 0:
+        return [f'the part "{part}" has no rows to calibrate on: split off a validation part']
+    found = []
+    if len(truth) < FEWEST:
+        found.append(f'a temperature needs {FEWEST} rows; the part "{part}" has {len(truth)}: split off a larger part')
+    if (truth == truth[:1]).all():
+        what = "the same labels" if target.kind == "labels" else "one class"
+        found.append(
+            f'all rows of the part "{part}" have {what}: the best temperature of them would be endlessly sure; take '
+            "rows of all classes"
+        )
     return found
 
 

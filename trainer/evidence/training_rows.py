@@ -11,7 +11,6 @@ from audit.inference.intervals import rate
 from audit.measurement import Measurement, canonical_json
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
-from trainer.device import environment
 from trainer.evidence.group_weights import group_weight_rows
 from trainer.history import EpochRow
 
@@ -68,7 +67,7 @@ def training_result(learner: "Learner") -> Result:
         "seeds": list(learner.seeds),
         "deterministic": learner.deterministic,
         "cycles": [json.loads(canonical_json(asdict(cycle))) for cycle in learner.cycles],
-        "environment": environment(learner.device),
+        "environments": [dict(each) for each in learner.environments],
     }
     provenance = Provenance(seed=learner.seed, versions=recorded_versions(), given=given)
     return Result(measurements=tuple(rows), provenance=provenance)

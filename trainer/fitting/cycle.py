@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from audit.errors import raise_violations
 from trainer.data.resident import Source
 from trainer.data.target import Target
 from trainer.device import deterministic_kernels, seeded
 from trainer.fitting.augment import augmentations
 from trainer.fitting.ema import Average
 from trainer.fitting.epoch import EpochTotals, Steps, read_totals, run_epoch
-from trainer.fitting.graph import GraphSteps
+from trainer.fitting.graph import fastest
+from trainer.fitting.kept import Standing, generator_violations, standing_of, unlike
 from trainer.fitting.layers import held, learning_groups
 from trainer.fitting.objectives import MeanLoss
 from trainer.fitting.optimizer import GuardedAdamW
@@ -118,6 +120,7 @@ class CycleRun:
             weight_decay=cycle.recipe.weight_decay,
             clip=cycle.recipe.clip,
             models=len(plan.seeds) if stacked else None,
+            names={parameter: name for name, parameter in model.named_parameters()},
         )
         self.stepper = Stepper(
             model=model,
@@ -131,8 +134,7 @@ class CycleRun:
             average=None if decay is None else Average(model, into=average, decay=decay),
         )
         self._augments = augmentations(cycle.recipe.augment, epochs=cycle.epochs)
-        self._replayed = plan.captured and device.type == "cuda" and optimizer.guard == "fused"
-        self._steps: Steps = GraphSteps(self.stepper) if self._replayed else self.stepper
+        self._steps: Steps = fastest(self.stepper, allowed=plan.captured)
         self.epoch, self.batch = 0, 0
         self._generators: dict[str, Tensor] = {}
 
@@ -178,7 +180,7 @@ class CycleRun:
         if augment is not self.stepper.augment:
             self.stepper.augment = augment
             # What was captured would go on as it was, with images of another size.
-            self._steps = GraphSteps(self.stepper) if self._replayed else self.stepper
+            self._steps = fastest(self.stepper, allowed=self._plan.captured)
 
     def state(self) -> dict[str, Tensor]:
         """Return all that must be kept, beside the model's weights, to go on from here: copies, on the host."""
@@ -189,18 +191,21 @@ class CycleRun:
         if self.stepper.average is not None:
             kept |= {f"average.{name}": value for name, value in self.stepper.average.state().items()}
             kept |= {f"trained.{name}": value for name, value in self._model.state_dict().items()}
-        kept |= {"course.step": course.step, "course.totals": course.totals}
-        kept["place"] = torch.tensor([self.epoch, self.batch])
+        kept |= {"course.step": course.step, "course.totals": course.totals, "course.taken": self._taken}
+        kept["place"] = torch.tensor(Standing(self.epoch, self.batch, self._plan.first_epoch))
         return {name: value.detach().cpu().clone() for name, value in kept.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where `state` was taken.
+        """Go on where `state` was taken; nothing is taken over of a state that does not fit.
 
         Raises
         ------
-        KeyError, RuntimeError
-            If the state is not that of such a cycle.
+        ValueError
+            If the state is not that of such a cycle: another name, shape or type of number, NaN, or a place out of its
+            range; all of them are listed.
         """
+        standing = standing_of(state)
+        raise_violations(self._violations(state, standing))
         self.stepper.optimizer.restore(_under(state, "optimizer."))
         self.stepper.objective.load_state_dict(_under(state, "objective."))
         if self.stepper.average is not None:
@@ -209,7 +214,23 @@ class CycleRun:
         self._generators = _under(state, "generator.")
         self.stepper.course.step.copy_(state["course.step"])
         self.stepper.course.totals.copy_(state["course.totals"])
-        self.epoch, self.batch = (int(number) for number in state["place"].tolist())
+        self._taken.copy_(state["course.taken"])
+        self.epoch, self.batch = standing.epoch, standing.batch
+
+    def _violations(self, state: Mapping[str, Tensor], standing: Standing) -> list[str]:
+        generators = _under(state, "generator.")
+        rest = {name: value for name, value in state.items() if not name.startswith("generator.")}
+        wanted = {name: value for name, value in self.state().items() if not name.startswith("generator.")}
+        violations = unlike(rest, wanted)
+        violations += generator_violations(generators, device=self._device, within=standing.batch > 0)
+        if not violations:
+            epochs, step = self._plan.cycle.epochs, int(state["course.step"].item())
+            violations = standing.violations(epochs=epochs, batches=self._batches, step=step)
+        return violations
+
+    @property
+    def _taken(self) -> Tensor:
+        return self.stepper.optimizer.taken
 
     @property
     def _batches(self) -> int:

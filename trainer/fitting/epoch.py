@@ -21,9 +21,12 @@ class EpochTotals:
     Parameters
     ----------
     loss
-        Mean objective over the rows of the steps that were taken; None where every step was skipped.
+        Mean objective over the rows of the steps that were taken and whose loss is finite, of several models their
+        mean; None where there was no such step.
     skipped_steps
-        Steps left out because their gradient was not finite.
+        Steps left out because their gradient was not finite, added up over models.
+    stuck
+        Places of the models that took no step at all.
 
     Examples
     --------
@@ -34,6 +37,7 @@ class EpochTotals:
 
     loss: float | None
     skipped_steps: int
+    stuck: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +138,15 @@ def run_epoch(steps: Steps, source: Source, order: Tensor, *, batch_size: int, b
 
 def read_totals(stepper: Stepper) -> EpochTotals:
     """Return what has added up since the last reading, in one copy to the host, and start again from 0."""
-    loss_sum, n_rows, skipped = stepper.course.totals.tolist()
-    stepper.course.totals.zero_()
-    return EpochTotals(loss=loss_sum / n_rows if n_rows else None, skipped_steps=round(skipped))
+    totals, taken = stepper.course.totals, stepper.optimizer.taken
+    loss_sum, n_rows, skipped, *steps = torch.cat([totals, taken.to(totals)]).tolist()
+    totals.zero_()
+    taken.zero_()
+    return EpochTotals(
+        loss=loss_sum / n_rows / stepper.optimizer.models if n_rows else None,
+        skipped_steps=round(skipped),
+        stuck=tuple(place for place, number in enumerate(steps) if number == 0),
+    )
 
 
 @torch.inference_mode()
@@ -150,7 +160,7 @@ def outputs_of(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int 
     inputs
         Tensors, on the model's device or on the host: then a batch at a time is moved.
     batch_size
-        Rows at a time; changes memory, not results.
+        Rows at a time; changes memory, and results only by rounding (1e-6).
 
     Returns
     -------
@@ -174,7 +184,7 @@ def beside(model: nn.Module, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def evaluate(model: nn.Module, data: Source, rows: Tensor, *, target: Target) -> Evaluation:
-    """Return loss and metric over the rows named; of several models the mean.
+    """Return loss and metric over the rows named; of several models the mean. Memory does not grow with the inputs.
 
     Parameters
     ----------
@@ -200,10 +210,14 @@ def evaluate(model: nn.Module, data: Source, rows: Tensor, *, target: Target) ->
     """
     if len(rows) == 0:
         return Evaluation(loss=None, metric=target.metric, value=None, n=0)
-    batch = data.take(rows)
-    output = outputs_of(model, batch.inputs)
-    expected = batch.target.expand(*output.shape[:-2], *batch.target.shape)
-    losses = target.losses(output, expected)
-    weighted = losses if batch.weights is None else losses * batch.weights
-    loss, value = torch.stack([weighted.double().mean(), target.hits(output, expected).double().mean()]).tolist()
+    totals, answers = torch.zeros(2, dtype=torch.float64, device=rows.device), 0
+    for some in torch.split(rows, PREDICT_ROWS):
+        batch = data.take(some)
+        output = outputs_of(model, batch.inputs)
+        expected = batch.target.expand(*output.shape[:-2], *batch.target.shape)
+        losses = target.losses(output, expected)
+        weighted = losses if batch.weights is None else losses * batch.weights
+        totals += torch.stack([weighted.double().sum(), target.hits(output, expected).double().sum()])
+        answers += losses.numel()
+    loss, value = (totals / answers).tolist()
     return Evaluation(loss=loss, metric=target.metric, value=value, n=len(rows))

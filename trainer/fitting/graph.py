@@ -4,13 +4,19 @@ A small network takes longer to launch kernel by kernel than to compute. A captu
 changes (where the batch begins, the learning rate, the random state) from the device, so that replaying it is training.
 """
 
+import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from trainer.data.resident import Resident
+from trainer.fitting.epoch import Steps
 from trainer.fitting.step import Stepper
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE
 
 Work = Callable[[], None]
 Capture = Callable[[Work], Work]
@@ -18,20 +24,22 @@ Capture = Callable[[Work], Work]
 
 WARM_UP = 3
 UNROLL = 16
+REFUSED = "a replayed step did not move the weights, so steps are taken one by one, which is slower: report the network"
 
 
 class GraphSteps:
     """Takes steps as `Stepper` does, from the fourth of each shape on by replaying a graph.
 
     The first steps of a shape are real steps, taken one by one on a stream of their own: they make what is made once
-    (the optimiser's moments, the libraries' workspaces), which must not happen in capturing.
+    (the optimiser's moments, the libraries' workspaces), which must not happen in capturing. The first replay of each
+    graph is checked: where it moves nothing, steps are taken one by one from there on, and a warning says so.
 
     Parameters
     ----------
     stepper
         The step; on a CUDA device, with the guard "fused".
     capture
-        How work is captured; replaced in tests on a CPU.
+        How work is captured; None for graphs of the stepper's device. Replaced in tests on a CPU.
     unroll
         Steps in one graph where so many are left, to spare launches.
 
@@ -56,7 +64,8 @@ class GraphSteps:
 
     def __init__(self, stepper: Stepper, *, capture: Capture | None = None, unroll: int = UNROLL) -> None:
         self.stepper = stepper
-        self._capture = capture or captured
+        self._capture = capture or CudaCapture(stepper.course.step.device)
+        self.refused = False
         self._unroll = unroll
         self._taken: dict[tuple[int, int], int] = {}
         self._replays: dict[tuple[int, torch.Size, int, int], Work] = {}
@@ -70,21 +79,48 @@ class GraphSteps:
         key = (id(data), size)
         if key not in self._taken:
             self._kept.append(data)
-        cold = min(times, max(WARM_UP - self._taken.get(key, 0), 0))
+        cold = times if self.refused else min(times, max(WARM_UP - self._taken.get(key, 0), 0))
         self._taken[key] = self._taken.get(key, 0) + cold
         for _ in range(cold):
             _aside(lambda: self.stepper.take(data, held, size=size), held.device)
         left = times - cold
         for number in (self._unroll, 1):
             for _ in range(left // number):
-                self._replay(data, held, size=size, number=number)()
+                self._replay(data, held, size=size, number=number)
             left %= number
 
-    def _replay(self, data: Resident, order: Tensor, *, size: int, number: int) -> Work:
+    def _replay(self, data: Resident, order: Tensor, *, size: int, number: int) -> None:
         key = (id(data), order.shape, size, number)
-        if key not in self._replays:
-            self._replays[key] = self._capture(lambda: self.stepper.take(data, order, size=size, times=number))
-        return self._replays[key]
+        if not self.refused and key in self._replays:
+            self._replays[key]()
+            return
+
+        def work() -> None:
+            self.stepper.take(data, order, size=size, times=number)
+
+        if not self.refused:
+            self._replays[key] = self._capture(work)
+            self.refused = not self._moves(self._replays[key], number)
+            if not self.refused:
+                return
+            warnings.warn(REFUSED, RuntimeWarning, stacklevel=2)
+            self._replays.clear()
+        work()
+
+    def _moves(self, replay: Work, number: int) -> bool:
+        """Replay for the first time; where course or weights stay, set the course back and return False."""
+        course, weights = self.stepper.course, list(self.stepper.model.parameters())
+        places = (course.step, course.row, course.totals)
+        before, kept = [place.clone() for place in places], [weight.detach().clone() for weight in weights]
+        replay()
+        counted = bool(course.totals[1] > before[2][1])
+        moved = any(not torch.equal(weight, old) for weight, old in zip(weights, kept, strict=True))
+        # Where every gradient was not finite, nothing is counted and the weights stay as they should.
+        if bool(course.step == before[0] + number) and (moved or not counted):
+            return True
+        for place, old in zip(places, before, strict=True):
+            place.copy_(old)
+        return False
 
     def _held(self, order: Tensor) -> Tensor:
         """Return the order where graphs look for it: one place per shape, filled when another order comes."""
@@ -97,12 +133,61 @@ class GraphSteps:
         return place
 
 
-def captured(work: Work) -> Work:
-    """Capture work on the current CUDA device; what is returned repeats it."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph.replay
+class CudaCapture:
+    """Captures work on a device as graphs that share their memory: what lives from step to step lies outside of it.
+
+    Parameters
+    ----------
+    device
+        Where the work runs, be it the current device or not.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: torch.cuda.Stream | None = None
+        self._pool: _POOL_HANDLE | None = None
+
+    def __call__(self, work: Work) -> Work:
+        """Capture work, which is not done; what is returned does it."""
+        with torch.cuda.device(self._device):
+            if self._stream is None:
+                # One stream for all: the libraries keep a workspace for each stream that they were called on.
+                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+                self._pool = torch.cuda.graph_pool_handle()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+                work()
+        return graph.replay
+
+
+def capture_on(device: torch.device) -> Capture | None:
+    """Return how steps are captured on a device; None where they are not.
+
+    Examples
+    --------
+    >>> capture_on(torch.device("cpu")) is None
+    True
+    """
+    return CudaCapture(device) if device.type == "cuda" else None
+
+
+def fastest(stepper: Stepper, *, allowed: bool = True) -> Steps:
+    """Return what takes the steps of a stepper: graphs, where its device captures them and its guard is "fused".
+
+    Parameters
+    ----------
+    stepper
+        What is captured is the step as it is now: for another `augment`, ask again.
+    allowed
+        Whether steps may be captured.
+
+    Returns
+    -------
+    Steps
+        The stepper itself where they are not.
+    """
+    capture = capture_on(stepper.course.step.device) if allowed and stepper.optimizer.guard == "fused" else None
+    return stepper if capture is None else GraphSteps(stepper, capture=capture)
 
 
 def _aside(work: Work, device: torch.device) -> None:

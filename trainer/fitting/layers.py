@@ -230,6 +230,41 @@ def unfreeze(module: nn.Module) -> None:
         parameter.requires_grad = True
 
 
+def frozen_names(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parameters that keep their weights, of stacked models as they are in one model.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    >>> freeze(module)
+    >>> frozen_names(module)
+    ('0.weight', '0.bias')
+    """
+    return tuple(name for name, item in _named(module).items() if not item.requires_grad)
+
+
+def freeze_only(module: nn.Module, names: Sequence[str]) -> None:
+    """Let the parameters named keep their weights, and all others learn: what `frozen_names` returned.
+
+    Raises
+    ------
+    InputError
+        If a name fits no parameter; all of them are listed.
+
+    Examples
+    --------
+    >>> module = nn.Linear(2, 3)
+    >>> freeze_only(module, ["bias"])
+    >>> frozen_names(module)
+    ('bias',)
+    """
+    parameters = _named(module)
+    unknown = [name for name in names if name not in parameters]
+    raise_violations([f"the frozen parameter {name!r} is not in the module" for name in unknown])
+    for name, parameter in parameters.items():
+        parameter.requires_grad = name not in names
+
+
 def _named(module: nn.Module) -> dict[str, nn.Parameter]:
     stacked = isinstance(module, StackedModels)
     return {name.replace("__", ".") if stacked else name: item for name, item in module.named_parameters()}

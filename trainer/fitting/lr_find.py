@@ -22,6 +22,7 @@ from trainer.fitting.augment import augmentations
 from trainer.fitting.cycle import CycleRun, Plan
 from trainer.fitting.epoch import read_totals
 from trainer.fitting.layers import held
+from trainer.fitting.memory import fitted_cycle
 from trainer.fitting.step import Course
 from trainer.history import Cycle, Recipe
 from trainer.seeds import derived_seed
@@ -119,6 +120,7 @@ def lr_find(
     minimum; see `suggested`.
     """
     cycle = _cycle(learner, low, high, steps, batch_size=batch_size, recipe=recipe)
+    cycle = fitted_cycle(learner.model, cycle, learner.plan)
     rates = np.geomspace(low, high, steps)
     losses, stopped = _sweep(learner, cycle, rates)
     rows = tuple(

@@ -59,20 +59,25 @@ def parts_that_fit(trial: Trial, *, batch_size: int, accumulate: int = 1) -> int
     return parts
 
 
-def fitted_cycle(model: nn.Module, cycle: Cycle, plan: Callable[[Cycle], Plan]) -> Cycle:
+def fitted_cycle(
+    model: nn.Module, cycle: Cycle, plan: Callable[[Cycle], Plan], *, device: torch.device | None = None
+) -> Cycle:
     """Return the cycle with as many parts per batch as the device's memory asks for; on a CPU as it is.
 
     A trial step on a copy of the model, forward, backward and update, shows it before training starts; training itself
-    never retries. Weights and random state stay as they were.
+    never retries. Weights and random state stay as they were. A cycle that is resumed goes on with the parts it was
+    saved with, because others would be another sum: on a smaller device it may not fit.
 
     Parameters
     ----------
     model
-        The network on the device.
+        The network on the device; what an earlier cycle left there should be released before.
     cycle
         The settings, whose batch size stays.
     plan
         What a cycle trains on.
+    device
+        Whose memory counts; None for that of the weights.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def fitted_cycle(model: nn.Module, cycle: Cycle, plan: Callable[[Cycle], Plan]) 
     InputError
         If not even one row at a time fits, or the objective needs whole batches and they do not.
     """
-    if next(model.parameters()).device.type != "cuda":
+    if (device or next(model.parameters()).device).type != "cuda":
         return cycle
 
     def with_parts(parts: int) -> Cycle:

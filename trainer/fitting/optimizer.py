@@ -1,11 +1,14 @@
 """AdamW in one fused kernel that clips the gradient and skips a step whose gradient is not finite."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
+
+from audit.errors import raise_violations
+from trainer.fitting.kept import unlike
 
 Guard = Literal["fused", "host"]
 
@@ -32,13 +35,19 @@ class GuardedAdamW:
         Largest norm of the gradient; None for no limit.
     models
         Where parameters of several models are stacked, their number: the first dimension of every parameter. Each
-        model is clipped by its own norm; a step that is not finite in one is skipped in all.
+        model is clipped by its own norm, and one whose gradient is not finite takes the step with a gradient of 0: the
+        others go on, while its moments decay and it moves on by what is left of them. Where no gradient is finite,
+        the step is skipped in all.
     guard
         "fused" or "host"; None takes "fused" where it works.
+    names
+        What each parameter is called in `state`; without it, its place.
 
     Notes
     -----
-    Loshchilov & Hutter, "Decoupled weight decay regularization" (2019), arXiv:1711.05101.
+    Loshchilov & Hutter, "Decoupled weight decay regularization" (2019), arXiv:1711.05101. `models` and `taken` say how
+    many models there are, and, as int64 of shape (models,) on the device, how many steps of each had a finite gradient
+    since `taken` was last set to 0.
 
     Examples
     --------
@@ -57,11 +66,14 @@ class GuardedAdamW:
         clip: float | None,
         models: int | None = None,
         guard: Guard | None = None,
+        names: Mapping[Tensor, str] | None = None,
     ) -> None:
         self._parameters = [parameter for group, _ in layers for parameter in group]
+        self._names = [str(place) if names is None else names[item] for place, item in enumerate(self._parameters)]
         self._clip = clip
-        self._stacked = models is not None
+        self._stacked, self.models = models is not None, models or 1
         device = self._parameters[0].device
+        self.taken = torch.zeros(self.models, dtype=torch.int64, device=device)
         self.guard: Guard = guard or ("fused" if fused_guard_works(device) else "host")
         plain = 1 if models is None else 2  # dimensions of a bias
         groups = [
@@ -88,21 +100,24 @@ class GuardedAdamW:
         Returns
         -------
         Tensor
-            Boolean scalar on the device: whether the gradient was finite, and so the step was taken.
+            Boolean on the device, shape (models,): whether the gradient was finite, and so the step was taken. Of
+            stacked models the step is taken by all if any is True.
         """
         for group in self._adamw.param_groups:
             group["lr"] = lr if group["factor"] == 1.0 else lr * group["factor"]
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = self._norms(gradients) if self._stacked else get_total_norm(gradients)
-        finite = torch.isfinite(norm).all()
+        finite = torch.isfinite(norm).view(-1)
+        self.taken += finite
         scale = torch.ones_like(norm) if self._clip is None else ((norm + _TINY) / self._clip).clamp(min=1.0)
         if self._stacked:
             for gradient in gradients:
-                gradient.div_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+                shape = (-1, *[1] * (gradient.ndim - 1))
+                gradient.div_(scale.view(shape)).masked_fill_(~finite.view(shape), 0.0)
             scale = torch.ones_like(norm[0])
         if self.guard == "fused":
-            _guarded_step(self._adamw, scale=scale, found_inf=(~finite).float())
-        elif bool(finite):
+            _guarded_step(self._adamw, scale=scale, found_inf=(~finite.any()).float())
+        elif bool(finite.any()):
             torch._foreach_div_(gradients, scale)
             self._adamw.step()
         return finite
@@ -112,20 +127,29 @@ class GuardedAdamW:
         self._adamw.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the moments and step counts by name, as they are: not copied."""
-        return {
-            f"{place}.{name}": value
-            for place, parameter in enumerate(self._parameters)
-            for name, value in self._adamw.state[parameter].items()
-        }
+        """Return the moments and step counts by name, as they are: not copied; 0 where no step was taken yet."""
+        kept: dict[str, Tensor] = {}
+        for name, parameter in zip(self._names, self._parameters, strict=True):
+            held = self._adamw.state.get(parameter) or _fresh(parameter)
+            kept |= {f"{name}.{key}": value for key, value in held.items()}
+        return kept
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take over moments and step counts that `state` gave for the same parameters."""
-        for name, value in state.items():
-            place, _, key = name.partition(".")
-            parameter = self._parameters[int(place)]
-            of_parameter: dict[str, Any] = self._adamw.state[parameter]
-            of_parameter[key] = value.to(parameter.device, copy=True)
+        """Take over moments and step counts that `state` gave for parameters of the same names and shapes.
+
+        Each is copied into memory laid out as its parameter is: the fused kernel reads them side by side.
+
+        Raises
+        ------
+        ValueError
+            If a name, a shape or a type of number is another; all of them are listed.
+        """
+        raise_violations(unlike(state, self.state()))
+        for name, parameter in zip(self._names, self._parameters, strict=True):
+            place = _fresh(parameter)
+            for key, tensor in place.items():
+                tensor.copy_(state[f"{name}.{key}"])
+            self._adamw.state[parameter] = place
 
     def _norms(self, gradients: Sequence[Tensor]) -> Tensor:
         squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
@@ -169,3 +193,12 @@ def fused_guard_works(device: torch.device) -> bool:
 def _guarded_step(adamw: torch.optim.AdamW, *, scale: Tensor, found_inf: Tensor) -> None:
     adamw.grad_scale, adamw.found_inf = scale, found_inf  # type: ignore[attr-defined]
     adamw.step()
+
+
+def _fresh(parameter: Tensor) -> dict[str, Tensor]:
+    """Return what AdamW holds of a parameter before its first step."""
+    return {
+        "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter, requires_grad=False, memory_format=torch.preserve_format),
+        "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False, memory_format=torch.preserve_format),
+    }

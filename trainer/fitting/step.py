@@ -27,7 +27,8 @@ class Course:
     row
         Shape (1,), int64: the place in the order at which the next batch begins.
     totals
-        Shape (3,), float64: sum of losses, rows counted, steps skipped since they were last read.
+        Shape (3,), float64: sum of losses, rows counted, steps skipped since they were last read. Of several models,
+        losses and skipped steps are added up; rows are counted where the losses of all are finite.
 
     Examples
     --------
@@ -125,12 +126,15 @@ class Stepper:
             rows = order.index_select(-1, course.row + self._counted(begun + share)[begun:])
             losses.append(self._backward(data.take(rows), share=share / size))
             begun += share
-        taken = self.optimizer.step(course.rates.index_select(0, course.step)[0])
+        finite = self.optimizer.step(course.rates.index_select(0, course.step)[0])
+        taken = finite.any()
         if self.average is not None:
             self.average.update(taken)
-        counted = taken.double() * size
-        lost = torch.where(taken, torch.stack(losses).sum(), 0.0).double() * counted
-        course.totals += torch.stack([lost, counted, (~taken).double()])
+        loss = torch.stack(losses).sum()
+        counts = taken & loss.isfinite()
+        counted = counts.double() * size
+        lost = torch.where(counts, loss, 0.0).double() * counted
+        course.totals += torch.stack([lost, counted, (~finite).sum().double()])
         course.step += 1
         course.row += size
 

@@ -1,14 +1,21 @@
 import json
+from dataclasses import replace
 from threading import Thread
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from audit.errors import EvidenceError, InputError
 from audit.sealing.seal_files import read_attempts
+from trainer.data.columns import Columns
+from trainer.data.images import Images
+from trainer.data.ratings import Ratings
 from trainer.data.sealing import open_test, read_sealed_split, seal_test, sealed_split
 from trainer.data.splits import split_rows
 from trainer.data.table import Table
 from trainer.learner import Learner
+from trainer.networks.images import CNNSettings
 from trainer.networks.tabular import MLPSettings
 
 SMALL = MLPSettings(hidden=(8,), frequencies=4, periodic=4)
@@ -73,6 +80,74 @@ def test_of_two_at_the_same_moment_one_wins(learner, box):
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == [BY, "refused", "refused", "refused"]
+
+
+def test_a_model_of_sealed_data_takes_no_table_without_the_seal(frame, columns, table, learner, box, tmp_path):
+    learner.save(tmp_path / "model")
+    for unsealed in (table, Table.from_frame(frame, columns=columns, split=split_rows(len(frame), seed=3))):
+        with pytest.raises(InputError, match="the split of the data is"):
+            Learner.load(tmp_path / "model", data=unsealed, device="cpu")
+    again = Table.from_frame(frame, columns=columns, split=sealed_split(split_rows(len(frame), seed=3), box))
+    loaded = Learner.load(tmp_path / "model", data=again, device="cpu")
+    with pytest.raises(InputError, match="test rows are sealed"):
+        loaded.validate("test")
+    open_test(loaded, by=BY)
+    assert loaded.validate("test").n == 300
+
+
+def test_the_digest_of_a_split_is_that_of_its_rows_and_its_seal(table, box):
+    sealed = seal_test(table, box, by=BY).split
+    assert table.split.digest == table.split.positions == sealed.positions != sealed.digest
+    other = seal_test(table, box.parent / "other", by="B. Other").split
+    assert other.digest != sealed.digest
+    with pytest.raises(InputError, match="sealed by seal_test or sealed_split"):
+        replace(table.split, sealed=box)
+
+
+def images(pixels):
+    frame = pd.DataFrame({"y": [0, 1] * 30, "hand": ["left", "right"] * 30})
+    columns = Columns(y="y", sensitive_features=["hand"])
+    return Images.from_arrays(pixels, frame, columns=columns, split=split_rows(60, seed=1))
+
+
+def test_changed_pixels_of_test_rows_are_not_opened(box):
+    data = images(np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8))
+    sealed = seal_test(data, box, by=BY)
+    learner = Learner(sealed, network=CNNSettings(widths=(4, 4)), device="cpu")
+    notes = {row.name: (row.n, row.note) for row in sealed.card() if row.role == "split"}
+    assert notes["test"][0] == 12
+    assert notes["test"][1].endswith(f"; sealed in {box}")
+    place = int(sealed.split.test[0])
+    kept = sealed.resident.inputs[0][place].clone()
+    sealed.resident.inputs[0][place] = 0
+    with pytest.raises(EvidenceError, match="the test rows hold other values"):
+        open_test(learner, by=BY)
+    sealed.resident.inputs[0][place] = kept
+    assert open_test(learner, by=BY)["rows"] == 12
+
+
+@pytest.mark.parametrize("which", ["input", "label"])
+def test_changed_tensors_of_test_rows_are_not_opened(table, box, which):
+    inputs = tuple(tensor.clone() for tensor in table.resident.inputs)
+    resident = replace(table.resident, inputs=inputs, target=table.resident.target.clone())
+    sealed = seal_test(replace(table, resident=resident), box, by=BY)
+    row = int(sealed.split.test[0])
+    changed = resident.inputs[1] if which == "input" else resident.target
+    changed[row] = 1 - changed[row]
+    with pytest.raises(EvidenceError, match="what the model is given of the test rows is not what these rows hold"):
+        open_test(Learner(sealed, network=SMALL, device="cpu"), by=BY)
+
+
+def test_sealed_ratings_are_opened(box):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"u": rng.integers(0, 9, 80), "i": rng.integers(0, 9, 80), "r": rng.uniform(1, 5, 80)})
+    columns = Columns(y="r", task="number", range=(0, 5.5))
+    data = Ratings.from_frame(frame, columns=columns, user="u", item="i", split=split_rows(80, seed=1))
+    learner = Learner(seal_test(data, box, by=BY), device="cpu")
+    with pytest.raises(InputError, match="test rows are sealed"):
+        learner.predict("test")
+    open_test(learner, by=BY)
+    assert len(learner.predict("test")) == 16
 
 
 def test_a_split_made_again_is_put_under_its_seal(frame, columns, learner, box):

@@ -87,6 +87,23 @@ def test_each_of_several_models_has_its_own_rows():
     assert torch.equal(torch.cat(seen, dim=1), order)
 
 
+@pytest.mark.parametrize("models", [None, 8, 32])
+def test_chunks_of_all_models_together_take_their_share_of_the_memory(models):
+    free = 2_000_000  # 108 bytes a row, of 20,000 rows: more than half of it
+    wide = Resident(inputs=(torch.zeros(20_000, 25),), target=torch.zeros(20_000, dtype=torch.int64))
+    streamed = placed(wide, device=CPU, free=free)
+    order = torch.arange(20_000) if models is None else torch.arange(20_000).expand(models, 20_000)
+    piece, places = next(streamed.holding(wide).pieces(order, 16))
+    taken = 2 * sum(tensor.numel() * tensor.element_size() for tensor in (*piece.inputs, piece.target))
+    assert 0.05 * free < taken <= 0.1 * free
+    assert places.shape[:-1] == order.shape[:-1]
+
+
+def test_rows_of_a_stretch_that_are_given_are_those_of_each_model():
+    streamed = placed(data(), device=CPU, streamed_rows=10)
+    assert next(streamed.pieces(torch.arange(50).expand(4, 50), 5))[1].shape == (4, 10)
+
+
 def test_what_lies_before_is_not_gathered(monkeypatch):
     gathered = []
     plain = torch.index_select

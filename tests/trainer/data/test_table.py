@@ -183,3 +183,21 @@ def test_hostile_names_and_values_are_only_values():
     table = Table.from_frame(frame, columns=Columns(y="y"), split=split_given(train=range(4), valid=[4], test=[5]))
     assert [row.name for row in table.card()][:5] == names
     assert all(row.unseen == 2 for row in table.card()[:5])
+
+
+def test_a_number_that_only_later_is_missing_is_the_median_and_is_counted_where_the_words_say():
+    """What `Columns.missing` says: the model is not told, table and card count it, and "refuse" refuses it."""
+    frame = pd.DataFrame({"x": [float(value) for value in range(41)], "y": [value % 2 for value in range(41)]})
+    split = split_given(train=range(31), valid=[], test=range(31, 41))
+    later = frame.assign(x=frame["x"].where(frame.index != 40))
+    table = Table.from_frame(later, columns=Columns(y="y"), split=split)
+    codes, numbers = table.resident.inputs[:2]
+    assert codes.shape == (41, 0), "no flag: training never saw a missing one"
+    assert numbers[40, 0] == numbers[15, 0] == 0, "15 is the median of the train rows"
+    assert table.encoded.missing == {"x": 1}
+    assert {row.name: row.missing for row in table.card()}["x"] == 1
+    with pytest.raises(InputError, match="feature 'x' has no value at row 40"):
+        Table.from_frame(later, columns=Columns(y="y", missing="refuse"), split=split)
+    told = " ".join(str(Columns.__doc__).split())
+    assert "read as the median of the train rows and the model is not told" in told
+    assert "counted in `Encoded.missing`" in told

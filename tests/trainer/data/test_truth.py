@@ -197,3 +197,13 @@ def test_one_missing_cell_is_refused_where_none_may_be():
         learner.predict(pd.DataFrame({"x": [1.0], "c": [None]}))
     with pytest.raises(InputError, match='missing is "flag" or "refuse"; came \'drop\''):
         Columns(y="y", missing="drop")
+
+
+def test_a_number_beyond_float32_is_refused_with_its_row():
+    columns = Columns(y="y", task="number")
+    with pytest.raises(
+        InputError, match=r"learnt as float32, which ends at 3\.4e\+38; it is larger at rows 1, 4, counted"
+    ):
+        made([1.0, 1e300, 2.0, 3.0, -1e39, 3.4e38], columns=columns)
+    table = made([1.0, 3.4e38, 2.0, 3.0, 4.0, -3.4e38], columns=columns)
+    assert torch.isfinite(table.resident.target).all()

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -26,9 +27,9 @@ class Library:
 
     NVMLError = NvmlError
 
-    def __init__(self, *, counter=True, power=True, there=True, fails_after=None):
+    def __init__(self, *, counter=True, power=True, there=True, fails_after=None, known="GPU-7"):
         self.counter, self.power, self.there, self.fails_after = counter, power, there, fails_after
-        self.asked = []
+        self.known, self.asked = known, []
         self.begun = time.perf_counter()
 
     def nvmlInit(self):  # noqa: N802
@@ -38,6 +39,9 @@ class Library:
 
     def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
         self.asked.append(uuid)
+        if uuid != self.known:
+            message = "Not Found"
+            raise NvmlError(message)
         return uuid
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle):  # noqa: ARG002, N802
@@ -57,7 +61,7 @@ class Library:
 
 
 def read(library, *, seconds=0.25):
-    with metered(CUDA, nvml=library, uuid="GPU-7") as meter:
+    with metered(CUDA, nvml=library, uuid="7") as meter:
         time.sleep(seconds)
         return meter.read()
 
@@ -87,6 +91,8 @@ def test_without_a_counter_power_is_sampled_and_said_so():
     [
         (Library(counter=False, power=False), "tells neither energy nor power"),
         (Library(there=False), "did not answer: Driver Not Loaded"),
+        (Library(known="GPU-8"), "did not answer: Not Found"),
+        (Library(known="MIG-7"), "a part of a GPU (MIG), whose counter does not tell its parts apart"),
         (Library(fails_after=1), "counter failed or went back"),
     ],
 )
@@ -112,15 +118,36 @@ def test_on_a_cpu_nothing_is_imported_or_measured(table, monkeypatch):
 
 def test_without_the_library_the_reason_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    with metered(CUDA, uuid="GPU-7") as meter:
+    with metered(CUDA, uuid="7") as meter:
         assert meter.read().reason == NO_LIBRARY
+
+
+def test_the_record_is_of_training_to_its_last_step(table, monkeypatch):
+    """What is said in `Energy`: the validation after the last step is not in it."""
+    order = []
+
+    class Meter:
+        def read(self):
+            order.append("read")
+            return Energy(kwh=1.0, how="counter", seconds=1.0)
+
+    @contextmanager
+    def counted(device):
+        yield Meter()
+
+    learner = Learner(table, network=SMALL, device="cpu")
+    plain = learner.validate
+    monkeypatch.setattr("trainer.fitting.training.metered", counted)
+    monkeypatch.setattr(learner, "validate", lambda: order.append("validate") or plain(), raising=False)
+    learner.fit_one_cycle(2, batch_size=64)
+    assert order == ["read", "validate", "read", "validate"]
 
 
 def test_each_call_of_training_is_in_the_record(table, tmp_path, monkeypatch):
     library = Library()
 
     def counted(device):
-        return metered(CUDA, nvml=library, uuid="GPU-7")
+        return metered(CUDA, nvml=library, uuid="7")
 
     monkeypatch.setattr("trainer.fitting.training.metered", counted)
     learner = Learner(table, network=SMALL, device="cpu")

@@ -8,7 +8,8 @@ from scipy.special import expit, log_softmax
 
 from audit.errors import InputError
 from trainer.checkpoint import CheckpointError
-from trainer.data.splits import split_rows
+from trainer.data.columns import Columns
+from trainer.data.splits import split_given, split_rows
 from trainer.data.table import Table
 from trainer.data.target import Target
 from trainer.evidence.temperature import HIGHEST, LOWEST, Tempered, fit_temperature
@@ -131,6 +132,24 @@ def test_without_rows_there_is_nothing_to_calibrate_on(frame, columns):
     learner = Learner(table, network=SMALL, device="cpu")
     with pytest.raises(InputError, match='the part "valid" has no rows to calibrate on: split off a validation part'):
         learner.calibrate()
+
+
+@pytest.mark.parametrize("kind", ["few", "one class", "same labels"])
+def test_too_little_to_calibrate_on_is_refused_and_changes_nothing(frame, columns, kind):
+    sizes = {"train": range(60), "valid": range(60, 89 if kind == "few" else 120), "test": range(120, 160)}
+    rows = frame.iloc[:160].copy()
+    if kind != "few":
+        rows.loc[60:119, "ill"] = 1
+    if kind == "same labels":
+        columns = Columns(labels=["ill", "well"], features=["angle", "age", "site"])
+        rows["well"] = 1 - rows["ill"]
+    learner = Learner(Table.from_frame(rows, columns=columns, split=split_given(**sizes)), network=SMALL, device="cpu")
+    learner.fit_one_cycle(1)
+    before, looks = learner.model_version, learner.looks
+    says = {"few": 'needs 30 rows; the part "valid" has 29', "one class": '"valid" have one class'}
+    with pytest.raises(InputError, match=says.get(kind, "have the same labels")):
+        learner.calibrate()
+    assert (learner.model_version, learner.looks, learner.temperatures) == (before, looks, None)
 
 
 def test_temperatures_are_guarded_by_the_digest(table, tmp_path):

@@ -6,12 +6,18 @@ import torch
 from trainer.data.resident import Resident
 from trainer.data.streamed import Streamed
 from trainer.data.target import Target
+from trainer.fitting import graph
+from trainer.fitting.augment import AugmentSettings
+from trainer.fitting.cycle import CycleRun
 from trainer.fitting.epoch import run_epoch
-from trainer.fitting.graph import WARM_UP, GraphSteps
+from trainer.fitting.graph import WARM_UP, CudaCapture, GraphSteps, fastest
 from trainer.fitting.objectives import MeanLoss
 from trainer.fitting.optimizer import GuardedAdamW
 from trainer.fitting.stacked import StackedModels
 from trainer.fitting.step import Course, Stepper
+from trainer.history import Cycle, Recipe
+from trainer.learner import Learner
+from trainer.networks.images import CNNSettings
 from trainer.networks.tabular import MLPSettings, TabularMLP
 
 NEEDS_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
@@ -120,3 +126,117 @@ def test_graphs_take_the_steps_that_eager_takes(device, models):
     for one, other in zip(eager[0], replayed[0], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
     assert eager[1] == pytest.approx(replayed[1], rel=1e-5)
+
+
+class Frozen(Counted):
+    """Repeats the work with the augmentation that it was captured with, as a graph does."""
+
+    def __init__(self):
+        super().__init__()
+        self.stepper = None
+
+    def __call__(self, work):
+        augment, replay = self.stepper.augment, super().__call__(work)
+
+        def replayed():
+            now, self.stepper.augment = self.stepper.augment, augment
+            replay()
+            self.stepper.augment = now
+
+        return replayed
+
+
+def test_a_cycle_replays_where_the_device_captures(table, monkeypatch):
+    counted, weights = Counted(), []
+    for capture in (None, counted):
+        monkeypatch.setattr(graph, "capture_on", lambda _, found=capture: found)
+        learner = Learner(table, network=MLPSettings(hidden=(16,), frequencies=4), seed=2, device="cpu")
+        learner.fit_one_cycle(2, 5e-3, batch_size=64)  # 14 batches of 64 rows and one of 4
+        weights.append(learner.model_version)
+    assert weights[0] == weights[1]
+    # The first three of 28 are taken one by one; 11 remain of the first epoch, 14 of the second.
+    assert (counted.captured, counted.replayed) == (1, 25)
+
+
+def test_what_was_captured_ends_with_its_augmentation(make_digits, monkeypatch):
+    settings = AugmentSettings(small_epochs=0.5, small_size=0.5)
+    cycle = Cycle(epochs=2, lr=1e-2, batch_size=64, recipe=Recipe(augment=settings))
+    weights, frozen = [], Frozen()
+    for capture in (None, frozen):
+        monkeypatch.setattr(graph, "capture_on", lambda _, found=capture: found)
+        learner = Learner(make_digits(0), network=CNNSettings(widths=(4, 8)), seed=2, device="cpu")
+        run = CycleRun(learner.model, learner.plan(cycle))
+        frozen.stepper = run.stepper
+        while not run.over:
+            run.advance()
+        weights.append(torch.cat([value.detach().flatten() for value in learner.model.parameters()]))
+    assert torch.equal(*weights)
+    assert frozen.captured == 2 * 2  # 18 steps of each size: by sixteens and singly, or singly alone
+
+
+def test_who_may_not_capture_takes_steps_one_by_one(monkeypatch):
+    monkeypatch.setattr(graph, "capture_on", lambda _: Counted())
+    plain = stepper("cpu")
+    assert isinstance(fastest(plain), GraphSteps)
+    assert fastest(plain, allowed=False) is plain
+    plain.optimizer.guard = "host"
+    assert fastest(plain) is plain
+    monkeypatch.undo()
+    other = stepper("cpu")
+    assert fastest(other) is other
+
+
+@pytest.mark.parametrize("what", ["nothing", "the course alone"])
+def test_a_replay_that_moves_nothing_is_refused_and_the_steps_are_taken(what):
+    """As where a graph was captured on another device than that of the work: it is empty."""
+    asked = []
+
+    def broken(work):
+        def replay():
+            asked.append(work)
+            if what == "the course alone":
+                lost.stepper.course.step += 1
+                lost.stepper.course.row += 8
+                lost.stepper.course.totals[1] += 8
+
+        return replay
+
+    plain = trained(stepper("cpu"), "cpu")
+    lost = GraphSteps(stepper("cpu"), capture=broken, unroll=1)
+    with pytest.warns(RuntimeWarning, match="did not move the weights, so steps are taken one by one"):
+        found = trained(lost, "cpu")
+    assert lost.refused
+    assert len(asked) == 1
+    assert all(torch.equal(one, other) for one, other in zip(plain[0], found[0], strict=True))
+    assert plain[1] == found[1]
+
+
+def test_steps_that_are_rightly_skipped_are_no_reason_to_refuse():
+    data = resident("cpu")
+    broken = Resident(inputs=(data.inputs[0], torch.full_like(data.inputs[1], torch.nan)), target=data.target)
+    steps = GraphSteps(stepper("cpu"), capture=Counted(), unroll=4)
+    run_epoch(steps, broken, torch.arange(403), batch_size=8)
+    assert not steps.refused
+    assert steps.stepper.course.totals.tolist() == [0.0, 0.0, 51.0]
+
+
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=NEEDS_GPU)])
+def test_graphs_of_a_device_share_their_memory(device):
+    capture, place = CudaCapture(torch.device(device, torch.cuda.current_device())), torch.zeros(1, device=device)
+    held = []
+    for rounds in range(4):
+        replay = capture(lambda: place.add_(torch.ones(1 << 24, device=device).mean()))
+        assert place.item() == rounds, "capturing does not do the work"
+        replay()
+        held.append((replay, torch.cuda.memory_reserved(device)))
+    assert place.item() == 4
+    assert held[-1][1] == held[0][1], "64 MiB of the first serve the others"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_graphs_of_a_device_that_is_not_the_current_one():
+    with torch.cuda.device(0):
+        eager, replayed = (trained(steps, "cuda:1") for steps in (stepper("cuda:1"), GraphSteps(stepper("cuda:1"))))
+    for one, other in zip(eager[0], replayed[0], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

@@ -12,6 +12,8 @@ from trainer.fitting.cycle import CycleRun, Plan
 from trainer.fitting.layers import (
     LayerSettings,
     freeze,
+    freeze_only,
+    frozen_names,
     held,
     layer_groups,
     learning_groups,
@@ -166,3 +168,18 @@ def test_settings_come_back_from_json_and_bad_ones_are_listed():
     assert len(caught.value.violations) == 2
     with pytest.raises(InputError, match="a group of layers is a list of names; came the text 'body'"):
         LayerSettings(groups=["body", "head"])
+
+
+def test_what_is_frozen_has_the_names_of_one_model_and_can_be_frozen_again():
+    single, stacked = three_layers(), StackedModels([three_layers(), three_layers()])
+    for module in (single, stacked):
+        freeze(module)
+    names = frozen_names(single)
+    assert names == frozen_names(stacked)
+    assert names[:2] == ("0.0.weight", "0.0.bias")
+    fresh = StackedModels([three_layers(), three_layers()])
+    next(reversed(list(fresh.parameters()))).requires_grad = False
+    freeze_only(fresh, names)
+    assert frozen_names(fresh) == names
+    with pytest.raises(InputError, match="2 problems"):
+        freeze_only(fresh, ["nowhere", "0.0.weight", "<script>"])

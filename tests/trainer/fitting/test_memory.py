@@ -69,6 +69,33 @@ def test_on_a_cpu_nothing_is_tried(table, monkeypatch):
     assert fitted_cycle(learner.model, cycle, learner.plan) is cycle
 
 
+def test_where_memory_is_scarce_the_cycle_has_the_parts_that_were_found(table, monkeypatch):
+    learner, device, tried = Learner(table, network=SMALL, device="cpu"), Device(20, 64), []
+
+    def scarce(model, plan):
+        tried.append((model is learner.model, plan.cycle.batch_size))
+        device(plan.cycle.recipe.accumulate)
+
+    monkeypatch.setattr(memory, "trial_step", scarce)
+    cycle = Cycle(epochs=1, lr=0.1, batch_size=64, recipe=Recipe(weight_decay=0.3))
+    found = fitted_cycle(learner.model, cycle, learner.plan, device=torch.device("cuda"))
+    assert found == replace(cycle, recipe=Recipe(weight_decay=0.3, accumulate=4))
+    assert device.asked == [1, 2, 4]
+    assert tried == [(True, 64)] * 3
+    assert fitted_cycle(learner.model, found, learner.plan, device=torch.device("cuda")) is found
+
+
+def test_the_search_for_a_rate_is_fitted_too(table, monkeypatch):
+    def halved(model, cycle, plan):
+        return replace(cycle, recipe=replace(cycle.recipe, accumulate=2))
+
+    seen, plain = [], memory.CycleRun.__init__
+    monkeypatch.setattr("trainer.fitting.lr_find.fitted_cycle", halved)
+    monkeypatch.setattr(memory.CycleRun, "__init__", lambda run, *a: seen.append(a[1].cycle.recipe) or plain(run, *a))
+    Learner(table, network=SMALL, device="cpu").lr_find(steps=10, batch_size=64)
+    assert [recipe.accumulate for recipe in seen] == [2]
+
+
 def test_a_trial_leaves_no_trace(table):
     learner = Learner(table, network=SMALL, device="cpu")
     before, state = copy.deepcopy(learner.model.state_dict()), torch.get_rng_state()

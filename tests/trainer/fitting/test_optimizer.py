@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from audit.errors import InputError
 from trainer.fitting.optimizer import GuardedAdamW, fused_guard_works
 
 DEVICES = [
@@ -142,7 +143,7 @@ def test_stacked_models_are_clipped_each_by_its_own_norm():
             )
             for number, single in enumerate(singles):
                 single[place].grad = parameter.grad[number].clone()
-        assert bool(both.step(rate("cpu")))
+        assert both.step(rate("cpu")).tolist() == [True, True]
         for optimizer in apart:
             optimizer.step(rate("cpu"))
     for place, parameter in enumerate(stacked):
@@ -164,3 +165,44 @@ def test_what_was_kept_of_an_optimizer_goes_on_in_another():
             optimizer.step(rate("cpu"))
     for one, other in zip(whole, cut, strict=True):
         assert torch.equal(one, other)
+
+
+@BOTH_GUARDS
+def test_a_stacked_model_without_a_finite_gradient_takes_a_gradient_of_zero(guard):
+    stacked = [nn.Parameter(torch.ones(3, 2, 2))]
+    alone = [[nn.Parameter(torch.ones(2, 2))] for _ in range(3)]
+    both = GuardedAdamW([(stacked, 1.0)], weight_decay=0.1, clip=1.0, models=3, guard=guard)
+    apart = [GuardedAdamW([(one, 1.0)], weight_decay=0.1, clip=1.0, guard=guard) for one in alone]
+    for step in range(3):
+        gradient = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(step))
+        for number, one in enumerate(alone):
+            one[0].grad = gradient[number].clone() if (step, number) != (1, 1) else torch.zeros(2, 2)
+        stacked[0].grad = gradient.clone()
+        if step == 1:
+            stacked[0].grad[1, 0, 1] = float("nan")
+        assert both.step(rate("cpu")).tolist() == [True, step != 1, True]
+        for optimizer in apart:
+            optimizer.step(rate("cpu"))
+    for number, one in enumerate(alone):
+        torch.testing.assert_close(stacked[0][number], one[0], rtol=1e-5, atol=1e-7)
+    assert both.taken.tolist() == [3, 2, 3]
+
+
+@BOTH_GUARDS
+def test_where_no_stacked_model_has_a_finite_gradient_nothing_moves(guard):
+    stacked = [nn.Parameter(torch.ones(2, 3))]
+    both = GuardedAdamW([(stacked, 1.0)], weight_decay=0.1, clip=1.0, models=2, guard=guard)
+    stacked[0].grad = torch.full((2, 3), float("inf"))
+    assert both.step(rate("cpu")).tolist() == [False, False]
+    assert torch.equal(stacked[0], torch.ones(2, 3))
+
+
+def test_what_was_kept_of_other_parameters_is_refused():
+    one, other = ({item: name for item, name in zip(parameters("cpu"), names, strict=True)} for names in ("ab", "ac"))
+    kept = GuardedAdamW([(list(one), 1.0)], weight_decay=0.0, clip=None, names=one).state()
+    assert sorted(kept) == [f"{name}.{key}" for name in "ab" for key in ("exp_avg", "exp_avg_sq", "step")]
+    with pytest.raises(InputError) as caught:
+        GuardedAdamW([(list(other), 1.0)], weight_decay=0.0, clip=None, names=other).restore(kept)
+    assert len(caught.value.violations) == 6
+    assert "'c.exp_avg' is missing" in caught.value.violations
+    assert "'b.exp_avg' is not known here" in caught.value.violations

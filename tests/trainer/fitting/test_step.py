@@ -1,6 +1,6 @@
+import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainer.data.resident import Resident
 from trainer.data.target import Target
@@ -10,31 +10,50 @@ from trainer.fitting.stacked import StackedModels
 from trainer.fitting.step import Course, Stepper
 from trainer.networks.tabular import MLPSettings, TabularMLP
 
-# What makes the host wait for the device, or depends on values: none of it can be captured.
-WAITING = {"_local_scalar_dense", "nonzero", "item", "is_nonzero", "masked_select", "unique2", "_unique2", "equal"}
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")],
+    ),
+]
+WAITS = {
+    "item": lambda batch: batch.weights.sum().item(),
+    "if": lambda batch: 1 if batch.weights.sum() > 3 else 0,
+    "float": lambda batch: float(batch.weights[0]),
+    "int": lambda batch: int(batch.target[0]),
+    "range": lambda batch: range(batch.target[0]),
+    "format": lambda batch: f"{batch.weights[0]:.3f}",
+    "cpu": lambda batch: batch.target.cpu(),
+    "to the host": lambda batch: batch.target.to("cpu"),
+    "to the device": lambda batch: batch.weights + torch.tensor([1.0]).to(batch.weights.device),
+    "new on the device": lambda batch: batch.weights + torch.tensor([1.0], device=batch.weights.device),
+    "tolist": lambda batch: batch.target.tolist(),
+    "numpy": lambda batch: batch.target.numpy(),
+    "asarray": lambda batch: np.asarray(batch.target),
+    "from numpy": lambda batch: batch.weights + torch.from_numpy(np.ones(1)),
+    "mask": lambda batch: batch.target[batch.target > 0],
+    "mask written": lambda batch: batch.weights.clone().index_put_((batch.target >= 0,), torch.ones(8)),
+    "nonzero": lambda batch: batch.target.nonzero(),
+    "masked_select": lambda batch: batch.target.masked_select(batch.target > 0),
+    "unique": lambda batch: batch.target.unique(),
+    "equal": lambda batch: torch.equal(batch.target, batch.target),
+    "allclose": lambda batch: torch.allclose(batch.weights, batch.weights),
+    "bincount": lambda batch: batch.target.bincount(),
+}
 
 
-class Watched(TorchDispatchMode):
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.seen.append(func.overloadpacket._qualified_op_name.removeprefix("aten::"))
-        return func(*args, **(kwargs or {}))
-
-
-def stepper(*, models=None, accumulate=1, clip=1.0):
+def stepper(*, models=None, accumulate=1, clip=1.0, device="cpu"):
     torch.manual_seed(0)
     settings = MLPSettings(hidden=(8,), frequencies=4)
     singles = [TabularMLP(n_codes=(3, 4), n_numeric=2, n_classes=2, settings=settings) for _ in range(models or 1)]
-    model = singles[0] if models is None else StackedModels(singles)
+    model = (singles[0] if models is None else StackedModels(singles)).to(device)
     return Stepper(
         model=model,
         target=Target(kind="classes", classes=(0, 1)),
         objective=MeanLoss(),
         optimizer=GuardedAdamW([(list(model.parameters()), 1.0)], weight_decay=0.1, clip=clip, models=models),
-        course=Course.begin(torch.full((20,), 0.01)),
+        course=Course.begin(torch.full((20,), 0.01, device=device)),
         accumulate=accumulate,
     )
 
@@ -49,23 +68,46 @@ def resident(n=40):
     )
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("models", [None, 3])
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_a_step_never_waits_for_the_host(models, accumulate):
-    data, step = resident(), stepper(models=models, accumulate=accumulate)
+def test_a_step_never_waits_for_the_host(models, accumulate, device, never_waiting):
+    data, step = resident().to(torch.device(device)), stepper(models=models, accumulate=accumulate, device=device)
     order = torch.arange(40) if models is None else torch.arange(40).expand(models, 40).contiguous()
+    order = order.to(device)
     step.take(data, order, size=8)  # makes what is made once
-    with Watched() as watched:
+    with never_waiting() as watch:
         step.take(data, order, size=8)
-    assert len(watched.seen) > 20
-    assert not WAITING & set(watched.seen)
+    assert watch.operations > 20
+    if device == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            step.take(data, order, size=8)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
-def test_the_watch_sees_what_waits():
-    with Watched() as watched:
-        float(torch.ones(1).sum())
-        torch.ones(2)[torch.ones(2) > 0]
-    assert WAITING & set(watched.seen) >= {"_local_scalar_dense"}
+@pytest.mark.parametrize("waits", [pytest.param(wait, id=name) for name, wait in WAITS.items()])
+def test_whatever_waits_within_a_step_is_seen(waits, never_waiting, waited):
+    data, step = resident(), stepper()
+
+    def augment(batch):
+        waits(batch)
+        return batch
+
+    step.take(data, torch.arange(40), size=8)
+    step.augment = augment
+    step.take(data, torch.arange(40), size=8)  # by itself it is legal
+    with never_waiting(), pytest.raises(waited):
+        step.take(data, torch.arange(40), size=8)
+
+
+def test_what_does_not_wait_is_no_alarm(never_waiting):
+    values = torch.arange(4.0)
+    with never_waiting():
+        torch.where(values > 1, values, torch.zeros_like(values))[torch.arange(2)].to(torch.float64)
+        values.masked_fill(values > 1, 0.0).index_put((values > 1,), values.sum())
+    assert values.tolist() == [0.0, 1.0, 2.0, 3.0]  # all is as before
 
 
 def test_the_course_moves_on_by_itself():
