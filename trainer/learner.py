@@ -173,6 +173,7 @@ class Learner:
         The defaults gave an accuracy of 0.870 and an AUC of 0.924 on the test rows of Adult (census income).
         """
         cycle = Cycle(epochs=epochs, lr=float(lr), batch_size=batch_size, recipe=recipe or Recipe())
+        self._run = None  # what the last cycle holds on the device is released before a step is tried
         cycle = fitted_cycle(self.model, cycle, self.plan)
         self._run = CycleRun(self.model, self.plan(cycle))
         self.cycles = (*self.cycles, cycle)

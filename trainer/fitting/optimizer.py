@@ -124,7 +124,8 @@ class GuardedAdamW:
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        self._adamw.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
         """Return the moments and step counts by name, as they are: not copied; 0 where no step was taken yet."""

@@ -1,6 +1,7 @@
 """One step of training on tensors of the device: nothing in it waits for, or asks, the host."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -152,8 +153,8 @@ class Stepper:
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the objective on a batch, a scalar that can be differentiated, in float32 whatever the model uses."""
-        device = batch.target.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        on_cuda = batch.target.device.type == "cuda"
+        with torch.autocast("cuda", dtype=torch.bfloat16) if on_cuda else nullcontext():
             output = self.model(*batch.inputs)
         losses = self.target.losses(output, batch.target, smoothing=self.smoothing)
         if batch.mixed is not None:
