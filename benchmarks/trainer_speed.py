@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     table = table_of(ROWS)
+    torch.manual_seed(1)  # the weights that every loop starts from
     network = PlainMLP(LEVELS + 1, CATEGORIES, NUMERIC)
     if options.device == "cuda":
         if not torch.cuda.is_available():

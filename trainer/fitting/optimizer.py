@@ -13,6 +13,7 @@ from trainer.fitting.kept import unlike
 Guard = Literal["fused", "host"]
 
 BETAS = (0.9, 0.99)
+EPS = 1e-5
 # Keeps the division defined for a gradient of zero; the same constant as torch.nn.utils.clip_grad_norm_.
 _TINY = 1e-6
 
@@ -20,10 +21,11 @@ _TINY = 1e-6
 class GuardedAdamW:
     """AdamW whose step clips by the global norm and leaves everything as it was on a NaN or infinite gradient.
 
-    With the guard "fused", both happen inside the optimiser's own kernel, through the attributes `grad_scale` and
-    `found_inf` that torch's gradient scaler uses: no extra pass over the parameters and no copy to the host. The
-    attributes are not documented, so `fused_guard_works` tries them on one number first; where they fail, the guard
-    "host" does the same with a branch on the host.
+    With the guard "fused", both happen inside torch's own kernel, through its arguments `grad_scale` and `found_inf`,
+    which are there for torch's gradient scaler: no extra pass over the parameters and no copy to the host. The kernel
+    is called as it is, because what ``AdamW.step`` does around it takes longer than a small network. It is not
+    documented, so `fused_guard_works` tries it on one number first; where it fails, the guard "host" does the same by
+    ``AdamW.step`` and a branch on the host.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ class GuardedAdamW:
             if chosen
         ]
         self._adamw = torch.optim.AdamW(
-            groups, betas=BETAS, eps=1e-5, fused=self.guard == "fused", capturable=device.type == "cuda"
+            groups, betas=BETAS, eps=EPS, fused=self.guard == "fused", capturable=device.type == "cuda"
         )
 
     def step(self, lr: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ class GuardedAdamW:
                 gradient.div_(scale.view(shape)).masked_fill_(~finite.view(shape), 0.0)
             scale = torch.ones_like(norm[0])
         if self.guard == "fused":
-            _guarded_step(self._adamw, scale=scale, found_inf=(~finite.any()).float())
+            self._fused_step(scale=scale, found_inf=(~finite.any()).float())
         elif bool(finite.any()):
             torch._foreach_div_(gradients, scale)
             self._adamw.step()
@@ -152,6 +154,21 @@ class GuardedAdamW:
                 tensor.copy_(state[f"{name}.{key}"])
             self._adamw.state[parameter] = place
 
+    def _fused_step(self, *, scale: Tensor, found_inf: Tensor) -> None:
+        held = self._adamw.state
+        for group in self._adamw.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            states = [held[item] if item in held else held.setdefault(item, _fresh(item)) for item in parameters]
+            if parameters:
+                fused_adamw(
+                    parameters,
+                    states,
+                    lr=group["lr"],
+                    weight_decay=group["weight_decay"],
+                    scale=scale,
+                    found_inf=found_inf,
+                )
+
     def _norms(self, gradients: Sequence[Tensor]) -> Tensor:
         squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
         return torch.stack(squares).sum(dim=0).sqrt()
@@ -175,25 +192,74 @@ def fused_guard_works(device: torch.device) -> bool:
     >>> fused_guard_works(torch.device("cpu"))
     True
     """
-    moved = [torch.nn.Parameter(torch.ones(1, device=device)) for _ in range(2)]
+    ours, theirs = (torch.nn.Parameter(torch.ones(1, device=device)) for _ in range(2))
+    zero, one, lr = (torch.full((), value, device=device) for value in (0.0, 1.0, 0.5))
+    state = [_fresh(ours)]
     try:
-        guarded, plain = (torch.optim.AdamW([item], lr=0.5, eps=1.0, fused=True) for item in moved)
-    except RuntimeError:
+        plain = torch.optim.AdamW([theirs], lr=0.5, betas=BETAS, eps=EPS, weight_decay=0.1, fused=True)
+        ours.grad = torch.full_like(ours, torch.nan)
+        fused_adamw([ours], state, lr=lr, weight_decay=0.1, scale=one, found_inf=one)
+        untouched = torch.equal(ours, torch.ones_like(ours))
+        ours.grad, theirs.grad = torch.full_like(ours, 6.0), torch.full_like(theirs, 3.0)
+        fused_adamw([ours], state, lr=lr, weight_decay=0.1, scale=one * 2.0, found_inf=zero)
+        plain.step()
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
         return False
-    zero, one = torch.zeros((), device=device), torch.ones((), device=device)
-    moved[0].grad = torch.full_like(moved[0], torch.nan)
-    _guarded_step(guarded, scale=one, found_inf=one)
-    untouched = torch.equal(moved[0], torch.ones_like(moved[0]))
-    moved[0].grad = torch.full_like(moved[0], 6.0)
-    _guarded_step(guarded, scale=one * 2.0, found_inf=zero)
-    moved[1].grad = torch.full_like(moved[1], 3.0)
-    plain.step()
-    return untouched and torch.equal(moved[0], moved[1])
+    return untouched and torch.equal(ours, theirs)
 
 
-def _guarded_step(adamw: torch.optim.AdamW, *, scale: Tensor, found_inf: Tensor) -> None:
-    adamw.grad_scale, adamw.found_inf = scale, found_inf  # type: ignore[attr-defined]
-    adamw.step()
+@torch.no_grad()
+def fused_adamw(
+    parameters: Sequence[Tensor],
+    states: Sequence[Mapping[str, Tensor]],
+    *,
+    lr: Tensor,
+    weight_decay: float,
+    scale: Tensor,
+    found_inf: Tensor,
+) -> None:
+    """Take one step of AdamW in one kernel: gradients divided by `scale`, nothing done where `found_inf` is 1.
+
+    Parameters
+    ----------
+    parameters
+        With gradients; on one device.
+    states
+        What AdamW holds of each: `step`, `exp_avg`, `exp_avg_sq`, changed in place.
+    lr, scale, found_inf
+        Scalars on the device.
+    weight_decay
+        Decoupled decay per unit of learning rate.
+
+    Examples
+    --------
+    >>> weight = torch.nn.Parameter(torch.ones(2))
+    >>> weight.grad = torch.ones(2)
+    >>> zero, one = torch.tensor(0.0), torch.tensor(1.0)
+    >>> fused_adamw([weight], [_fresh(weight)], lr=one / 10, weight_decay=0.0, scale=one, found_inf=zero)
+    >>> [round(value, 3) for value in weight.tolist()]
+    [0.9, 0.9]
+    """
+    steps = [state["step"] for state in states]
+    torch._foreach_add_(steps, 1.0)
+    torch._fused_adamw_(
+        list(parameters),
+        [parameter.grad for parameter in parameters if parameter.grad is not None],
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [],
+        steps,
+        lr=lr,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=weight_decay,
+        eps=EPS,
+        amsgrad=False,
+        maximize=False,
+        grad_scale=scale,
+        found_inf=found_inf,
+    )
+    torch._foreach_sub_(steps, [found_inf] * len(steps))
 
 
 def _fresh(parameter: Tensor) -> dict[str, Tensor]:

@@ -94,15 +94,19 @@ def test_the_fused_guard_is_found_to_work_and_is_taken(device):
 
 
 def test_a_torch_without_the_protocol_falls_back_to_the_host(monkeypatch):
-    plain_step = torch.optim.AdamW.step
+    kernel = torch._fused_adamw_
 
-    def deaf_step(self, *args, **kwargs):
-        self.grad_scale = self.found_inf = None
-        return plain_step(self, *args, **kwargs)
+    def deaf(*args, **kwargs):
+        return kernel(*args, **kwargs | {"grad_scale": None, "found_inf": None})
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", deaf_step)
+    monkeypatch.setattr(torch, "_fused_adamw_", deaf)
     assert not fused_guard_works(torch.device("cpu"))
     assert GuardedAdamW([(parameters("cpu"), 1.0)], weight_decay=0.0, clip=1.0).guard == "host"
+
+
+def test_a_torch_without_the_kernel_falls_back_to_the_host(monkeypatch):
+    monkeypatch.delattr(torch, "_fused_adamw_")
+    assert not fused_guard_works(torch.device("cpu"))
 
 
 def test_without_a_limit_the_gradient_is_used_as_it_is():
