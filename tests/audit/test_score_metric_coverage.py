@@ -186,9 +186,13 @@ def test_rare_labels(world):
 @pytest.mark.parametrize("world", RARE)
 def test_rare_labels_at_length(world, n):
     truth = truths(RARE[world], MEANS)
-    y, score = RARE[world](np.random.default_rng(12), 3000 * n)
-    found = coverage(tally(y, score, runs(3000, n)), truth)
-    assert min(found.values()) >= 0.93, found
+    found: dict[str, list[float]] = {name: [] for name in truth}
+    for seed in range(12, 15):  # a sample is a group, and a feature has at most a thousand
+        y, score = RARE[world](np.random.default_rng(seed), 1000 * n)
+        for name, share in coverage(tally(y, score, runs(1000, n)), truth).items():
+            found[name].append(share)
+    shares = {name: float(np.mean(each)) for name, each in found.items()}
+    assert min(shares.values()) >= 0.93, shares
 
 
 def test_rare_labels_under_weights_and_clusters():
