@@ -72,7 +72,7 @@ def enough_units(level: npt.ArrayLike, *, df: npt.ArrayLike, comparisons: npt.Ar
     Units that take two values with even chances all take the same one with the probability 2^-(df + 1) each way; where
     that is more than the error of one side, no method can exclude anything, and one that judges by the spread it sees
     (which is none) is wrong that often. At level .95 that asks for six clusters: the smallest sign test that can
-    reject. (Two clusters made a false PASS in 14 of 60 samples, three in 6.)
+    reject.
 
     Examples
     --------
