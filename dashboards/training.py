@@ -83,6 +83,6 @@ def lead_sentences(result: Result) -> tuple[str, ...]:
 
 
 def best_epoch(rows: Sequence[Measurement]) -> Measurement:
-    """Return the row with the best value, the first of equal ones."""
+    """Return the row with the best value, the last of equal ones: training on did no harm."""
     sign = -1.0 if rows[0].metric in _LOWER_IS_BETTER else 1.0
-    return max(rows, key=lambda row: sign * float(row.value or 0.0))
+    return max(rows, key=lambda row: (sign * float(row.value or 0.0), epoch_of(row)))

@@ -229,7 +229,7 @@ def unit_of(metric: str) -> Unit:
     name = name.removesuffix("_change")
     if comparison == "ratio" or name.endswith("_likelihood_ratio"):
         return "ratio"
-    if name in {"count", "confusion_count", "became_right", "became_wrong"}:
+    if name in {"count", "confusion_count", "became_right", "became_wrong", "skipped_steps"}:
         return "count"
     if _is_share(name):
         return "points" if comparison == "difference" else "share"

@@ -9,6 +9,7 @@ from audit.store import save_run
 from dashboards import launch
 from dashboards.figures.training import training_figure
 from dashboards.report.training_part import sections
+from dashboards.tables import display_row
 from dashboards.training import best_epoch, epochs_of, lead_sentences, metric_of
 
 
@@ -64,3 +65,15 @@ def test_the_page_shows_it(result, tmp_path, monkeypatch):
     assert not app.exception, app.exception
     assert any("best after epoch 2" in element.value for element in app.markdown)
     assert "75.0 %" in str(app.dataframe[0].value.to_dict())
+
+
+def test_of_equal_epochs_the_last_is_best_so_that_nothing_is_advised():
+    rows = [
+        Measurement(metric="valid_accuracy", at=(("round", epoch),), value=value, n=300, method="x")
+        for epoch, value in enumerate((0.8, 0.82, 0.82), start=1)
+    ]
+    assert len(lead_sentences(Result(measurements=rows))) == 1
+
+
+def test_steps_are_counted(result):
+    assert display_row(epochs_of(result, "skipped_steps")[1]).value == "1"
