@@ -35,6 +35,7 @@ class RoleColumns(TypedDict, total=False):
     sample_weight: str
     cluster: str
     timestamp: str
+    label_timestamp: str
     model_version: str
     place: str
     exposure: str
@@ -60,7 +61,8 @@ class PredictionLog:
     ----------
     table
         The lazy table, restricted to the columns that play a part and renamed by it: roles by their own names,
-        sensitive features to `feature_column` of their place, so that no name from the data reaches an engine.
+        sensitive features to `feature_column` and other features to `input_column` of their place, so that no name from
+        the data reaches an engine.
     columns
         Column name by `Role`.
     sensitive_features
@@ -71,6 +73,8 @@ class PredictionLog:
         The files it was read from; empty for tables in memory.
     unmatched
         How many rows found nobody in the second table; their sensitive values are missing.
+    features
+        Names of the columns whose distribution is watched: inputs of the model, and what is known beside them.
 
     Examples
     --------
@@ -87,6 +91,7 @@ class PredictionLog:
     reading: Reading
     source: tuple[Path, ...] = ()
     unmatched: int = 0
+    features: tuple[str, ...] = ()
 
     @classmethod
     def from_frame(  # noqa: PLR0913 - the one door: every way of reading a log is named here
@@ -94,6 +99,7 @@ class PredictionLog:
         data: Any,  # noqa: ANN401 - any table that narwhals reads
         *,
         sensitive_features: Sequence[str] = (),
+        features: Sequence[str] = (),
         task: Task = "binary",
         positive: str | int | float | bool | None = None,
         threshold: float | None = None,
@@ -116,6 +122,8 @@ class PredictionLog:
             The table, one row per prediction.
         sensitive_features
             Columns whose groups are compared.
+        features
+            Columns whose distribution is watched over time; an audit leaves them alone.
         task
             "binary", "multiclass", "multilabel", "regression" or "ranking": what `y_true` and `y_pred` hold.
         positive
@@ -152,7 +160,8 @@ class PredictionLog:
             If columns are missing, doubled, of a wrong type, or the options contradict each other: all at once.
         """
         raise_violations(_keyword_violations(roles))
-        wanted = {*map(str, roles.values()), *_names(sensitive_features), str(on)}
+        sensitive, watched = _names("sensitive_features", sensitive_features), _names("features", features)
+        wanted = {*map(str, roles.values()), *sensitive, *watched, str(on)}
         table = open_frame(data, wanted=wanted)
         if attributes is not None:
             table = with_attributes(table, open_frame(attributes, wanted=wanted), on)
@@ -160,7 +169,7 @@ class PredictionLog:
         given |= {"missing": missing, "labels": labels, "abstain": abstain, "separator": separator}
         weighted = roles.get("sample_weight") is not None
         reading = reading_of(given, bins=bins, weights=weights, weighted=weighted)
-        return _checked(cls, table, _names(sensitive_features), reading, roles)
+        return _checked(cls, table, (sensitive, watched), reading, roles)
 
     @classmethod
     def from_file(  # noqa: PLR0913 - as from_frame
@@ -168,6 +177,7 @@ class PredictionLog:
         path: str | Path,
         *,
         sensitive_features: Sequence[str] = (),
+        features: Sequence[str] = (),
         task: Task = "binary",
         positive: str | int | float | bool | None = None,
         threshold: float | None = None,
@@ -199,12 +209,13 @@ class PredictionLog:
         given |= {"missing": missing, "labels": labels, "abstain": abstain, "separator": separator}
         weighted = roles.get("sample_weight") is not None
         reading = reading_of(given, bins=bins, weights=weights, weighted=weighted)
-        return _checked(cls, table, _names(sensitive_features), reading, roles)
+        named = (_names("sensitive_features", sensitive_features), _names("features", features))
+        return _checked(cls, table, named, reading, roles)
 
 
 _KEYWORDS = (
-    "sensitive_features", "task", "positive", "threshold", "score_max", "bins", "missing", "weights", "labels",
-    "abstain", "separator", "attributes", "on",
+    "sensitive_features", "features", "task", "positive", "threshold", "score_max", "bins", "missing", "weights",
+    "labels", "abstain", "separator", "attributes", "on",
 )  # fmt: skip
 """The keywords of `PredictionLog.from_frame` that are no roles."""
 
@@ -220,17 +231,34 @@ def feature_column(place: int) -> str:
     return f"feature_{place}"
 
 
+def input_column(place: int) -> str:
+    """Return the name that the watched feature at a place has in `PredictionLog.table`.
+
+    Examples
+    --------
+    >>> input_column(0)
+    'input_0'
+    """
+    return f"input_{place}"
+
+
 def _checked(
-    cls: type[PredictionLog], table: Table, sensitive: tuple[str, ...], reading: Reading, roles: RoleColumns
+    cls: type[PredictionLog],
+    table: Table,
+    named: tuple[tuple[str, ...], tuple[str, ...]],
+    reading: Reading,
+    roles: RoleColumns,
 ) -> PredictionLog:
+    sensitive, features = named
     columns: dict[Role, str] = {role: name for role, name in roles.items() if name is not None}  # type: ignore[misc]
     raise_violations(
         [
-            *_column_violations(table, columns, sensitive),
+            *_column_violations(table, columns, sensitive, features),
             *option_violations(columns, sensitive, reading),
         ]
     )
     used = dict(columns.items()) | {feature_column(i): name for i, name in enumerate(sensitive)}
+    used |= {input_column(i): name for i, name in enumerate(features)}
     return cls(
         table=table.lazy.select(**{column: nw.col(place_column(table.names.index(used[column]))) for column in used}),
         columns=MappingProxyType(columns),
@@ -238,13 +266,14 @@ def _checked(
         reading=reading,
         source=table.source,
         unmatched=table.unmatched,
+        features=features,
     )
 
 
-def _names(sensitive_features: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(sensitive_features, str):
-        raise_violations([f"sensitive_features is one text; expected a list: [{sensitive_features!r}]"])
-    return tuple(sensitive_features)
+def _names(keyword: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise_violations([f"{keyword} is one text; expected a list: [{names!r}]"])
+    return tuple(names)
 
 
 def _keyword_violations(roles: Mapping[str, object]) -> list[str]:
@@ -261,8 +290,11 @@ def _keyword_violations(roles: Mapping[str, object]) -> list[str]:
     return violations
 
 
-def _column_violations(table: Table, columns: Mapping[Role, str], sensitive: tuple[str, ...]) -> list[str]:
+def _column_violations(
+    table: Table, columns: Mapping[Role, str], sensitive: tuple[str, ...], features: tuple[str, ...]
+) -> list[str]:
     wanted = [(name, role) for role, name in columns.items()] + [(name, "sensitive feature") for name in sensitive]
+    wanted += [(name, "feature") for name in features]
     found = set(table.names)
     shown = ", ".join(map(repr, table.names[:20])) + (", ..." if len(table.names) > 20 else "")
     violations = [
@@ -276,8 +308,9 @@ def _column_violations(table: Table, columns: Mapping[Role, str], sensitive: tup
         if table.names.count(name) > 1
     ]
     violations += [
-        f"sensitive feature {name!r} is named twice; name it once"
-        for name in dict.fromkeys(sensitive)
-        if sensitive.count(name) > 1
+        f"{kind} {name!r} is named twice; name it once"
+        for kind, names in (("sensitive feature", sensitive), ("feature", features))
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
     ]
     return violations

@@ -18,6 +18,7 @@ Role = Literal[
     "sample_weight",
     "cluster",
     "timestamp",
+    "label_timestamp",
     "model_version",
     "place",
     "exposure",

@@ -1,0 +1,1 @@
+"""Shifts that no single column shows: a classifier that tells then from now, embeddings, rows out of domain."""
