@@ -1,8 +1,8 @@
 """What other frameworks take for the work of ``benchmarks/trainer_speed.py``, which runs this file.
 
-``python trainer_peers.py DATA.npz LOOP`` trains once per line on its input and answers each with one line of JSON:
-seconds by the clock, seconds of the processor, accuracy on the train rows. It needs torch, numpy and the framework of
-the loop, which it alone imports, and nothing of this project.
+``python trainer_peers.py DATA.npz NETWORK LOOP`` trains once per line on its input and answers each with one line of
+JSON: seconds by the clock, seconds of the processor, accuracy on the train rows. It needs torch, numpy and the framework
+of the loop, which it alone imports, and nothing of this project.
 """
 
 import json
@@ -42,18 +42,43 @@ class PlainMLP(nn.Module):
         return logits
 
 
+class UsualMLP(nn.Module):
+    """The shape that fastai's tabular learner has when nothing is asked of it: hidden layers of 200 and 100, norms."""
+
+    def __init__(self, n_codes: int, n_columns: int, n_numeric: int) -> None:
+        super().__init__()
+        self.embedding = nn.ModuleList([nn.Embedding(n_codes, EMBEDDING) for _ in range(n_columns)])
+        self.norm = nn.BatchNorm1d(n_numeric)
+        width = n_columns * EMBEDDING + n_numeric
+        self.dense = nn.Sequential(
+            nn.Linear(width, 200, bias=False), nn.ReLU(), nn.BatchNorm1d(200),
+            nn.Linear(200, 100, bias=False), nn.ReLU(), nn.BatchNorm1d(100), nn.Linear(100, 2),
+        )  # fmt: skip
+
+    def forward(self, codes: Tensor, numerics: Tensor) -> Tensor:
+        """Return two logits per row."""
+        places = codes.long()
+        parts = [table(places[:, column]) for column, table in enumerate(self.embedding)]
+        logits: Tensor = self.dense(torch.cat([*parts, self.norm(numerics)], dim=1))
+        return logits
+
+
+NETWORKS: dict[str, type[PlainMLP] | type[UsualMLP]] = {"plain": PlainMLP, "usual": UsualMLP}
+
+
 class Work:
     """The data, and a fresh network each time."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, network: str = "plain") -> None:
+        self.kind = NETWORKS[network]
         held = np.load(path)
         self.codes, self.numerics, self.target = (torch.from_numpy(held[name]) for name in ("codes", "numerics", "y"))
         self.steps = EPOCHS * -(-len(self.target) // BATCH)
 
-    def network(self) -> PlainMLP:
+    def network(self) -> nn.Module:
         """Return the network with the same weights each time."""
         torch.manual_seed(1)
-        return PlainMLP(int(self.codes.max()) + 1, self.codes.shape[1], self.numerics.shape[1])
+        return self.kind(int(self.codes.max()) + 1, self.codes.shape[1], self.numerics.shape[1])
 
     def accuracy(self, model: nn.Module) -> float:
         """Return the share of train rows that the network gets right."""
@@ -204,7 +229,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    work, loop = Work(sys.argv[1]), LOOPS[sys.argv[2]]
+    work, loop = Work(sys.argv[1], sys.argv[2]), LOOPS[sys.argv[3]]
     answers, sys.stdout = sys.stdout, sys.stderr
     for _ in sys.stdin:
         start, busy = time.perf_counter(), time.process_time()

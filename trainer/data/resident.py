@@ -58,10 +58,10 @@ class Resident:
     def take(self, rows: Tensor) -> Batch:
         """Return the rows named, shape (n,) or, for several models at once, (n_models, n); nothing is synchronised."""
         return Batch(
-            inputs=tuple(tensor[rows] for tensor in self.inputs),
-            target=self.target[rows],
-            weights=None if self.weights is None else self.weights[rows],
-            groups=None if self.groups is None else self.groups[rows],
+            inputs=tuple(_at(tensor, rows) for tensor in self.inputs),
+            target=_at(self.target, rows),
+            weights=None if self.weights is None else _at(self.weights, rows),
+            groups=None if self.groups is None else _at(self.groups, rows),
         )
 
     def to(self, device: torch.device) -> "Resident":
@@ -92,3 +92,10 @@ class Source(Protocol):
     def take(self, rows: Tensor) -> Batch:
         """Return the rows named; the inputs may lie on the host."""
         ...
+
+
+def _at(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return ``tensor[rows]``; `index_select` copies whole rows where an index goes from number to number."""
+    if rows.ndim == 1:
+        return tensor.index_select(0, rows)
+    return tensor.index_select(0, rows.reshape(-1)).view(*rows.shape, *tensor.shape[1:])

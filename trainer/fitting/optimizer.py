@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from audit.errors import raise_violations
 from trainer.fitting.kept import unlike
@@ -108,7 +107,7 @@ class GuardedAdamW:
         for group in self._adamw.param_groups:
             group["lr"] = lr if group["factor"] == 1.0 else lr * group["factor"]
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        norm = self._norms(gradients) if self._stacked else get_total_norm(gradients)
+        norm = self._norms(gradients)
         finite = torch.isfinite(norm).view(-1)
         self.taken += finite
         scale = torch.ones_like(norm) if self._clip is None else ((norm + _TINY) / self._clip).clamp(min=1.0)
@@ -170,6 +169,10 @@ class GuardedAdamW:
                 )
 
     def _norms(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return the norm of the whole gradient, a scalar; of stacked models that of each, shape (models,)."""
+        if not self._stacked:
+            norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
+            return norm
         squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
         return torch.stack(squares).sum(dim=0).sqrt()
 

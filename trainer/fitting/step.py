@@ -131,7 +131,7 @@ class Stepper:
         taken = finite.any()
         if self.average is not None:
             self.average.update(taken)
-        loss = torch.stack(losses).sum()
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         counts = taken & loss.isfinite()
         counted = counts.double() * size
         lost = torch.where(counts, loss, 0.0).double() * counted
@@ -142,7 +142,7 @@ class Stepper:
     def _backward(self, batch: Batch, *, share: float) -> Tensor:
         if self.augment is not None:
             batch = self.augment(batch)
-        objective = self.loss(batch) * share
+        objective = self.loss(batch) if share == 1.0 else self.loss(batch) * share
         objective.backward()  # type: ignore[no-untyped-call]
         return objective.detach()
 
