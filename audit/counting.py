@@ -1,6 +1,6 @@
 """From a log to its tally: one pass counts and checks; only where a check fails does a second pass name the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -118,8 +118,20 @@ class Joint(NamedTuple):
     dropped: int
 
 
-def joint_cells(log: PredictionLog, *, bins: int = BINS, roles: Sequence[Role] = ()) -> Joint:
+def joint_cells(
+    log: PredictionLog, *, bins: int = BINS, roles: Sequence[Role] = (), keys: Mapping[str, nw.Expr] | None = None
+) -> Joint:
     """Count a log by its keys and by further roles, whose values are left as they are.
+
+    Parameters
+    ----------
+    log, bins
+        As in `count`.
+    roles
+        Further roles to group by.
+    keys
+        Further expressions to group by, such as the window of a row. A log that is cut so may hold several model
+        versions, and no label yet.
 
     Raises
     ------
@@ -133,13 +145,14 @@ def joint_cells(log: PredictionLog, *, bins: int = BINS, roles: Sequence[Role] =
     >>> sorted(joint_cells(log, roles=["human_decision"]).cells["human_decision"].to_pylist())
     ['no', 'yes']
     """
-    raw = _collect(log, bins, roles)
+    raw = _collect(log, bins, {role: nw.col(role) for role in roles} | dict(keys or {}))
     if not raw.num_rows:
         msg = "the data has no rows; expected at least one prediction"
         raise InputError([msg])
     raise_violations(_value_violations(log, raw))
     spelled, labels = spelled_cells(log, raw)
-    raise_violations([*_group_violations(log, raw, spelled), *_label_violations(spelled)])
+    of_labels = [] if keys else _label_violations(spelled)
+    raise_violations([*_group_violations(log, raw, spelled), *of_labels])
     if log.reading.weights == "frequency":
         spelled = spelled.filter(pc.greater(spelled["w"], 0))  # repeated no times: not there
     kept, dropped = _without_missing(log, spelled)
@@ -174,10 +187,10 @@ def tally_of(log: PredictionLog, joint: Joint, *, bins: int = BINS) -> Tally:
     )
 
 
-def _collect(log: PredictionLog, bins: int, roles: Sequence[Role]) -> pa.Table:
+def _collect(log: PredictionLog, bins: int, further: Mapping[str, nw.Expr]) -> pa.Table:
     schema = log.table.collect_schema()
     raise_violations(_type_violations(log, schema))
-    keys = key_expressions(log, schema, bins) | {role: nw.col(role) for role in roles}
+    keys = key_expressions(log, schema, bins) | dict(further)
     try:
         exponent = weight_exponent(log, schema)
         sums = sum_expressions(log, schema, exponent)

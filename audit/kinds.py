@@ -7,7 +7,8 @@ from typing import Literal
 from audit.result import Result
 
 Kind = Literal[
-    "audit", "compare", "thresholds", "slices", "lint", "baselines", "sources", "training", "sealed test", "robustness"
+    "audit", "compare", "thresholds", "slices", "lint", "baselines", "sources", "training", "sealed test", "robustness",
+    "monitoring",
 ]
 
 _MARKS: Mapping[str, Kind] = MappingProxyType(
@@ -18,6 +19,7 @@ _MARKS: Mapping[str, Kind] = MappingProxyType(
         "baselines": "baselines",
         "training": "training",
         "sealed": "sealed test",
+        "monitors": "monitoring",
     }
 )
 """Under this name the settings of a run of each kind record what no other kind has."""

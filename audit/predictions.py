@@ -125,7 +125,8 @@ class PredictionLog:
         features
             Columns whose distribution is watched over time; an audit leaves them alone.
         task
-            "binary", "multiclass", "multilabel", "regression" or "ranking": what `y_true` and `y_pred` hold.
+            "binary", "multiclass", "multilabel", "regression" or "ranking": what `y_true` and `y_pred` hold; "watch":
+            no labels, for monitors alone.
         positive
             The label that counts as positive; required unless labels are 0/1 or true/false.
         threshold

@@ -33,7 +33,7 @@ Role = Literal[
     "training_weight",
 ]
 Missing = Literal["group", "raise", "drop"]
-Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking"]
+Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking", "watch"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 SEPARATOR = "|"
@@ -48,7 +48,8 @@ class Reading:
     ----------
     task
         "binary" (one of two labels is positive), "multiclass" (one of several labels per row), "multilabel" (any
-        number of labels per row), "regression" (numbers), "ranking" (an order).
+        number of labels per row), "regression" (numbers), "ranking" (an order), "watch" (no labels: a log that
+        is watched for drift and traffic, and cannot be audited).
     positive
         The label that counts as positive; may be None where labels are 0/1 or true/false. Binary only.
     threshold
@@ -136,7 +137,7 @@ def option_violations(columns: Mapping[Role, str], sensitive: tuple[str, ...], r
     >>> option_violations({"y_true": "y"}, (), Reading(task="multiclass"))
     ['no predictions: name y_pred; multiclass audits compare labels with labels']
     """
-    violations = _prediction_violations(columns, reading)
+    violations = [] if reading.task == "watch" else _prediction_violations(columns, reading)
     if "y_pred" in columns and columns.get("y_true") == columns["y_pred"]:
         violations.append(f"y_true and y_pred are the same column {columns['y_pred']!r}; name two")
     if reading.threshold is not None and not 0 <= reading.threshold <= 1:

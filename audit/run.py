@@ -115,6 +115,8 @@ def _need_log(log: object) -> None:
             f"PredictionLog.from_frame(data, y_true=..., y_pred=..., sensitive_features=[...])"
         )
         raise TypeError(msg)
+    if log.reading.task == "watch":
+        raise_violations(["the log's task is 'watch', without labels to audit by; name y_true, and leave the task out"])
 
 
 def _without_tally(

@@ -263,7 +263,8 @@ def _counted(result: Result) -> int:
     """Return the rows of a run without a tally: what it counted of everyone; 0 where it says nothing of that."""
     counts = [row for row in result.measurements if row.metric == "count" and row.slice == EVERYONE]
     plain = [row.n for row in counts if row.against is None and row.window is None and not row.at]
-    return max(plain or [row.n for row in counts if row.against is None], default=0)
+    traffic = [row.n for row in result.measurements if row.metric == "traffic" and row.slice == EVERYONE]
+    return sum(traffic) or max(plain or [row.n for row in counts if row.against is None], default=0)
 
 
 def _read_entry(path: Path) -> RunEntry:

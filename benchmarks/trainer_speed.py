@@ -10,6 +10,8 @@ that it was the same work. The least that a loop can do (resident tensors and an
 
 ``--device cuda`` times this trainer's step on a GPU instead: taken one by one, replayed, and of several models at once.
 Timed are whole epochs once both sizes of batch have been captured, so that neither captures nor first calls are in it.
+Beside them stand the share of the roof that binds (`Learner.roof`), the energy per sample by the device's counter (or why
+it is unknown), whether two deterministic runs are equal bit by bit, and how far replayed steps lie from eager ones.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from trainer.data.columns import Columns
 from trainer.data.splits import split_given
 from trainer.data.table import Table
 from trainer.device import cpu_threads
+from trainer.evidence.energy import Energy, metered
 from trainer.fitting.cycle import CycleRun
 from trainer.fitting.graph import WARM_UP
 from trainer.history import Cycle, Recipe
@@ -153,41 +156,110 @@ def told(found: dict[str, list[Turn]]) -> bool:
 
 
 class Rate(NamedTuple):
-    """Seconds of an epoch, samples per second over all models, and the accuracy reached."""
+    """Seconds of an epoch, samples per second over all models, its share of the roof, energy, and the accuracy."""
 
     seconds: float
     samples_per_s: float
+    roof: float
+    binds: str
+    energy: Energy
     accuracy: float
 
 
 def steady(table: Table, network: nn.Module, *, device: str, models: int | None, captured: bool, epochs: int) -> Rate:
     """Time epochs after those in which steps are captured; each ends with a copy to the host, which waits."""
     learner = Learner(table, network=network, seed=1, device=device, models=models, deterministic=False)
+    recipe = Recipe(weight_decay=DECAY, clip=None)
+    limit = learner.roof(batch_size=BATCH, recipe=recipe)
     # The last batch of an epoch is smaller: it is taken one by one in so many epochs, and captured in the next.
     first = WARM_UP + 1
-    cycle = Cycle(epochs=first + epochs, lr=RATE, batch_size=BATCH, recipe=Recipe(weight_decay=DECAY, clip=None))
+    cycle = Cycle(epochs=first + epochs, lr=RATE, batch_size=BATCH, recipe=recipe)
     run = CycleRun(learner.model, replace(learner.plan(cycle), captured=captured))
-    seconds = []
-    while not run.over:
-        start = time.perf_counter()
+    for _ in range(first):
         run.advance()
-        seconds.append(time.perf_counter() - start)
-    epoch = statistics.median(seconds[first:])
-    return Rate(epoch, ROWS * (models or 1) / epoch, float(learner.validate("train").accuracy or 0.0))
+    seconds = []
+    with metered(learner.device) as meter:
+        while not run.over:
+            seconds.append(timed(run))
+        energy = meter.read()
+    epoch = statistics.median(seconds)
+    speed = len(table.frame) * (models or 1) / epoch
+    accuracy = float(learner.validate("train").accuracy or 0.0)
+    share = speed / limit.samples_per_s
+    return Rate(epoch, speed, share, limit.binds, energy, accuracy)
 
 
-def on_gpu(table: Table, network: nn.Module, *, epochs: int) -> None:
-    """Print what a GPU reaches: eager, replayed, and several models at once."""
-    print(f"device {torch.cuda.get_device_name()}, torch {torch.__version__}, median of {epochs} epochs")
-    print(f"{'steps':10} {'models':>6} {'ms per epoch':>13} {'samples/s':>13} {'x eager':>8} {'accuracy':>9}")
+def timed(run: CycleRun) -> float:
+    """Return the seconds that the next epoch takes."""
+    start = time.perf_counter()
+    run.advance()
+    return time.perf_counter() - start
+
+
+def energy_text(energy: Energy, samples: float) -> str:
+    """Return millijoules per sample; of what was not measured the reason, never 0.
+
+    1 kWh is 3.6e9 mJ.
+    """
+    if energy.kwh is None:
+        return f"energy not measured: {energy.reason}"
+    return f"{3.6e9 * energy.kwh / samples:.4f} mJ/sample ({energy.how})"
+
+
+def weights_of(learner: Learner) -> list[torch.Tensor]:
+    """Return the weights on the host."""
+    return [tensor.detach().cpu() for tensor in learner.model.state_dict().values()]
+
+
+def repeated(table: Table, network: nn.Module, *, device: str, captured: bool, epochs: int = 2) -> list[torch.Tensor]:
+    """Return the weights after so many epochs with deterministic kernels."""
+    learner = Learner(table, network=network, seed=1, device=device, deterministic=True)
+    cycle = Cycle(epochs=epochs, lr=RATE, batch_size=BATCH, recipe=Recipe(weight_decay=DECAY, clip=None))
+    run = CycleRun(learner.model, replace(learner.plan(cycle), captured=captured))
+    while not run.over:
+        run.advance()
+    return weights_of(learner)
+
+
+def furthest(first: list[torch.Tensor], second: list[torch.Tensor]) -> float:
+    """Return the largest difference between two models' weights: 0 where they are equal bit by bit."""
+    pairs = zip(first, second, strict=True)
+    return max(float((one.double() - other.double()).abs().max()) for one, other in pairs if one.numel())
+
+
+def equality_lines(table: Table, network: nn.Module, *, device: str) -> list[str]:
+    """Return whether a run repeats bit by bit, and how far replayed steps lie from steps taken one by one."""
+    replayed, again = (repeated(table, network, device=device, captured=True) for _ in range(2))
+    eager = repeated(table, network, device=device, captured=False)
+    twice, apart = furthest(replayed, again), furthest(replayed, eager)
+    return [
+        f"determinism: the same run twice, largest difference of a weight {twice:.3g}"
+        f" ({'bitwise equal' if twice == 0 else 'NOT EQUAL'})",
+        f"equality: replayed against one by one, largest difference of a weight {apart:.3g}"
+        f" ({'bitwise equal' if apart == 0 else 'not bitwise'})",
+    ]
+
+
+def on_gpu(
+    table: Table, network: nn.Module, *, epochs: int, device: str = "cuda", models: tuple[int, ...] = (8, 32)
+) -> None:
+    """Print what a device reaches: eager, replayed, several models at once; of the roof, for what energy, and equal?"""
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
+    print(f"device {name}, torch {torch.__version__}, median of {epochs} epochs")
+    head = f"{'steps':10} {'models':>6} {'ms per epoch':>13} {'samples/s':>13} {'x eager':>8} {'of roof':>8}"
+    print(f"{head} {'accuracy':>9}  energy, and what binds")
     eager = 0.0
-    for captured, models in ((False, None), (True, None), (True, 8), (True, 32)):
-        rate = steady(table, network, device="cuda", models=models, captured=captured, epochs=epochs)
+    for captured, number in ((False, None), (True, None), *((True, each) for each in models)):
+        rate = steady(table, network, device=device, models=number, captured=captured, epochs=epochs)
         eager = eager or rate.samples_per_s
+        samples = float(len(table.frame) * (number or 1) * epochs)
         print(
-            f"{'replayed' if captured else 'eager':10} {models or 1:6} {1000 * rate.seconds:13.1f} "
-            f"{rate.samples_per_s:13,.0f} {rate.samples_per_s / eager:8.2f} {rate.accuracy:9.4f}"
+            f"{'replayed' if captured else 'eager':10} {number or 1:6} {1000 * rate.seconds:13.1f} "
+            f"{rate.samples_per_s:13,.0f} {rate.samples_per_s / eager:8.2f} {rate.roof:8.1%} {rate.accuracy:9.4f}  "
+            f"{energy_text(rate.energy, samples)}; {rate.binds} binds"
         )
+    for line in equality_lines(table, network, device=device):
+        print(line)
 
 
 def main() -> None:

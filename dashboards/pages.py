@@ -8,6 +8,7 @@ from audit.result import Result
 from dashboards.changes import candidates
 from dashboards.labels import safe_label
 from dashboards.lint_rows import is_lint
+from dashboards.monitoring import is_monitoring
 from dashboards.reliability import holds_scores
 from dashboards.report.groups import combinations_of, headline_metrics
 from dashboards.robustness import checks
@@ -123,6 +124,13 @@ _ROWS = (
         is_training,
     ),
     PageOf(
+        "monitoring", "Over time",
+        "what changed in a log since a reference: drift, error rates, traffic, actions; since when and for whom",
+        "evenhanded monitor --reference BEFORE.csv --current SINCE.csv --timestamp TIME --y-pred PREDICTION "
+        "--y-true LABEL --sensitive race,sex --out runs",
+        is_monitoring,
+    ),
+    PageOf(
         "sources", "Sources of bias", "the evidence for and against six sources that a gap may come from",
         "evenhanded sources DATA.csv --y-true LABEL --sensitive sex --features age,degree,years "
         "--audited-label AUDITED --population CENSUS.csv --out runs",
@@ -130,7 +138,7 @@ _ROWS = (
     ),
 )  # fmt: skip
 PAGES: Mapping[str, PageOf] = MappingProxyType({row.name: row for row in _ROWS})
-FIRST = ("overview", "subgroups", "compare")
+FIRST = ("overview", "subgroups", "compare", "monitoring")
 """What most people open; the other pages stand under a heading of their own."""
 
 

@@ -3,14 +3,23 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dashboards.monitoring_words import SENTENCES as OF_MONITORS
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
+        **OF_MONITORS,
         "count": "The number of rows.",
         "train_loss": "What training minimises, on the train rows, averaged over the steps of an epoch as the model "
         "changed.",
         "valid_loss": "The loss of the model after an epoch, on validation rows that it does not learn from.",
         "valid_accuracy": "Of the validation rows, the share whose most probable label is the true one.",
         "valid_label_accuracy": "Of all labels of the validation rows, the share that is right.",
+        "valid_ensemble_accuracy": "Of the validation rows, the share that all models together, as they predict, "
+        "answer rightly.",
+        "valid_ensemble_label_accuracy": "Of the validation rows, the mean share of labels that all models together, "
+        "as they predict, answer rightly.",
+        "valid_ensemble_mean_absolute_error": "Of the validation rows, the mean distance between truth and what all "
+        "models together, as they predict, answer.",
         "valid_mean_absolute_error": "Of the validation rows, the mean distance between prediction and truth.",
         "skipped_steps": "Steps of training that were left out because their gradient was not finite.",
         "group_weight": "The weight of the group in what training minimised, in the mean over the steps of an epoch; "

@@ -38,7 +38,8 @@ def comparison_text(row: Measurement) -> str:
         case "groups":
             return f"groups of {features_label(tuple(against['features']))}"
         case "rest" | "reference":
-            return "the rest" if against["kind"] == "rest" else "the baseline run"
+            whole = "the reference" if row.window else "the baseline run"
+            return "the rest" if against["kind"] == "rest" else whole
         case "model" if "model_version" in against:
             return f"model {safe_label(str(against['model_version']), target='text')}"
     return f"another {against['kind']}"

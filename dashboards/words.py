@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from audit.metrics.catalog import METRICS
+from dashboards import monitoring_words as monitoring
 from dashboards.labels import safe_label
 from dashboards.sentences import SENTENCES
 
@@ -84,8 +85,12 @@ _TITLES: Mapping[str, str] = MappingProxyType(
         "valid_accuracy": "accuracy on the validation rows",
         "valid_label_accuracy": "share of labels right on the validation rows",
         "valid_mean_absolute_error": "mean absolute error on the validation rows",
+        "valid_ensemble_accuracy": "accuracy of all models together on the validation rows",
+        "valid_ensemble_label_accuracy": "share of labels right of all models together on the validation rows",
+        "valid_ensemble_mean_absolute_error": "mean absolute error of all models together on the validation rows",
         "skipped_steps": "steps left out",
         "group_weight": "weight of the group in training",
+        **monitoring.TITLES,
     }
 )
 _SHARES = frozenset(
@@ -163,6 +168,9 @@ _SHARES = frozenset(
         "randomised_share",
         "valid_accuracy",
         "valid_label_accuracy",
+        "valid_ensemble_accuracy",
+        "valid_ensemble_label_accuracy",
+        *monitoring.SHARES,
     }
 )
 _POINTS = frozenset(
@@ -176,6 +184,7 @@ _POINTS = frozenset(
         "perturbation_error_increase",
     }
 )
+_COUNTS = frozenset({"count", "confusion_count", "became_right", "became_wrong", "skipped_steps"})
 _POSSIBLE = "{} value that missing labels or missing groups could make true. "
 _DERIVED: tuple[tuple[str, str, str], ...] = (
     ("*_lower_bound", "lowest possible {}", _POSSIBLE.format("The lowest")),
@@ -183,6 +192,7 @@ _DERIVED: tuple[tuple[str, str, str], ...] = (
     ("*_adjustment_support", "share with a counterpart, {}", "Of the rows, the share with somebody to compare to. "),
     ("*_if_deferred_right", "{}, were all deferred rows right", "As if every row left to people were right. "),
     ("decided_*", "{} of the rows that the model decided", "Only of the rows that the model decided itself. "),
+    *monitoring.DERIVED,
 )
 """Names made of another metric's: the pattern, the title with that of the other, what comes before its sentence."""
 
@@ -205,7 +215,7 @@ def base_metric(metric: str) -> tuple[str, str]:
     >>> base_metric("accuracy_difference"), base_metric("positive_likelihood_ratio"), base_metric("f1_group_min")
     (('accuracy', 'difference'), ('positive_likelihood_ratio', ''), ('f1', 'group_min'))
     """
-    if metric not in METRICS:
+    if metric not in METRICS and metric not in _TITLES:
         for suffix in _COMPARISONS:
             if metric.endswith(suffix) and len(metric) > len(suffix):
                 return metric.removesuffix(suffix), suffix[1:]
@@ -220,6 +230,8 @@ def unit_of(metric: str) -> Unit:
     >>> [unit_of(name) for name in ("count", "accuracy", "accuracy_difference", "accuracy_ratio", "f1_difference")]
     ['count', 'share', 'points', 'ratio', 'number']
     """
+    if metric in monitoring.UNITS or metric.endswith(monitoring.EVIDENCE):
+        return monitoring.UNITS.get(metric, "number")
     derived = _derived(metric)
     if derived is not None:
         return "share" if metric.endswith("_adjustment_support") else unit_of(derived[0])
@@ -229,11 +241,10 @@ def unit_of(metric: str) -> Unit:
     name = name.removesuffix("_change")
     if comparison == "ratio" or name.endswith("_likelihood_ratio"):
         return "ratio"
-    if name in {"count", "confusion_count", "became_right", "became_wrong", "skipped_steps"}:
+    if name in _COUNTS:
         return "count"
-    if _is_share(name):
-        return "points" if comparison == "difference" else "share"
-    return "points" if name in _POINTS else "number"
+    of_shares: Unit = "points" if comparison == "difference" else "share"
+    return of_shares if _is_share(name) else "points" if name in _POINTS else "number"
 
 
 def _is_share(name: str) -> bool:
@@ -246,7 +257,7 @@ def _derived(metric: str) -> tuple[str, str, str] | None:
     for pattern, title, sentence in _DERIVED:
         before, _, after = pattern.partition("*")
         inner = metric.removeprefix(before).removesuffix(after)
-        if metric == f"{before}{inner}{after}" and inner and metric not in METRICS:
+        if metric == f"{before}{inner}{after}" and inner and metric not in METRICS and metric not in _TITLES:
             return inner, title, sentence
     return None
 

@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from checklists.requirement import Requirement
     from dashboards.report import render_report, write_report
     from monitors.actions import watch_actions
+    from monitors.log_store.columns import LogColumns
+    from monitors.log_store.store import LogStore
     from monitors.weekly_actions import WeeklyActions
     from trainer.data.columns import Columns
     from trainer.data.images import Images
@@ -162,6 +164,8 @@ _HOMES = {
     "checklists.requirement": ("Requirement",),
     "dashboards.report": ("render_report", "write_report"),
     "monitors.actions": ("watch_actions",),
+    "monitors.log_store.columns": ("LogColumns",),
+    "monitors.log_store.store": ("LogStore",),
     "monitors.weekly_actions": ("WeeklyActions",),
     "trainer.data.columns": ("Columns",),
     "trainer.data.images": ("Images",),
@@ -189,6 +193,8 @@ __all__ = [
     "Judgement",
     "LabelledRows",
     "Learner",
+    "LogColumns",
+    "LogStore",
     "Measurement",
     "MetricColumns",
     "ObjectiveSettings",

@@ -21,10 +21,13 @@ MORE = {
     "lint": "Leaks between train and test: copies, clusters, time, features that tell the label.",
     "sealed": "A test for a model that others make: labels kept back, opened once, on record.",
     "train": "Train a model on a table and write its predictions.",
+    "monitor": "What changed in a log since a reference: drift, errors, traffic; by group, few false alarms.",
     "predict": "What a saved model says about new rows, on any CPU, without its training data.",
     "sources": "Where a gap comes from: evidence for and against six sources of bias.",
     "doctor": "Say what is installed and what to mend.",
     "thresholds": "What acting from each score on is worth by group, and which threshold is chosen.",
+    "ingest": "Append predictions and late labels to a log with versions; correct and erase on record.",
+    "alarms": "Alarms of monitors: raised, acknowledged, snoozed, cleared; all of it kept.",
 }
 
 

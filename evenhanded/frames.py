@@ -4,6 +4,7 @@ Labels, groups and sensitive columns of a CSV file are read as `audit` reads the
 is missing.
 """
 
+import csv
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowInvalid
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 
 
 class Columns(NamedTuple):
@@ -87,8 +88,34 @@ def read_pieces(path: Path, columns: Columns, *, rows: int | None) -> Iterator[F
         yield from _parquet(path, rows) if path.suffix.lower() == ".parquet" else _csv(path, columns, rows)
     except InputError:
         raise
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8, or as Parquet"
+        raise InputError([message]) from error
     except (OSError, ValueError, ArrowInvalid) as error:  # pandas' own parsing errors are ValueErrors
         raise InputError([f"{path} cannot be read: {' '.join(str(error).split())}; expected CSV or Parquet"]) from error
+
+
+def column_names(path: Path) -> list[str]:
+    r"""Return the columns of a file, of which no other row is read.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a name stands twice.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "t.csv"
+    ...     _ = path.write_text("age,site\n3,01\n", encoding="utf-8")
+    ...     column_names(path)
+    ['age', 'site']
+    """
+    if path.suffix.lower() == ".parquet":
+        return [str(name) for name in next(read_pieces(path, Columns(), rows=1)).rows.columns]
+    piece = next(read_pieces(path, Columns(), rows=1), None)
+    return [] if piece is None else [str(name) for name in piece.rows.columns]
 
 
 def _parquet(path: Path, rows: int | None) -> Iterator[Frame]:
@@ -107,6 +134,7 @@ def _parquet(path: Path, rows: int | None) -> Iterator[Frame]:
 def _csv(path: Path, columns: Columns, rows: int | None) -> Iterator[Frame]:
     separator = "\t" if ".tsv" in map(str.lower, path.suffixes) else ","
     names = pd.read_csv(path, sep=separator, nrows=0).columns
+    raise_violations(_header_violations(path, separator))
     named = [name for name in names if name in columns.spelled]
     words = {name: str for name in names if name in columns.words and name not in named}
     plain: dict[str, Any] = {"sep": separator, "low_memory": False, "dtype": words}
@@ -126,6 +154,21 @@ def _csv(path: Path, columns: Columns, rows: int | None) -> Iterator[Frame]:
             return
         with pd.read_csv(path, **exact, chunksize=rows) as spelled:
             yield from (_joined(piece, texts, columns) for piece, texts in zip(some, spelled, strict=True))
+
+
+def _header_violations(path: Path, separator: str) -> list[str]:
+    """Return names that stand twice, which pandas would tell apart by itself, and a separator that is another one."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = next(csv.reader(file, delimiter=separator), [])
+    found = [f"{path}: column {name!r} occurs more than once: rename one" for name in _twice(names)]
+    other = next((mark for mark in ";\t|" if len(names) == 1 and mark in names[0]), None)
+    if other is not None:
+        found.append(f"{path} seems to be separated by {other!r}: save it with commas (.csv) or tabs (.tsv)")
+    return found
+
+
+def _twice(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _joined(frame: pd.DataFrame, spelled: pd.DataFrame, columns: Columns) -> Frame:

@@ -1,9 +1,7 @@
 """Predictions of a saved model about a file, piece by piece, without anything of the training data."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,17 +15,21 @@ import pyarrow.parquet as pq
 from audit.errors import InputError, raise_violations
 from audit.values import canonical
 from evenhanded.frames import Columns, Frame, read_pieces
+from evenhanded.prediction_files import written_at_the_end
 from trainer.data.columns import MADE_BY_PREDICTION
 from trainer.data.encoders import encode
 from trainer.data.numeric import as_floats, is_number_column
 from trainer.data.ratings import RatingsSpec, with_newcomers
 from trainer.data.spec import TableSpec
+from trainer.data.truth import label_sets
 from trainer.predict import LABEL_FROM, label_texts, most_probable
 
 if TYPE_CHECKING:
     from trainer.data.kinds import Spec
     from trainer.learner import Learner
 
+Y_TRUE = "y_true"
+"""The column of what is true in every file of predictions, whatever it is called in the data."""
 MOST = 20
 """Violations that one error lists; later ones are counted."""
 
@@ -36,7 +38,7 @@ class Predicted(NamedTuple):
     """What was predicted: rows, the model's version, and by column rows that were read as unknown.
 
     `unseen` counts values that no train row had; `untold` numbers that are missing here and never were in training,
-    which are read as the median.
+    which are read as the median; `labelled` rows whose truth is known. `columns` are those of the file.
 
     Examples
     --------
@@ -48,10 +50,12 @@ class Predicted(NamedTuple):
     model_version: str
     unseen: Mapping[str, int]
     untold: Mapping[str, int] = MappingProxyType({})
+    labelled: int = 0
+    columns: tuple[str, ...] = ()
 
 
 def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, ...] = (), rows: int) -> Predicted:
-    """Predict every row of a CSV or Parquet file, and write the answers to a Parquet file when all are there.
+    """Predict every row of a CSV or Parquet file, and write the answers to a file when all are there.
 
     Parameters
     ----------
@@ -60,8 +64,9 @@ def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, 
     data
         The file, with the columns that the model reads.
     out
-        The Parquet file to write: what the model carries where the data have it (label, sensitive features, ids),
-        `keep`, ``y_pred``, ``y_score`` where a label is positive, ``model_version``.
+        The file to write, CSV where its name ends so, else Parquet: what the model carries where the data have it (the
+        label as ``y_true``, sensitive features, ids), `keep`, ``y_pred``, ``y_score`` where a label is positive,
+        ``model_version``.
     keep
         Further columns to copy.
     rows
@@ -76,11 +81,15 @@ def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, 
     asked = _Asked(learner, learner.model_version, _types(data), keep)
     violations: list[str] = []
     unseen, untold = Counter[str](), Counter[str]()
-    done = 0
-    with _written_at_the_end(out) as write:
+    done = labelled = 0
+    names: tuple[str, ...] = ()
+    with written_at_the_end(out) as write:
         for piece in read_pieces(data, reading, rows=rows):
             try:
-                write(_answered(asked, piece))
+                answered = _answered(asked, piece)
+                write(answered)
+                names = tuple(answered.column_names)
+                labelled += len(answered) - answered["y_true"].null_count if "y_true" in names else 0
                 unseen.update(unseen_of(learner.spec, piece.rows))
                 untold.update(untold_of(learner.spec, piece.rows))
             except InputError as error:
@@ -90,7 +99,7 @@ def predict_file(learner: "Learner", data: Path, out: Path, *, keep: tuple[str, 
         more = [f"and {len(violations) - MOST} more like these"] if len(violations) > MOST else []
         raise_violations(violations[:MOST] + more)
         raise_violations([] if done else [f"{data} has no rows; expected at least one"])
-    return Predicted(done, asked.model_version, dict(unseen), dict(untold))
+    return Predicted(done, asked.model_version, dict(unseen), dict(untold), labelled, names)
 
 
 def reading_of(spec: "Spec", *, keep: tuple[str, ...] = ()) -> Columns:
@@ -145,28 +154,6 @@ class _Asked(NamedTuple):
     keep: tuple[str, ...]
 
 
-@contextmanager
-def _written_at_the_end(out: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Give what takes tables, and let the file appear under its name only if nothing went wrong."""
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    writers: list[pq.ParquetWriter] = []
-
-    def write(table: pa.Table) -> None:
-        if not writers:
-            writers.append(pq.ParquetWriter(unfinished, table.schema))
-        writers[0].write_table(table)
-
-    try:
-        try:
-            yield write
-        finally:
-            for writer in writers:
-                writer.close()
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _types(data: Path) -> dict[str, pa.DataType]:
     """Return the types of a Parquet file's columns, so that a piece without any value has them too."""
     if data.suffix.lower() != ".parquet" or not data.is_file():
@@ -185,7 +172,7 @@ def _answered(asked: _Asked, piece: Frame) -> pa.Table:
     shown = ", ".join(map(str, frame.columns))
     absent = [name for name in asked.keep if name not in frame.columns]
     violations = [f"column {name!r} (keep) is missing; the data has {shown}" for name in absent]
-    taken = [name for name in MADE_BY_PREDICTION if name in asked.keep]
+    taken = [name for name in (*MADE_BY_PREDICTION, Y_TRUE) if name in asked.keep and name not in spec.columns.truth]
     violations += [f"column {name!r} (keep) has a name that predictions need for themselves" for name in taken]
     answers = np.zeros((0, spec.target.n_outputs))
     try:
@@ -195,10 +182,25 @@ def _answered(asked: _Asked, piece: Frame) -> pa.Table:
         violations += error.violations
     raise_violations(violations)
     carried = [name for name in dict.fromkeys((*spec.columns.carried(), *asked.keep)) if name in frame.columns]
-    columns = {name: _copied(asked, frame[name]) for name in carried if name != spec.columns.sample_weight}
+    columns = _truth(asked, frame)
+    others = [name for name in carried if name not in (*spec.columns.truth, spec.columns.sample_weight)]
+    columns |= {name: _copied(asked, frame[name]) for name in others}
     columns |= _decided(spec, answers)
     columns["model_version"] = pa.array([asked.model_version] * len(frame), pa.string())
     return pa.table(columns)
+
+
+def _truth(asked: _Asked, frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """Return what is true of each row under the name that an audit is told; empty where the data do not say."""
+    spec = asked.learner.spec
+    if any(name not in frame.columns for name in spec.columns.truth):
+        return {}
+    if not spec.columns.labels:
+        return {Y_TRUE: _copied(asked, frame[spec.columns.y])}
+    known = frame[list(spec.columns.labels)].notna().all(axis=1).to_numpy()
+    sets = iter(label_sets(frame.loc[known], columns=spec.columns))
+    texts = [spec.columns.separator.join(sorted(next(sets))) if labelled else None for labelled in known]
+    return {Y_TRUE: pa.array(texts, pa.string())}
 
 
 def _copied(asked: _Asked, column: pd.Series) -> pa.Array:

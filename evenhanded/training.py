@@ -1,18 +1,20 @@
 """What a model is trained on and how, as options say it or a YAML file: the same settings under the same names."""
 
-from collections.abc import Mapping
-from dataclasses import field, fields, is_dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from audit.errors import InputError, raise_violations
 from audit.seeds import MAX_SEED
-from checklists.policy_errors import sentences, suggestion
-from checklists.policy_yaml import Document, KeyPath, read_yaml, shown
+from checklists.policy_errors import sentences
+from checklists.policy_yaml import Document, read_yaml
 from checklists.requirement import FORBID_UNKNOWN
+from evenhanded.training_sections import network_class, section_faults
 
 if TYPE_CHECKING:
     from trainer.history import Recipe
@@ -22,10 +24,11 @@ Name = Annotated[str, Strict(), Field(min_length=1)]
 Names = tuple[Name, ...]
 Label = Annotated[str, Strict()] | Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Strict(), Field(ge=0, lt=1)]
 Sections = dict[str, Any]
 
 NAME = "training"
+YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=FORBID_UNKNOWN)
@@ -40,8 +43,8 @@ class Training:
         The column to learn; left out only where `labels` names columns.
     task, labels, separator, loss, range
         What kind of answer is learnt.
-    features, categorical, ordered, dates, text, min_count, missing
-        What the model sees and how it reads it. None takes every column without another role.
+    features, drop, categorical, ordered, dates, text, min_count, missing
+        What the model sees and how it reads it. None takes every column without another role, but those of `drop`.
     sensitive, weight, group, id, positive
         Carried to the predictions; the weight of each row; rows of one person; the positive label.
     user, item
@@ -77,6 +80,7 @@ class Training:
     loss: Literal["squared", "absolute", "log"] | None = None
     range: tuple[float, float] | None = None
     features: Names | None = None
+    drop: Names = ()
     categorical: Names = ()
     ordered: dict[Name, tuple[Label, ...]] = field(default_factory=dict)
     dates: Names = ()
@@ -96,7 +100,7 @@ class Training:
     test: Share = 0.2
     network: Sections | None = None
     epochs: Annotated[int, Strict(), Field(ge=1, le=10_000)] = 8
-    lr: float = 2e-3
+    lr: Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)] = 2e-3
     batch_size: Count = 256
     recipe: Sections | None = None
     models: Count | None = None
@@ -141,18 +145,10 @@ def read_training(path: Path, given: Mapping[str, Any]) -> Training:
     ...     read_training(path, {"epochs": 5}).epochs
     5
     """
-    if not path.is_file():
-        raise InputError([f"{path} does not exist; name a table (CSV, Parquet), or a YAML file with settings"])
-    if path.stat().st_size == 0:
-        raise InputError([f"{path} is empty; expected settings as `name: value`, such as `data: patients.csv`"])
-    document = read_yaml(path)
-    if not isinstance(document.content, dict):
-        came = type(document.content).__name__
-        raise InputError([f"{path}:1: expected settings as `name: value`; got a {came}"])
-    return training_of(Document(content=document.content | dict(given), lines=document.lines), name=str(path))
+    return training_of(_document(path, given), name=str(path), given=given)
 
 
-def training_of(document: Document, *, name: str = NAME) -> Training:
+def training_of(document: Document, *, name: str = NAME, given: Collection[str] = ()) -> Training:
     """Return settings, checked with the sections for network and recipe.
 
     Raises
@@ -165,23 +161,98 @@ def training_of(document: Document, *, name: str = NAME) -> Training:
     >>> training_of(Document(content={"data": "t.csv", "target": "y"}, lines={})).data.name
     't.csv'
     """
-    known = tuple(each.name for each in fields(Training))
-    found: list[str] = []
-    settings: Training | None = None
-    try:
-        settings = TypeAdapter(Training).validate_python(document.content)
-    except ValidationError as error:
-        found += sentences(error, document, name=name, keys={"policy": known})
-    for section in ("network", "recipe"):
-        record = document.content.get(section)
-        if isinstance(record, dict):
-            found += _section_faults(section, record, document, name=name)
-    if settings is not None:
-        found += [f"{name}:{document.line((key,))}: {key}: {text}" for key, text in _together(settings)]
+    settings, found = checked_training(document, name=name, given=given)
     raise_violations(found)
     if settings is None:  # pragma: no cover - a fault was raised above
         raise InputError([f"{name}: no settings"])
     return settings
+
+
+def document_of(source: Path, given: Mapping[str, Any]) -> Document:
+    """Return what a YAML file says with what is given besides, or that alone about a table.
+
+    Raises
+    ------
+    InputError
+        If a YAML file cannot be read as settings.
+    """
+    if source.suffix.lower() in YAML:
+        return _document(source, given)
+    return Document(content={"data": source, **given}, lines={})
+
+
+def checked_training(
+    document: Document, *, name: str = NAME, given: Collection[str] = ()
+) -> tuple[Training | None, list[str]]:
+    """Return settings, without those keys that are at fault, and a sentence for every fault.
+
+    Parameters
+    ----------
+    document
+        The settings.
+    name
+        Of the file that they stand in.
+    given
+        Keys that were given as options: faults of theirs name the option, not a line.
+
+    Returns
+    -------
+    Training or None, and list of str
+        None where not even a table is named.
+
+    Examples
+    --------
+    >>> document = Document(content={"data": "t.csv", "target": "y", "lr": -1.0, "valid": 2.0}, lines={})
+    >>> settings, found = checked_training(document, name="options", given={"lr", "valid"})
+    >>> settings.lr, found
+    (0.002, ['--lr: expected greater than 0; got -1.0', '--valid: expected less than 1; got 2.0'])
+    """
+    known = tuple(each.name for each in fields(Training))
+    found: list[str] = []
+    content, settings = document.content, None
+    try:
+        settings = TypeAdapter(Training).validate_python(content)
+    except ValidationError as error:
+        found += sentences(error, document, name=name, keys={"policy": known})
+        faulty = {detail["loc"][0] for detail in error.errors()}
+        settings = _without({key: value for key, value in content.items() if key not in faulty})
+    for section in ("network", "recipe"):
+        record = content.get(section)
+        if isinstance(record, dict):
+            found += section_faults(section, record, document, name=name)
+    if settings is not None:
+        faulty = set() if not found else {key for key in content if any(f": {key}" in text for text in found)}
+        together = [(key, text) for key, text in _together(settings) if key not in faulty]
+        found += [f"{name}:{document.line((key,))}: {key}: {text}" for key, text in together]
+    return settings, [_as_option(text, name, given) for text in found]
+
+
+def _document(path: Path, given: Mapping[str, Any]) -> Document:
+    if not path.is_file():
+        raise InputError([f"{path} does not exist; name a table (CSV, Parquet), or a YAML file with settings"])
+    if path.stat().st_size == 0:
+        raise InputError([f"{path} is empty; expected settings as `name: value`, such as `data: patients.csv`"])
+    document = read_yaml(path)
+    if not isinstance(document.content, dict):
+        came = type(document.content).__name__
+        raise InputError([f"{path}:1: expected settings as `name: value`; got a {came}"])
+    return Document(content=document.content | dict(given), lines=document.lines)
+
+
+def _without(content: Mapping[str, Any]) -> Training | None:
+    """Return settings of what is not at fault; None where too little is left."""
+    try:
+        return TypeAdapter(Training).validate_python(content)
+    except ValidationError:
+        return None
+
+
+def _as_option(text: str, name: str, given: Collection[str]) -> str:
+    """Return a fault with the option that it is about, where that was given as an option: it stands on no line."""
+    found = re.match(re.escape(name) + r":\d+: (\w+)((?:\.\w+)*): ", text)
+    if found is None or found[1] not in given:
+        return text
+    return f"--{found[1].replace('_', '-')}{found[2]}: {text[found.end() :]}"
 
 
 def network_of(settings: Training) -> "Settings | None":
@@ -189,7 +260,7 @@ def network_of(settings: Training) -> "Settings | None":
     if settings.network is None:
         return None
     record = dict(settings.network)
-    kind = _network_class(record)
+    kind = network_class(record)
     given = {key: value for key, value in record.items() if key != "architecture"}
     return TypeAdapter(kind).validate_python(given)
 
@@ -213,6 +284,11 @@ def _together(settings: Training) -> list[tuple[str, str]]:
         found.append(("split", "a split by time needs time, the column that says when"))
     if (settings.user is None) != (settings.item is None):
         found.append(("user" if settings.item is None else "item", "user and item go together: name both"))
+    if settings.features is not None and settings.drop:
+        found.append(("drop", "features names all that the model sees: leave drop out, or features"))
+    found += [("drop", f"{name!r} has a role of its own, so it is no feature anyway") for name in _roles(settings)
+              if name in settings.drop]  # fmt: skip
+    found += [(key, f"{name!r} {why}") for key, name, why in _clashes(settings)]
     if settings.valid + settings.test >= 1:
         found.append(("test", f"valid and test together stay below 1; came {settings.valid} and {settings.test}"))
     if settings.test == 0:
@@ -220,59 +296,32 @@ def _together(settings: Training) -> list[tuple[str, str]]:
     return found
 
 
-def _section_faults(section: str, record: dict[str, Any], document: Document, *, name: str) -> list[str]:
-    """Return what is wrong with network or recipe: unknown keys, values of another kind or out of range."""
-    from trainer.history import Recipe
+def named_columns(settings: Training) -> dict[str, tuple[str, ...]]:
+    """Return the columns that the settings name, by the name of the setting.
 
-    try:
-        kind = Recipe if section == "recipe" else _network_class(record)
-    except InputError as error:
-        return [f"{name}:{document.line((section, 'architecture'))}: {section}: {error}"]
-    given = {key: value for key, value in record.items() if (section, key) != ("network", "architecture")}
-    found = [
-        f"{name}:{document.line(path)}: {shown(path)}: unknown key{near}"
-        for path, near in _unknown(kind, given, (section,))
-    ]
-    if not found:
-        try:
-            TypeAdapter(dict[str, kind]).validate_python({section: given})  # type: ignore[valid-type]
-        except ValidationError as error:
-            found += _refused(error, document, name=name) or sentences(error, document, name=name, keys={"policy": ()})
-    return found
+    Examples
+    --------
+    >>> named_columns(Training(data="t.csv", target="ill", sensitive=("sex",)))
+    {'target': ('ill',), 'sensitive': ('sex',)}
+    """
+    single = {key: getattr(settings, key) for key in ("target", "weight", "group", "id", "user", "item", "time")}
+    several = {key: getattr(settings, key) for key in ("labels", "sensitive", "features", "drop", "categorical")}
+    several |= {"ordered": settings.ordered, "dates": settings.dates, "text": settings.text}
+    found = {key: (name,) for key, name in single.items() if name}
+    return found | {key: tuple(names) for key, names in several.items() if names}
 
 
-def _refused(error: ValidationError, document: Document, *, name: str) -> list[str]:
-    """Return what a section itself says about its values, each at the key that the sentence begins with."""
-    found = []
-    for detail in error.errors():
-        refusal = detail.get("ctx", {}).get("error")
-        for text in refusal.violations if isinstance(refusal, InputError) else ():
-            path: KeyPath = (*detail["loc"], text.partition(" ")[0])
-            path = path if path in document.lines else tuple(detail["loc"])
-            found.append(f"{name}:{document.line(path)}: {shown(path)}: {text}")
-    return found
+def _roles(settings: Training) -> list[str]:
+    others = ("features", "drop", "categorical", "ordered", "dates", "text")
+    return [name for key, names in named_columns(settings).items() if key not in others for name in names]
 
 
-def _network_class(record: Mapping[str, Any]) -> "type[Settings]":
-    from trainer.networks.registry import read_network
-
-    try:
-        found: Any = read_network({"architecture": str(record.get("architecture"))})
-    except ValueError as error:
-        raise InputError([str(error)]) from error
-    return type(found)
-
-
-def _unknown(kind: Any, record: Mapping[str, Any], path: KeyPath) -> list[tuple[KeyPath, str]]:  # noqa: ANN401
-    """Return keys that a record does not have, and those of records within it; each with what may have been meant."""
-    known = tuple(each.name for each in fields(kind))
-    hints = get_type_hints(kind)
-    found = []
-    for key, value in record.items():
-        if key not in known:
-            near = suggestion(str(key), known) or f"; expected one of {', '.join(known)}"
-            found.append(((*path, key), near))
-        elif isinstance(value, dict):
-            inner = [each for each in (hints[key], *get_args(hints[key])) if is_dataclass(each)]
-            found += _unknown(inner[0], value, (*path, key)) if inner else []
-    return found
+def _clashes(settings: Training) -> list[tuple[str, str, str]]:
+    """Return sensitive columns that stand twice, or under a name that the file of predictions has for a role."""
+    taken = {"y_true", "y_pred", "y_score", "model_version"}
+    given = {"cluster": settings.group, "prediction_id": settings.id, "training_weight": settings.weight}
+    taken |= {role for role, column in given.items() if column is not None}
+    names = settings.sensitive
+    why = "is the name of another column in the file of predictions: rename it"
+    found = [("sensitive", name, why) for name in dict.fromkeys(names) if name in taken]
+    return found + [("sensitive", name, "is named twice") for name in dict.fromkeys(names) if names.count(name) > 1]

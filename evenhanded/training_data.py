@@ -1,20 +1,27 @@
 """The table that a model is trained on, read as its settings say, and split; and the model that learns from it."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pandas as pd
 
 from audit.errors import InputError, raise_violations
 from audit.values import BINARY, canonical
+from checklists.policy_errors import suggestion
 from evenhanded.frames import Columns as Reading
-from evenhanded.training import Training, network_of, recipe_of
+from evenhanded.training import Training, named_columns, network_of, recipe_of
 
 if TYPE_CHECKING:
-    from trainer.data.columns import Columns
+    from trainer.data.columns import Columns, Label
     from trainer.data.kinds import Data
     from trainer.data.splits import Split
     from trainer.fitting.training import OnEpoch
     from trainer.learner import Learner
+
+T = TypeVar("T")
+SHOWN = 20
+MOST_CLASSES = 20
+"""Different labels with a fraction from which on they are taken for measurements."""
 
 
 def reading_of(settings: Training) -> Reading:
@@ -38,27 +45,55 @@ def data_of(settings: Training, frame: pd.DataFrame) -> "Data":
     Raises
     ------
     InputError
-        If a column is missing, or as `Table.from_frame` and `Ratings.from_frame`.
+        If a column is missing, or as `Table.from_frame` and `Ratings.from_frame`; all of it at once.
     """
     from trainer.data.ratings import Ratings
+    from trainer.data.splits import split_given
     from trainer.data.table import Table
 
-    roles = {"group": settings.group, "time": settings.time}
-    raise_violations(
-        [
-            f"column {name!r} ({role}) is missing; the data has {list(frame.columns)[:20]}"
-            for role, name in roles.items()
-            if name is not None and name not in frame.columns
-        ]
-    )
+    violations = absent_columns(settings, list(frame.columns))
+    found, known = _Found(violations), not violations
     if settings.task == "classes" and not settings.labels and settings.target in frame.columns:
         frame = frame.assign(**{settings.target: _labels(frame[settings.target])})
-    columns, split = _columns(settings, frame), _split(settings, frame)
-    if settings.time is not None and settings.features is None:
-        frame = frame.drop(columns=settings.time)  # it has a role already, so it is no feature by default
+        many = _number_label(settings, frame[settings.target])
+        violations += many
+        known &= not many
+    positive = found.of(lambda: _positive(frame, settings.target, settings.positive))
+    if positive is None and settings.positive is not None and known:
+        positive = frame[settings.target].dropna().iloc[0]  # any will do to find what else is wrong
+    columns = found.of(lambda: _columns(settings, positive))
+    if not known or columns is None:
+        raise InputError(violations)
+    split = found.of(lambda: _split(settings, frame)) or split_given(train=range(len(frame)), valid=[], test=[])
+    if settings.features is None:  # a time has a role already, so it is no feature by default
+        frame = frame.drop(columns=[*settings.drop, *([settings.time] if settings.time is not None else [])])
     if settings.user is not None and settings.item is not None:
-        return Ratings.from_frame(frame, columns=columns, user=settings.user, item=settings.item, split=split)
-    return Table.from_frame(frame, columns=columns, split=split)
+        user, item = settings.user, settings.item
+        ratings = found.of(lambda: Ratings.from_frame(frame, columns=columns, user=user, item=item, split=split))
+        data: Data | None = ratings
+    else:
+        data = found.of(lambda: Table.from_frame(frame, columns=columns, split=split))
+    raise_violations(list(dict.fromkeys(violations)))
+    if data is None:  # pragma: no cover - its fault was raised above
+        raise InputError(["no data"])
+    return data
+
+
+def absent_columns(settings: Training, names: Sequence[str]) -> list[str]:
+    """Return a sentence for each column that the settings name and the data lack.
+
+    Examples
+    --------
+    >>> absent_columns(Training(data="t.csv", target="ill", sensitive=("sexx",)), ["ill", "sex"])
+    ["column 'sexx' (sensitive) is missing; did you mean 'sex'? the data has ill, sex"]
+    """
+    shown = ", ".join(map(str, names[:SHOWN])) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return [
+        f"column {name!r} ({role}) is missing{_meant(name, names)} the data has {shown}"
+        for role, named in named_columns(settings).items()
+        for name in named
+        if name not in names
+    ]
 
 
 def learner_of(settings: Training, frame: pd.DataFrame) -> "Learner":
@@ -89,7 +124,36 @@ def fit(learner: "Learner", settings: Training, *, on_epoch: "OnEpoch | None" = 
     )
 
 
-def _columns(settings: Training, frame: pd.DataFrame) -> "Columns":
+class _Found(NamedTuple):
+    """Gathers what is wrong, so that a person hears all of it at once."""
+
+    violations: list[str]
+
+    def of(self, made: Callable[[], T]) -> T | None:
+        """Return what is made, or None where it is refused; the reasons are kept."""
+        try:
+            return made()
+        except InputError as error:
+            self.violations.extend(error.violations)
+            return None
+
+
+def _meant(name: str, names: Sequence[str]) -> str:
+    return suggestion(name, tuple(map(str, names))) or ";"
+
+
+def _number_label(settings: Training, labels: pd.Series) -> list[str]:
+    """Return one sentence where the labels look like measurements, in place of one for each of them."""
+    values = labels.dropna().unique()
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
+    n = len(values)
+    if n <= MOST_CLASSES or numbers.isna().any() or (numbers == numbers.round()).all():
+        return []
+    told = f"label {settings.target!r} holds {n:,} different numbers, which would be as many classes"
+    return [f"{told}: to learn the number itself, say --task number (task: number)"]
+
+
+def _columns(settings: Training, positive: "Label | None") -> "Columns":
     from trainer.data.columns import Columns
 
     return Columns(
@@ -105,7 +169,7 @@ def _columns(settings: Training, frame: pd.DataFrame) -> "Columns":
         sample_weight=settings.weight,
         cluster=settings.group,
         prediction_id=settings.id,
-        positive=_positive(frame, settings.target, settings.positive),
+        positive=positive,
         task="number" if settings.user is not None else settings.task,
         labels=settings.labels,
         separator=settings.separator,

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
+from torch import Tensor
 
+from audit.errors import raise_violations
 from audit.predictions import PredictionLog
 from trainer.data.kinds import Rows
+from trainer.data.numeric import row_list
 from trainer.data.splits import Part
 from trainer.device import deterministic_kernels
-from trainer.fitting.epoch import outputs_of
+from trainer.fitting.epoch import PREDICT_ROWS, outputs_of
 from trainer.predict import most_probable, prediction_log
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ def predict_proba(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float
     Raises
     ------
     InputError
-        If a feature is missing or not of the kind it had in training.
+        If a feature is missing or not of the kind it had in training, or an answer is no finite number.
     """
     answers = predict_each(learner, rows)
     mean: npt.NDArray[np.float64] = answers.mean(axis=0)
@@ -52,16 +56,40 @@ def predict_each(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float6
 
     Every answer about the part "valid", here and in what rests on it, counts as a look at it (`learner.looks`).
     """
-    inputs = learner.inputs(rows)
-    # Whoever sees answers for the validation part may choose by them.
-    learner.looks += isinstance(rows, str) and rows == "valid" and len(inputs[0]) > 0
     with deterministic_kernels(device=learner.device, enabled=learner.deterministic):
-        output = outputs_of(learner.answering(), inputs).double()
+        output = _outputs(learner, rows).double()
+    # Whoever sees answers for the validation part may choose by them.
+    learner.looks += isinstance(rows, str) and rows == "valid" and output.shape[-2] > 0
     target = learner.spec.target
     width = 1 if target.kind == "number" else len(target.classes)
-    answers = target.answer(output).view(learner.models or 1, len(inputs[0]), width)
+    answers = target.answer(output).view(learner.models or 1, output.shape[-2], width)
     found: npt.NDArray[np.float64] = answers.cpu().numpy()
+    raise_violations(_no_answers(found))
     return found
+
+
+def _outputs(learner: "Learner", rows: Rows | Part) -> Tensor:
+    """Return what the network says of rows, shape (..., n_rows, n_outputs); a piece of them is on the device at once."""
+    model = learner.answering()
+    if not isinstance(rows, str):
+        return outputs_of(model, learner.spec.inputs(rows))
+    source, places = learner.training_data()[1], learner.rows(rows)
+    return torch.cat([outputs_of(model, source.take(some).inputs) for some in torch.split(places, PREDICT_ROWS)], -2)
+
+
+def _no_answers(answers: npt.NDArray[np.float64]) -> list[str]:
+    """Return which rows got no finite answer: the most probable of such classes would be the first one, for no reason.
+
+    Examples
+    --------
+    >>> _no_answers(np.array([[[0.5, 0.5], [np.nan, np.nan]]]))[0].partition(":")[0]
+    'the model answers row 1, counted from 0 with what is no finite number'
+    """
+    lost = np.flatnonzero(~np.isfinite(answers).all(axis=(0, 2)))
+    if not len(lost):
+        return []
+    mend = "look for extreme inputs there; where it is every row, training diverged: train again with a lower lr"
+    return [f"the model answers {row_list(lost)} with what is no finite number: {mend}"]
 
 
 def predict(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.generic]:

@@ -8,8 +8,10 @@ new one. The digests find damage and careless edits; they are no signature and d
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,14 @@ from torch import Tensor, nn
 from audit.errors import EvidenceError, raise_violations
 from audit.measurement import canonical_json
 from trainer.data.kinds import Spec, read_spec
+from trainer.data.read_checks import spec_violations
 from trainer.evidence.temperature import read_temperatures
 from trainer.fitting.stacked import StackedModels
 from trainer.networks.registry import Settings, build_network, network_record, read_network
 
-SCHEMA = "evenhanded/checkpoint/2"
+SCHEMA = "evenhanded/checkpoint/3"
+BEFORE = "evenhanded/checkpoint/2"
+"""Read too. A number's content digest and the weights of groups of group DRO were held in another way."""
 
 
 class CheckpointError(EvidenceError):
@@ -121,10 +126,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
     Raises
     ------
+    InputError
+        If what is to be written is not finite, and could not be read back; before a folder is made.
     OSError
         If the folder or a file in it cannot be written.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    raise_violations(_unwritable(checkpoint))
     weights = _bytes(checkpoint.weights)
     state = None if checkpoint.state is None else _bytes(checkpoint.state)
     body = {
@@ -141,9 +148,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     files = {_file_name("weights", _sha256(weights)): weights}
     if state is not None:
         files[_file_name("state", _sha256(state))] = state
+    text = json.dumps(config, indent=1, allow_nan=False).encode()
+    path.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         _write_atomically(path / name, content)
-    _write_atomically(path / "config.json", json.dumps(config, indent=1, allow_nan=False).encode())
+    _write_atomically(path / "config.json", text)
     for other in [*path.glob("weights-*.safetensors"), *path.glob("state-*.safetensors")]:
         if other.name not in files:
             other.unlink()
@@ -181,9 +190,10 @@ def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
             weights=safetensors.torch.load(raw),
             training=config["training"],
             models=model["models"],
-            state=None if state is None else safetensors.torch.load(state),
+            state=None if state is None else _upgraded(safetensors.torch.load(state)),
             temperatures=read_temperatures(model.get("temperatures"), models=model["models"]),
         )
+        raise_violations(spec_violations(checkpoint.spec))
         seeds = range(checkpoint.models or 1)
         network = build_models(checkpoint.spec, checkpoint.network, seeds=seeds, models=checkpoint.models)
         network.load_state_dict(dict(checkpoint.weights), strict=True)
@@ -199,6 +209,50 @@ def _not_finite(network: nn.Module) -> list[str]:
     bad = [name for name, item in network.named_parameters() if not bool(torch.isfinite(item).all())]
     bad += [name for name, item in network.named_buffers() if bool(torch.isnan(item).any())]
     return [f"{name!r} is not finite: that training diverged, or the file was made up" for name in bad]
+
+
+def _unwritable(checkpoint: Checkpoint) -> list[str]:
+    """Return what of a checkpoint is not finite: the same that `load_checkpoint` refuses, and what JSON cannot hold."""
+    violations = [
+        f"{where} is {value}, which is no number of JSON" for where, value in _not_json(checkpoint.training, "training")
+    ]
+    bad = [name for name, item in checkpoint.weights.items() if item.is_floating_point() and not _finite(item)]
+    if bad:
+        models = build_models(
+            checkpoint.spec, checkpoint.network, seeds=range(checkpoint.models or 1), models=checkpoint.models
+        )
+        buffers = [name for name, _ in models.named_buffers() if name in checkpoint.weights]
+        constants = {name for name in buffers if not bool(checkpoint.weights[name].isnan().any())}
+        violations += [
+            f"{name!r} is not finite: training diverged; train again with a lower lr, or look for extreme inputs"
+            for name in bad
+            if name not in constants
+        ]
+    return [f"nothing is saved: {text}" for text in violations]
+
+
+def _not_json(value: object, where: str) -> Iterator[tuple[str, float]]:
+    """Yield the numbers within JSON values that are NaN or infinite, and where they stand."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _not_json(each, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, each in enumerate(value):
+            yield from _not_json(each, f"{where}[{place}]")
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _upgraded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state of training as it is held now: of group DRO the logarithm of q."""
+    held = dict(state)
+    if "objective.q" in held:
+        held["objective.log_q"] = held.pop("objective.q").double().log()
+    return held
 
 
 def _refused(constant: str) -> float:
@@ -217,6 +271,9 @@ def _identity(checkpoint: Checkpoint, *, weights: bytes) -> dict[str, Any]:
 
 
 def _read_tensors(path: Path, kind: str, digest: str) -> bytes:
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        message = f"the config.json in {path} names no {kind} by their SHA-256; came {digest[:80]!r}"
+        raise CheckpointError(message)
     raw = _read_bytes(path / _file_name(kind, digest))
     if _sha256(raw) != digest:
         message = f"the {kind} in {path} are not those of its config.json: the file was cut short or changed"
@@ -231,15 +288,25 @@ def _read_config(path: Path) -> dict[str, Any]:
         message = f"{path} is not valid JSON; it was cut short or changed: {error}"
         raise CheckpointError(message) from error
     schema = config.get("schema") if isinstance(config, dict) else None
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, BEFORE):
         message = f"{path} has the schema {schema!r}; this version reads {SCHEMA!r}: update evenhanded, or train again"
         raise CheckpointError(message)
-    body = {key: config.get(key) for key in ("model", "training", "state")}
+    body: dict[str, Any] = {key: config.get(key) for key in ("model", "training", "state")}
     described = {"digest": _sha256(canonical_json(body)), "model_version": _sha256(canonical_json(body["model"]))}
     if any(config.get(key) != value for key, value in described.items()) or not isinstance(body["model"], dict):
         message = f"{path} does not match its own digest: it was changed after it was written"
         raise CheckpointError(message)
+    if schema == BEFORE and isinstance(body["training"], dict):
+        config["training"] = _without_content(body["model"], body["training"])
     return config
+
+
+def _without_content(model: Mapping[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+    """Return an older record of training; its digest of a number's rows is of numbers in another unit."""
+    data = model.get("data")
+    target = data.get("target") if isinstance(data, dict) else None
+    number = isinstance(target, dict) and target.get("kind") == "number"
+    return {**training, "content": None} if number else training
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -20,6 +20,7 @@ from audit.errors import raise_violations
 from trainer.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainer.data.kinds import Data
 from trainer.data.resident import Batch, Source
+from trainer.evidence.energy import metered
 from trainer.fitting.cycle import CycleRun
 from trainer.fitting.epoch import EpochTotals
 from trainer.fitting.training import OnEpoch, close_epoch
@@ -180,13 +181,13 @@ def fit_together(
     Returns
     -------
     tuple of EpochRow
-        The same in every process.
+        The same in every process. The energy that the learner records is that of this process and its device.
 
     Raises
     ------
     InputError
         If the learner has several models, the network normalises over a batch (batch norm), or the recipe has an
-        objective that looks at a batch as a whole, or layers that learn apart.
+        objective that looks at a batch as a whole, augmentation, or layers that learn apart.
 
     Notes
     -----
@@ -203,13 +204,16 @@ def fit_together(
     on_cuda = [learner.device] if learner.device.type == "cuda" else None
     run.stepper.model = DistributedDataParallel(run.stepper.model, device_ids=on_cuda)
     learner.cycles, learner.temperatures = (*learner.cycles, cycle), None
-    while not run.over:
-        start = time.perf_counter()
-        totals = run.advance()
-        if totals is not None:
-            _share_buffers(learner.model)
-            seconds = time.perf_counter() - start
-            close_epoch(learner, run, _averaged(totals, learner), seconds=seconds, on_epoch=on_epoch)
+    earlier = learner.energy
+    with metered(learner.device) as meter:
+        while not run.over:
+            start = time.perf_counter()
+            totals = run.advance()
+            learner.energy = (*earlier, meter.read())
+            if totals is not None:
+                _share_buffers(learner.model)
+                seconds = time.perf_counter() - start
+                close_epoch(learner, run, _averaged(totals, learner), seconds=seconds, on_epoch=on_epoch)
     return learner.history[-epochs:]
 
 
@@ -279,6 +283,11 @@ def _unshared(learner: Learner, recipe: Recipe) -> list[str]:
         )
     if recipe.objective.kind != "mean":
         found.append(f"objective {recipe.objective.kind!r} looks at a batch as a whole, which no process sees")
+    if recipe.augment is not None:
+        found.append(
+            "images are changed at random by each process for its own share of a batch: the model would not be that of "
+            "one process. Leave `augment` out, or train seeds apart (fit_seeds)"
+        )
     if recipe.layers is not None:
         found.append("layers that learn apart are not trained together: leave `layers` out")
     return found
@@ -312,6 +321,7 @@ def _differences(found: Sequence[Checkpoint], records: Sequence[TrainingRecord],
             "columns and encoders": checkpoint.spec.record() == found[0].spec.record(),
             "network": checkpoint.network == found[0].network,
             "split": record.split == records[0].split,
+            "content of the rows": record.content == records[0].content,
             "cycles": record.cycles == records[0].cycles,
         }
         violations += [

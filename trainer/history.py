@@ -10,6 +10,14 @@ from audit.errors import raise_violations
 from trainer.fitting.augment import AugmentSettings, read_augment
 from trainer.fitting.layers import LayerSettings, read_layers
 from trainer.fitting.objective_settings import ObjectiveSettings, read_objective
+from trainer.setting_checks import (
+    above_zero_violations,
+    is_number,
+    is_whole,
+    kind_violations,
+    share_violations,
+    whole_violations,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +32,10 @@ class EpochRow:
         Mean objective over the epoch's steps, as the weights changed (cross-entropy in nats, unless another was asked
         for), of several models their mean. Steps of which a loss was not finite are left out.
     valid_loss
-        Over the validation rows after the epoch; None where there are none.
+        Over the validation rows after the epoch, weighted as the train rows are; None where there are none, their
+        weights are all 0, or it is not finite.
     metric, valid_value
-        "accuracy", "label_accuracy" or "mean_absolute_error", and its value there.
+        "accuracy", "label_accuracy" or "mean_absolute_error", and its value there; None as for `valid_loss`.
     samples_per_s
         Train rows per second of training, validation apart; after a stop within an epoch, of the rows since then.
     skipped_steps
@@ -37,6 +46,8 @@ class EpochRow:
         `samples_per_s` as a share of the binding roof, where `Learner.roof` was asked before; else None.
     cycle
         Which cycle the epoch belongs to, counted from 1; a cycle that was broken off has fewer rows than epochs.
+    valid_reason
+        Why `valid_loss` or `valid_value` is None; None where both are there.
 
     Examples
     --------
@@ -56,6 +67,7 @@ class EpochRow:
     group_weights: Mapping[str, float] | None = None
     roof: float | None = None
     cycle: int = 1
+    valid_reason: str | None = None
 
     @property
     def valid_accuracy(self) -> float | None:
@@ -109,15 +121,24 @@ class Recipe:
     ema: float | None = None
 
     def __post_init__(self) -> None:
-        violations = _above_zero({"clip": self.clip, "accumulate": self.accumulate})
-        if not 0 <= self.weight_decay < math.inf:
-            violations.append(f"weight_decay must be at least 0 and finite; came {self.weight_decay}")
-        if not 0 <= self.smoothing < 1:
-            violations.append(f"smoothing is a share in [0, 1); came {self.smoothing}")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            violations.append(f"ema is a decay in [0, 1), or None; came {self.ema}")
-        violations += self.objective.accumulate_violations(self.accumulate)
+        violations = [] if self.clip is None else above_zero_violations({"clip": self.clip})
+        violations += whole_violations({"accumulate": self.accumulate})
+        if not (is_number(self.weight_decay) and 0 <= self.weight_decay < math.inf):
+            violations.append(f"weight_decay must be at least 0 and finite; came {self.weight_decay!r}")
+        violations += share_violations({"smoothing": self.smoothing})
+        if self.ema is not None and not (is_number(self.ema) and 0 <= self.ema < 1):
+            violations.append(f"ema is a decay in [0, 1), or None; came {self.ema!r}")
+        violations += self._part_violations()
+        if isinstance(self.objective, ObjectiveSettings) and is_whole(self.accumulate):
+            violations += self.objective.accumulate_violations(self.accumulate)
         raise_violations(violations)
+
+    def _part_violations(self) -> list[str]:
+        objective: object = self.objective
+        said = "ObjectiveSettings(kind=..., groups=...)"
+        found = [] if isinstance(objective, ObjectiveSettings) else [f"objective must be {said}; came {objective!r}"]
+        found += kind_violations("augment", self.augment, [AugmentSettings], "AugmentSettings(...) or None")
+        return found + kind_violations("layers", self.layers, [LayerSettings], "LayerSettings(...) or None")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +163,7 @@ class Cycle:
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
-        raise_violations(_above_zero({"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}))
+        raise_violations(cycle_violations(self.epochs, self.lr, self.batch_size, self.recipe))
 
     def n_steps(self, n_rows: int) -> int:
         """Return the number of optimiser steps of the cycle; the last batch of an epoch may be smaller.
@@ -153,6 +174,20 @@ class Cycle:
         6
         """
         return math.ceil(n_rows / self.batch_size) * self.epochs
+
+
+def cycle_violations(epochs: object, lr: object, batch_size: object, recipe: object) -> list[str]:
+    """Return what is wrong with the settings of a cycle.
+
+    Examples
+    --------
+    >>> cycle_violations("5", 0.1, 0, Recipe())
+    ["epochs must be a whole number; came '5'", 'batch_size must be at least 1; came 0']
+    """
+    found = whole_violations({"epochs": epochs, "batch_size": batch_size}) + above_zero_violations({"lr": lr})
+    return found + (
+        [] if isinstance(recipe, Recipe) else [f"recipe must be a Recipe, such as Recipe(); came {recipe!r}"]
+    )
 
 
 class Saving(NamedTuple):
@@ -195,11 +230,3 @@ def read_cycle(record: Mapping[str, Any]) -> Cycle:
     recipe["augment"] = read_augment(record["recipe"].get("augment"))
     recipe["layers"] = read_layers(record["recipe"].get("layers"))
     return Cycle(**{**record, "recipe": Recipe(**recipe)})
-
-
-def _above_zero(numbers: Mapping[str, float | None]) -> list[str]:
-    return [
-        f"{name} must be above 0 and finite; came {value}"
-        for name, value in numbers.items()
-        if value is not None and not 0 < value < math.inf
-    ]

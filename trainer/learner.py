@@ -8,17 +8,19 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 from trainer.answers import predict, predict_each, predict_log, predict_proba
 from trainer.checkpoint import Checkpoint, build_models, load_checkpoint, save_checkpoint
 from trainer.data.content import content_digest
 from trainer.data.kinds import Data, Rows, Spec
 from trainer.data.resident import Source
+from trainer.data.sealing import open_test
 from trainer.data.splits import Part
 from trainer.data.streamed import holding, placed, tensors_of
 from trainer.deploy.export import export
 from trainer.deploy.precision import precision_flips
 from trainer.device import environment, resolve_device
+from trainer.doors import checked_cycle, data_violations, folder_of, learner_violations
 from trainer.evidence.abstain import abstain
 from trainer.evidence.conformal import conformal
 from trainer.evidence.disagreement import disagreement
@@ -102,8 +104,8 @@ class Learner:
         deterministic: bool | None = None,
         streamed_rows: int | None = None,
     ) -> None:
-        if models is not None and models < 1:
-            raise InputError([f"models must be at least 1, or None for a single one; came {models}"])
+        made_of = {"network": network, "models": models, "seed": seed, "device": device, "deterministic": deterministic}
+        raise_violations(learner_violations(data, **made_of))
         self.data: Data | None = None
         self.spec: Spec = data.spec
         self.network = default_settings(data.spec) if network is None else network
@@ -172,7 +174,7 @@ class Learner:
         -----
         The defaults gave an accuracy of 0.870 and an AUC of 0.924 on the test rows of Adult (census income).
         """
-        cycle = Cycle(epochs=epochs, lr=float(lr), batch_size=batch_size, recipe=recipe or Recipe())
+        cycle = checked_cycle(epochs, lr, batch_size=batch_size, recipe=recipe, on_epoch=on_epoch, saving=saving)
         self._run = None  # what the last cycle holds on the device is released before a step is tried
         cycle = fitted_cycle(self.model, cycle, self.plan)
         self._run = CycleRun(self.model, self.plan(cycle))
@@ -240,6 +242,7 @@ class Learner:
     precision_flips = precision_flips
     export = export
     top_losses = top_losses
+    open_test = open_test
 
     @property
     def model_version(self) -> str:
@@ -254,7 +257,7 @@ class Learner:
         path
             The folder; created if need be. The data are not saved.
         """
-        save_checkpoint(self._checkpoint(), Path(path))
+        save_checkpoint(self._checkpoint(), folder_of(path))
 
     @classmethod
     def load(
@@ -291,6 +294,7 @@ class Learner:
         InputError
             If `data` is not what the model was trained on: another split, or other inputs, labels or weights.
         """
+        raise_violations([] if data is None else data_violations(data))
         checkpoint = load_checkpoint(Path(path), own=network)
         learner = cls.__new__(cls)
         learner.spec, learner.network, learner.models = checkpoint.spec, checkpoint.network, checkpoint.models

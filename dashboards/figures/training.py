@@ -56,6 +56,7 @@ def training_figure(series: Mapping[str, Sequence[Measurement]], *, title: str, 
         height=360,
         margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
         showlegend=len(series) > 1,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.25, "x": 0.0},
     )
     return figure
 

@@ -2,7 +2,7 @@
 
 from audit.measurement import Measurement
 from audit.result import Result
-from dashboards import changes
+from dashboards import changes, monitoring
 from dashboards.gap_changes import gap_sentences
 from dashboards.labels import group_label
 from dashboards.lint_rows import head_sentence, is_lint, read_findings
@@ -13,8 +13,10 @@ from dashboards.slice_findings import all_searched, findings, searched_row, sear
 from dashboards.source_words import source_verdicts, verdict_words
 from dashboards.tables import interval_text, value_text
 from dashboards.threshold_rows import best_rows, best_sentence, gain_sentence
+from dashboards.training import is_training, lead_sentences
 
 _FIRST = 3
+_NO_GROUPS = "No error rate of any group was measured here: an audit of the model's predictions does that."
 
 
 def leads(result: Result, *, min_cell: int) -> tuple[str, ...]:
@@ -34,8 +36,8 @@ def leads(result: Result, *, min_cell: int) -> tuple[str, ...]:
     >>> leads(Result(measurements=[]), min_cell=10)
     ()
     """
-    if is_lint(result):
-        return _split(result)
+    if is_training(result) or is_lint(result) or monitoring.is_monitoring(result):
+        return _of_one_kind(result, min_cell)
     if searched_row(result) is not None:
         return _search(result, min_cell)
     if source_verdicts(result):
@@ -50,6 +52,13 @@ def leads(result: Result, *, min_cell: int) -> tuple[str, ...]:
         return (best_sentence(best[()]), *(gain_sentence(row) for row in _gains(result)))
     ranked = merit_sentences(result, min_cell)
     return ("Whether groups of items are shown as much as their relevance warrants:", *ranked) if ranked else ()
+
+
+def _of_one_kind(result: Result, min_cell: int) -> tuple[str, ...]:
+    """Return the answer of a run whose settings say what it is."""
+    if monitoring.is_monitoring(result):
+        return monitoring.lead_sentences(result, min_cell=min_cell)[:-1]
+    return (*lead_sentences(result), _NO_GROUPS) if is_training(result) else _split(result)
 
 
 def _split(result: Result) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from dashboards.report import (
     flips_part,
     lint_part,
     mitigation_part,
+    monitoring_part,
     multiclass_part,
     ranking_part,
     regression_part,
@@ -38,6 +39,7 @@ def _of_any_size(sections: Callable[[Result], tuple[Section, ...]]) -> Part:
 
 
 LEADING: tuple[Part, ...] = (
+    monitoring_part.sections,
     _of_any_size(training_part.sections),
     _of_any_size(sealed_part.sections),
     _of_any_size(lint_part.sections),

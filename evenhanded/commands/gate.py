@@ -14,6 +14,7 @@ from checklists.gate_result import GateResult
 from checklists.planning import plan
 from checklists.template import policy_template
 from dashboards.labels import safe_label
+from dashboards.training import is_training
 from evenhanded.options import config_option
 from evenhanded.outputs import check_outputs, report_of
 from evenhanded.policies import open_policy
@@ -56,7 +57,7 @@ def command(*, run: str, runs: Path, **options: Any) -> int:  # noqa: ANN401 - t
         return _plan(run, runs, options["write"])
     if policy is None:
         raise InputError(["name a --policy, or write a first one: evenhanded gate RUN --plan --write policy.yaml"])
-    result = open_run(run, runs)
+    result = _audited(run, runs)
     earlier = None if baseline is None else open_run(baseline, runs)
     if earlier is not None and earlier.digest() == result.digest():
         raise InputError([f"--baseline {baseline} is the run that is judged; name an earlier one"])
@@ -80,6 +81,15 @@ def command(*, run: str, runs: Path, **options: Any) -> int:  # noqa: ANN401 - t
     return judged.exit_code
 
 
+def _audited(run: str, runs: Path) -> Result:
+    """Return a saved run that can be judged: a training has no error rates by group."""
+    result = open_run(run, runs)
+    if is_training(result):
+        found = f"{run} is a {told(result)}: it holds no error rates by group that could be judged"
+        raise InputError([f"{found}; audit its predictions first: evenhanded audit PREDICTIONS ... --out {runs}"])
+    return result
+
+
 def _saved(run: str, runs: Path, result: Result, judged: GateResult, out: Path) -> Path:
     """Save the run once more, with its verdict: a run that was saved is never rewritten."""
     if result.tally is None and result.provenance.tally is not None:
@@ -90,8 +100,12 @@ def _saved(run: str, runs: Path, result: Result, judged: GateResult, out: Path) 
 
 
 def _documents(folder: Path) -> dict[str, str]:
-    """Return what else was saved with a run, such as lists of labels; its page and its verdict are made anew."""
-    files = (path.name for path in folder.iterdir() if path.is_file() and path.name not in {RESULT, TALLY})
+    """Return what else was saved with a run, such as lists of labels; its page and its verdict are made anew.
+
+    What is Parquet is the tally, with clusters in two files: it is written again from the result that holds it.
+    """
+    binary = Path(TALLY).suffix
+    files = (path.name for path in folder.iterdir() if path.is_file() and path.suffix != binary and path.name != RESULT)
     texts = {name: read_document(folder, name) for name in files}
     return {name: text for name, text in texts.items() if text is not None}
 
@@ -101,7 +115,7 @@ def _name(run: str, runs: Path) -> str:
 
 
 def _plan(run: str, runs: Path, write: Path | None) -> int:
-    result = open_run(run, runs)
+    result = _audited(run, runs)
     planned = plan(result)
     screen = console()
     print_plan(planned, out=screen)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import click
 
+from audit.result import Result
 from audit.store import read_document, write_text
 from checklists.gate import judge
+from dashboards.monitoring import is_monitoring
+from dashboards.training import is_training, title_of
 from evenhanded.outputs import report_of
 from evenhanded.policies import open_policy
 from evenhanded.printing import console
@@ -31,6 +34,13 @@ def command(run: str, html_file: Path, policy: Path | None, stage: str | None, t
         gate = json.loads(judge(result, asked, stage=stage).to_json())
     elif saved is not None:
         gate = json.loads(saved)
-    write_text(html_file, report_of(result, gate, title or "Audit of predictions"))
-    console().print(f"written: {html_file}")
+    again = " (it was there, and is replaced)" if html_file.exists() else ""
+    write_text(html_file, report_of(result, gate, title or _title(result)))
+    console().print(f"written: {html_file}{again}")
     return 0
+
+
+def _title(result: Result) -> str:
+    if is_monitoring(result):
+        return "What changed"
+    return title_of(result) if is_training(result) else "Audit of predictions"

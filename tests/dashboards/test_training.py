@@ -1,16 +1,23 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from audit.inference.turns import Turn
 from audit.measurement import Measurement
+from audit.provenance import Provenance
 from audit.result import Result
 from audit.store import save_run
 from dashboards import launch
 from dashboards.figures.training import training_figure
+from dashboards.report.render import render_report
 from dashboards.report.training_part import sections
 from dashboards.tables import display_row
-from dashboards.training import best_epoch, epochs_of, lead_sentences, metric_of
+from dashboards.training import epochs_of, lead_sentences, metric_of, turn_in
+from dashboards.training_settings import setting_rows
+from trainer.evidence.turn import turn_rows
+from trainer.history import EpochRow
 
 
 @pytest.fixture
@@ -18,21 +25,104 @@ def result(nasty):
     return nasty["training"]
 
 
-def test_the_best_epoch_is_named_and_early_stopping_is_not_advised(result):
-    assert lead_sentences(result) == (
+def grown(result, n):
+    return replace(result, measurements=tuple(replace(row, n=n) for row in result.measurements))
+
+
+def test_a_turn_beyond_chance_advises_a_fresh_run_and_one_within_it_nothing(result):
+    said = lead_sentences(grown(result, 4000))
+    assert said[1].startswith("The accuracy on the validation rows turned after epoch 2 of 3: make a fresh run of 2")
+    assert lead_sentences(result) == (  # sqrt(.8 * .2 / 40) = .063, more than the .05 that it fell
         "The accuracy on the validation rows after the last of 3 epochs is 75.0 % on 40 rows.",
-        "It was best after epoch 2 (80.0 %): a fresh run of 2 epochs may do better than this one stopped early.",
         "1 step was left out because the gradient was not finite: lower the learning rate.",
     )
 
 
-def test_the_best_of_an_error_is_the_lowest():
-    rows = [
-        Measurement(metric="valid_mean_absolute_error", at=(("round", epoch),), value=value, n=9, method="x")
-        for epoch, value in enumerate((3.0, 2.0, 2.5), start=1)
+def run_of(values, losses, *, n=4000, metric="valid_accuracy", given=None, reason=None):
+    """Return a training with these values and losses by epoch."""
+    rows = []
+    for epoch, (value, loss) in enumerate(zip(values, losses, strict=True), start=1):
+        at = (("round", epoch),)
+        rows += [
+            Measurement(metric="train_loss", at=at, value=0.5, n=9, method="mean"),
+            Measurement(metric="valid_loss", at=at, value=loss, n=n, method="mean"),
+            Measurement(metric=metric, at=at, value=value, n=n, method="mean", reason=reason),
+        ]
+    return Result(measurements=tuple(rows), provenance=Provenance(given=given or {}))
+
+
+def test_the_best_of_an_error_is_the_lowest_and_no_turn_is_claimed_without_a_standard_error():
+    found = run_of((3.0, 2.0, 2.5), (3.0, 2.0, 2.5), metric="valid_mean_absolute_error")
+    assert turn_in(found) == Turn("unknown", 2, 2, 3, None)
+    assert metric_of(found) == "valid_mean_absolute_error"
+    assert len(lead_sentences(found)) == 1
+
+
+def test_the_page_follows_the_rule_of_health():
+    values, losses = (0.41, 0.62, 0.52, 0.48), (2.27, 2.18, 2.09, 2.07)
+    history = [
+        EpochRow(epoch=place, train_loss=0.5, valid_loss=loss, metric="accuracy", valid_value=value, samples_per_s=1.0,
+                 skipped_steps=0)
+        for place, (value, loss) in enumerate(zip(values, losses, strict=True), 1)
+    ]  # fmt: skip
+    (_, advice) = lead_sentences(run_of(values, losses, n=360))
+    (best, lowest) = turn_rows(history, n=360)
+    assert "train longer, or at a larger learning rate" in advice
+    assert advice.partition(" was best")[2] == best.reading.partition(" was best")[2]
+    assert lowest.reading == "The validation loss was lowest in the last epoch: it did not turn."
+
+
+@pytest.mark.parametrize(
+    ("cycles", "kind", "epochs"),
+    [([6], "turned", 6), ([3, 3], "last", 3), ([4, 5], "last", 2), ([9, 6], "turned", 6)],
+)
+def test_only_the_last_cycle_is_judged(cycles, kind, epochs):
+    values, losses = (0.6, 0.95, 0.6, 0.7, 0.7, 0.9), (0.5, 0.2, 0.3, 0.3, 0.3, 0.25)
+    turn = turn_in(run_of(values, losses, given={"cycles": [{"epochs": number} for number in cycles]}))
+    assert (turn.kind, turn.epochs) == (kind, epochs)
+
+
+def test_rows_of_clusters_claim_no_turn():
+    found = run_of((0.6, 0.9, 0.6), (0.5, 0.2, 0.3), reason="rows of one 'person' are not independent")
+    assert turn_in(found).kind == "unknown"
+
+
+def test_the_accuracy_of_several_models_is_told_as_a_mean_beside_that_of_all_together():
+    found = run_of((0.7, 0.7839), (0.5, 0.4), n=480, given={"seeds": [0, 1, 2]})
+    assert "as the mean of 3 single models, on 480 rows; how they do together" in lead_sentences(found)[0]
+    row = Measurement(metric="valid_ensemble_accuracy", at=(("round", 2),), value=0.79, low=0.75, high=0.82, n=480,
+                      level=0.95, method="wilson")  # fmt: skip
+    said = lead_sentences(replace(found, measurements=(*found.measurements, row)))[0]
+    assert said.endswith("78.4 % as the mean of 3 single models, on 480 rows; together, as they predict, they reach "
+                         "79.0 % [75.0, 82.0].")  # fmt: skip
+
+
+def test_a_leak_is_told_on_page_and_report_in_harmless_words():
+    leak = {"column": "<b>\x1b", "kind": "tells the label", "rows": 90, "note": "alone removes all errors"}
+    found = run_of((0.7, 0.8), (0.5, 0.4), given={"leaks": [leak]})
+    assert lead_sentences(found)[1] == "A leak? “<b>\ufffd” tells the label, 90 rows: alone removes all errors"
+    page = render_report(found, title="x")
+    assert "A leak? “&lt;b&gt;\ufffd” tells the label" in page
+    assert "No error rate of any group was measured here" in page
+
+
+def test_settings_are_readable_and_hostile_names_harmless():
+    recipe = {"weight_decay": 0.05, "clip": 1.0, "objective": {"kind": "group_dro", "groups": ["<i>"]}}
+    recipe["augment"] = {"flip": True, "mixup": 0.0}
+    cycle = {"epochs": 2, "lr": 0.002, "batch_size": 64, "recipe": recipe}
+    found = run_of((0.7, 0.8), (0.5, 0.4), given={"cycles": [cycle, cycle], "seeds": [3]})
+    rows = dict(setting_rows(found))
+    assert rows["models"] == "1, with the seed 3"
+    assert rows["cycle 2, minimised"] == "the loss of the worst-off groups (group DRO), of groups by <i>"
+    assert rows["cycle 1, images are changed by"] == "flip True"
+    (section,) = sections(found)
+    assert "• cycle 1, largest learning rate: 0.002" in section.text
+    assert [picture.title for picture in section.pictures] == [
+        "Loss by epoch",
+        "Accuracy on the validation rows by epoch",
     ]
-    assert dict(best_epoch(rows).at)["round"] == 2
-    assert metric_of(Result(measurements=rows)) == "valid_mean_absolute_error"
+    assert all(picture.svg.startswith("<svg") and "0.7" in section.pictures[1].sentence for picture in section.pictures)
+    assert "&lt;i&gt;" in render_report(found, title="x")
 
 
 def test_without_validation_rows_nothing_is_claimed():
@@ -52,7 +142,7 @@ def test_the_figure_holds_the_numbers_and_their_intervals(result):
 
 def test_the_report_says_it(result):
     (section,) = sections(result)
-    assert "best after epoch 2" in section.text
+    assert "75.0 % on 40 rows" in section.text
     assert [row.metric for row in section.measurements] == ["train_loss", "valid_loss", "valid_accuracy"]
 
 
@@ -63,7 +153,7 @@ def test_the_page_shows_it(result, tmp_path, monkeypatch):
     app.run()
     app.switch_page("views/training.py").run()
     assert not app.exception, app.exception
-    assert any("best after epoch 2" in element.value for element in app.markdown)
+    assert any("after the last of 3 epochs is 75" in element.value for element in app.markdown)
     assert "75.0 %" in str(app.dataframe[0].value.to_dict())
 
 

@@ -56,7 +56,7 @@ def test_the_same_answers_as_after_training(call, trained):
     assert found["sex"].tolist() == kept["sex"].tolist()
     assert set(found["sex"]) == {"01", "1", "NA"}
     assert set(found["model_version"]) == set(kept["model_version"])
-    assert list(table.column_names) == ["ill", "sex", "id", "y_pred", "y_score", "model_version"]
+    assert list(table.column_names) == ["y_true", "sex", "id", "y_pred", "y_score", "model_version"]
 
 
 @pytest.mark.parametrize("rows", ["1", "7", "100000"])
@@ -132,7 +132,7 @@ def test_an_empty_file_and_no_table_at_all(call, trained):
     assert "bad.parquet cannot be read" in done.stderr
     (trained / "bad.parquet").unlink()
     done = call("predict", "model", "all.csv", "--out", "all.csv", cwd=trained, code=2)
-    assert "all.csv is the data itself" in done.stderr
+    assert "--out all.csv is all.csv itself, which is read" in done.stderr
 
 
 def test_a_model_that_was_tampered_with_is_broken_evidence(call, trained, tmp_path):
@@ -158,7 +158,7 @@ def test_ratings_flag_newcomers(call, tmp_path):
     assert table["new_user"].to_pylist() == ["false", "true", "false"]
     assert table["new_item"].to_pylist() == ["false", "false", "true"]
     assert table["y_pred"].to_numpy() == pytest.approx(learner.predict(new))
-    assert table["r"].to_pylist() == [3, 4, None]
+    assert table["y_true"].to_pylist() == [3, 4, None]
     assert "u " in done.stdout
     assert "33.3%" in done.stdout
 
@@ -176,7 +176,7 @@ def test_every_kind_of_answer(call, tmp_path, task):
         learner.fit_one_cycle(1)
     learner.export(tmp_path / "model")
     _, table = predicted(call, tmp_path, frame)
-    assert table.column_names == ["y", "y_pred", "model_version"]
+    assert table.column_names == ["y_true", "y_pred", "model_version"]
     expected = learner.predict(frame)
     if task == "labels":
         expected = ["|".join(np.array(["cat", "dog"])[row]) for row in expected]

@@ -89,6 +89,8 @@ test: 0.6
         "train.yaml:4: epochs: expected a whole number; got 'many'",
         "train.yaml:8: network.hiden: unknown key; did you mean 'hidden'?",
         "train.yaml:12: recipe.objective.kinds: unknown key; did you mean 'kind'?",
+        "train.yaml:5: split: a split by time needs time, the column that says when",
+        "train.yaml:14: test: valid and test together stay below 1; came 0.5 and 0.6",
     ]
     mended = text.replace("epoch: 3\nepochs: many", "epochs: 3").replace("hiden", "hidden").replace("kinds", "kind")
     assert faults(tmp_path, mended) == [
@@ -135,7 +137,7 @@ def test_what_cannot_be_written_is_said_before_training(call, tmp_path):
     targets = ("--model", "file", "--predictions", ".")
     done = call("train", "patients.csv", "--target", "ill", *targets, cwd=tmp_path, code=2)
     assert "file cannot be written" in done.stderr
-    assert ". is a folder; name a file" in done.stderr
+    assert "--predictions . is a folder; name a file" in done.stderr
     assert "is empty; expected settings" in call("train", "empty.yaml", cwd=tmp_path, code=2).stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.yaml", "file", "patients.csv"]
 

@@ -1,6 +1,8 @@
+import copy
 import hashlib
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import torch
 from audit.errors import EvidenceError, InputError
 from audit.measurement import canonical_json
 from trainer.checkpoint import CheckpointError, load_checkpoint
+from trainer.fitting.objective_settings import ObjectiveSettings
+from trainer.history import Recipe, Saving
 from trainer.learner import Learner
 from trainer.networks.tabular import MLPSettings
 
@@ -193,12 +197,12 @@ def test_weights_of_another_architecture_are_refused(folder, change, reason):
     assert reason in str(caught.value)
 
 
-@pytest.mark.parametrize("schema", ["evenhanded/checkpoint/3", "something else", None])
+@pytest.mark.parametrize("schema", ["evenhanded/checkpoint/4", "something else", None])
 def test_another_schema_is_refused(folder, schema):
     config = json.loads((folder / "config.json").read_text())
     config["schema"] = schema
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="this version reads 'evenhanded/checkpoint/2'"):
+    with pytest.raises(CheckpointError, match="this version reads 'evenhanded/checkpoint/3'"):
         load_checkpoint(folder)
 
 
@@ -224,3 +228,92 @@ def test_a_model_moves_between_devices(table, tmp_path):
     on_cpu = Learner.load(tmp_path, device="cpu")
     frame = table.part("test")
     assert np.allclose(on_cpu.predict_proba(frame), on_gpu.predict_proba(frame), atol=1e-4)
+
+
+@pytest.mark.parametrize("path", ["\0", "../../etc/passwd", "", "a" * 63, "A" * 64, 7, None, ["x"]])
+@pytest.mark.parametrize("kind", ["weights", "state"])
+def test_a_file_is_named_by_its_digest_or_not_at_all(folder, path, kind):
+    config = json.loads((folder / "config.json").read_text())
+    if kind == "weights":
+        config["model"]["weights"] = path
+    elif path is not None:
+        config["state"] = path
+    else:
+        return
+    (folder / "config.json").write_text(sealed(config))
+    with pytest.raises(CheckpointError, match=f"names no {kind} by their SHA-256"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda data: data["columns"].update(positive="maybe"), "positive label 'maybe' is none of the classes"),
+        (lambda data: data["encoder"]["numeric"][0].update(values=["1", "2"]), "values must be ascending finite num"),
+        (lambda data: data["encoder"]["numeric"][0]["values"].reverse(), "values must be ascending finite numbers"),
+        (lambda data: data["encoder"]["numeric"][0]["scores"].pop(), "scores must be finite numbers, one per value"),
+        (lambda data: data["encoder"]["numeric"][0].update(flagged="no"), "flagged must be true or false"),
+        (lambda data: data["encoder"]["category"][0].update(categories=[1, 2, 3]), "categories must be texts"),
+        (lambda data: data["target"].update(scale=0.0), "scale above 0"),
+        (lambda data: data["target"].update(center="far"), "must be finite numbers"),
+    ],
+)
+def test_encoders_that_no_fit_could_have_made_are_refused(folder, change, wanted):
+    config = json.loads((folder / "config.json").read_text())
+    change(config["model"]["data"])
+    (folder / "config.json").write_text(sealed(config))
+    with pytest.raises(CheckpointError, match=wanted):
+        load_checkpoint(folder)
+
+
+def test_a_model_that_diverged_is_not_saved_and_leaves_no_folder(table, tmp_path):
+    learner = Learner(table, network=SMALL, seed=1, device="cpu")
+    next(learner.model.parameters()).data.flatten()[0] = float("nan")
+    with pytest.raises(InputError, match=r"nothing is saved: '.*' is not finite: training diverged"):
+        learner.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_history_that_json_cannot_hold_is_not_saved_and_leaves_no_folder(learner, tmp_path):
+    other = copy.copy(learner)
+    other.history = (replace(learner.history[0], valid_loss=float("inf")),)
+    with pytest.raises(InputError, match=r"nothing is saved: training\.history\[0\]\.valid_loss is inf"):
+        other.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_checkpoint_of_the_schema_before_predicts_as_it_did(learner, folder, table):
+    config = json.loads((folder / "config.json").read_text())
+    config["schema"] = "evenhanded/checkpoint/2"
+    for row in config["training"]["history"]:
+        del row["valid_reason"]
+    (folder / "config.json").write_text(sealed(config))
+    loaded = Learner.load(folder, device="cpu", data=table)
+    assert loaded.model_version == learner.model_version
+    assert (loaded.predict_proba("test") == learner.predict_proba("test")).all()
+
+
+def test_weights_of_groups_of_the_schema_before_are_taken_up(table, tmp_path):
+    objective = ObjectiveSettings(kind="group_dro", groups=("sex",), eta=0.5)
+    learners = [Learner(table, network=SMALL, seed=1, device="cpu") for _ in range(2)]
+    saving = Saving(tmp_path / "model", every=3)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    for learner in learners[:1]:
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit_one_cycle(2, batch_size=64, recipe=Recipe(objective=objective), saving=saving, on_epoch=stop)
+    folder = tmp_path / "model"
+    config = json.loads((folder / "config.json").read_text())
+    (path,) = folder.glob("state-*.safetensors")
+    state = safetensors.torch.load(path.read_bytes())
+    state["objective.q"] = state.pop("objective.log_q").exp().float()
+    raw = safetensors.torch.save(state)
+    config |= {"schema": "evenhanded/checkpoint/2", "state": hashlib.sha256(raw).hexdigest()}
+    (folder / f"state-{config['state'][:16]}.safetensors").write_bytes(raw)
+    (folder / "config.json").write_text(sealed(config))
+    resumed = Learner.load(folder, device="cpu", data=table)
+    resumed.resume()
+    learners[1].fit_one_cycle(2, batch_size=64, recipe=Recipe(objective=objective))
+    assert resumed.predict_proba("valid") == pytest.approx(learners[1].predict_proba("valid"), abs=1e-4)

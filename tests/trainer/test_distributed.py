@@ -18,6 +18,7 @@ from trainer.data.splits import split_rows
 from trainer.data.table import Table
 from trainer.device import cpu_threads
 from trainer.distributed import Place, Share, fit_seeds, fit_together, gather_seeds, own_device
+from trainer.fitting.augment import AugmentSettings
 from trainer.fitting.objective_settings import ObjectiveSettings
 from trainer.history import Recipe
 from trainer.learner import Learner
@@ -198,3 +199,15 @@ def test_places_and_devices(monkeypatch):
     shares = [Place(rank=rank, world=3).seeds(range(8)) for rank in range(3)]
     assert sorted(seed for share in shares for seed in share) == list(range(8))
     assert own_device("cpu") == "cpu"
+
+
+def test_images_that_each_process_would_change_for_itself_are_refused(table_of_weighted):
+    learner = Learner(table_of_weighted, network=NETWORK, device="cpu")
+    with pytest.raises(InputError, match=r"changed at random by each process .* Leave `augment` out, or train seeds"):
+        fit_together(learner, recipe=Recipe(augment=AugmentSettings(shift=1)))
+
+
+def test_what_training_together_used_is_written_down(two):
+    for rank in (0, 1):
+        (reading,) = Learner.load(two / f"together-{rank}", device="cpu").energy
+        assert reading.seconds > 0

@@ -116,3 +116,14 @@ def test_every_answer_about_validation_rows_is_a_look(frame):
             ask(part)
     learner.predict(frame)
     assert learner.looks == before
+
+
+@pytest.mark.parametrize("use", ["predict", "predict_proba", "predict_each", "predict_log"])
+def test_an_answer_that_is_no_finite_number_is_no_answer(frame, use):
+    columns = Columns(y="y", features=["x"])
+    table = Table.from_frame(frame.assign(y=frame["x"] > 0), columns=columns, split=split_rows(900, seed=0))
+    learner = Learner(table, network=MLPSettings(hidden=(8,)), device="cpu")
+    learner.fit_one_cycle(1)
+    list(learner.model.parameters())[-1].data.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"answers rows 0, 1, 2, 3, 4 and 175 more, counted from 0 with what is no fin"):
+        getattr(learner, use)("test")

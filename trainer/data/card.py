@@ -1,16 +1,17 @@
 """What the model sees of a table, in rows that a person can read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import torch
 
 from trainer.data.dates import date_floats
-from trainer.data.encoders import Encoded
+from trainer.data.encoders import Encoded, encode
 from trainer.data.leaks import find_leaks
 from trainer.data.resident import Resident
 from trainer.data.spec import TableSpec
-from trainer.data.splits import Split
+from trainer.data.splits import Split, readable
 from trainer.data.table_encoder import TableEncoder
 from trainer.data.target import NONE_OF_THEM
 from trainer.data.truth import label_sets
@@ -65,6 +66,8 @@ def card_rows(
 ) -> tuple[CardRow, ...]:
     """Return one row per feature, per column kept beside them, per part of the split, and per leak.
 
+    Of test rows that are still sealed nothing is read: they are counted in their own line only.
+
     Parameters
     ----------
     frame
@@ -94,11 +97,16 @@ def card_rows(
     >>> [(row.name, row.n) for row in table.card()]
     [('age', 10), ('paid', 10), ('sex', 10), ('train', 6), ('valid', 2), ('test', 2)]
     """
+    parts, (rows, split) = split, readable(split, len(frame))
+    if len(rows) < len(frame):
+        frame = frame.iloc[rows]
+        encoded = encode(frame, encoder=spec.encoder)
+        resident = replace(resident, target=resident.target[torch.from_numpy(rows)])
     train = frame.iloc[split.train]
     return (
         *_feature_rows(frame, train=train, spec=spec, encoded=encoded),
         *_carried_rows(frame, train=train, spec=spec),
-        *_split_rows(split),
+        *_split_rows(parts),
         *(
             CardRow(
                 name=leak.name, role="leak", kind=leak.kind, n=leak.n, levels=None, missing=0, unseen=0, note=leak.note

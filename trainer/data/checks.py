@@ -12,6 +12,7 @@ from trainer.data.numeric import as_floats, infinite_rows, is_number_column, row
 from trainer.data.splits import Split
 from trainer.data.text import fit_text, text_violations
 from trainer.data.truth import class_list, truth_violations
+from trainer.data.weights import weight_violations
 
 __all__ = ["class_list", "table_violations"]
 
@@ -55,7 +56,7 @@ def table_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> 
     violations += _order_violations(frame, columns=columns, used=used)
     violations += truth_violations(frame, columns=columns, split=split)
     if columns.sample_weight is not None:
-        violations += _weight_violations(frame[columns.sample_weight], used=used)
+        violations += weight_violations(frame[columns.sample_weight], split=split)
     return violations
 
 
@@ -135,13 +136,3 @@ def _word_violations(texts: pd.Series, min_count: int) -> list[str]:
     return [
         f"text feature {name!r} has no word that stands in {min_count} train rows: lower min_count, or leave it out"
     ]
-
-
-def _weight_violations(weights: pd.Series, *, used: npt.NDArray[np.int64]) -> list[str]:
-    if not is_number_column(weights):
-        return [f"sample weight {str(weights.name)!r} must hold numbers; came {weights.dtype}"]
-    values = as_floats(weights)[used]
-    bad = used[~(np.isfinite(values) & (values >= 0))]
-    if len(bad):
-        return [f"sample weight {str(weights.name)!r} must be a finite number of at least 0; not so at {row_list(bad)}"]
-    return [] if values.sum() > 0 else [f"sample weight {str(weights.name)!r} is 0 in every row"]

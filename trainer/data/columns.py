@@ -166,6 +166,7 @@ class Columns:
     def _violations(self) -> list[str]:
         excluded: dict[str | None, str] = dict.fromkeys(self.truth, "label")
         excluded[self.sample_weight] = "sample weight"
+        excluded[self.prediction_id] = "prediction id"
         violations = [
             f"column {column!r} is the {role} and cannot be a feature as well"
             for column, role in excluded.items()
@@ -174,7 +175,19 @@ class Columns:
         violations += [
             f"column {column!r} has a name that predictions need for themselves: rename it"
             for column in self.carried()
-            if column in MADE_BY_PREDICTION
+            if column in MADE_BY_PREDICTION or (column == "y_true" and column not in self.truth)
+        ]
+        violations += [
+            f"{role} names {column!r} twice"
+            for role, named in (("sensitive_features", self.sensitive_features), ("features", self.features or ()))
+            for column in dict.fromkeys(named)
+            if named.count(column) > 1
+        ]
+        single = {"sample_weight": self.sample_weight, "cluster": self.cluster, "prediction_id": self.prediction_id}
+        violations += [
+            f"column {column!r} is the label and cannot be the {role} as well"
+            for role, column in single.items()
+            if column is not None and column in self.truth
         ]
         return violations + self._reading_violations() + self._task_violations()
 

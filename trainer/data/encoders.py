@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Encoded:
     """What the model sees of a frame, and what had to be read as "unknown" on the way.
 
@@ -71,6 +71,12 @@ class Encoded:
     missing: Mapping[str, int]
     unseen: Mapping[str, int]
     tokens: npt.NDArray[np.integer[Any]] | None = None
+
+    def __repr__(self) -> str:
+        """Return shapes and counts, not what they hold."""
+        words = "" if self.tokens is None else f", tokens={self.tokens.shape}"
+        counts = f"missing={dict(self.missing)}, unseen={dict(self.unseen)}"
+        return f"Encoded(codes={self.codes.shape}, numerics={self.numerics.shape}{words}, {counts})"
 
 
 def encode(frame: pd.DataFrame, *, encoder: TableEncoder) -> Encoded:

@@ -6,11 +6,12 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from torch import Tensor
 
 from trainer.data.card import CardRow
 from trainer.data.columns import Columns
-from trainer.data.splits import Part, Split
+from trainer.data.splits import Part, Split, readable
 
 PARTS: Sequence[Part] = ("train", "valid", "test")
 
@@ -21,7 +22,8 @@ def image_card_rows(
     """Return one row for the pixels, one per column kept beside them, per part of the split, and per leak found.
 
     A leak here is an image of the valid or test rows that is also among the train rows, byte for byte. Images that are
-    nearly the same, frames of one film say, are not found: split by what they come from (`split_groups`).
+    nearly the same, frames of one film say, are not found: split by what they come from (`split_groups`). Of test rows
+    that are still sealed nothing is read: they are counted in their own line only.
 
     Parameters
     ----------
@@ -47,12 +49,15 @@ def image_card_rows(
     >>> [(row.name, row.role, row.n) for row in rows if row.role in ("feature", "leak")]
     [('pixels', 'feature', 4), ('test', 'leak', 1)]
     """
+    parts, (rows, split) = split, readable(split, len(frame))
+    if len(rows) < len(frame):
+        frame, pixels = frame.iloc[rows], pixels[torch.from_numpy(rows)]
     prints = _fingerprints(pixels)
     levels = len(set(prints[split.train].tolist()))
     seen = CardRow(
         name="pixels", role="feature", kind="pixels", n=len(pixels), levels=levels, missing=0, unseen=0, note=note
     )
-    return (seen, *_carried(frame, columns=columns, split=split), *_parts(split), *_leaks(prints, split))
+    return (seen, *_carried(frame, columns=columns, split=split), *_parts(parts), *_leaks(prints, split))
 
 
 def _carried(frame: pd.DataFrame, *, columns: Columns, split: Split) -> list[CardRow]:
@@ -98,7 +103,7 @@ def _parts(split: Split) -> list[CardRow]:
 
 
 def _rows(split: Split, part: Part) -> npt.NDArray[np.int64]:
-    """Return the rows of a part; of sealed ones too, since a card counts rows and copies and shows no label."""
+    """Return the rows of a part; of sealed ones too, to be counted."""
     return {"train": split.train, "valid": split.valid, "test": split.test}[part]
 
 

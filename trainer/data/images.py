@@ -15,12 +15,12 @@ from trainer.data.card import CardRow
 from trainer.data.columns import Columns, Label
 from trainer.data.image_card import image_card_rows
 from trainer.data.image_checks import Layout, frame_violations, pixel_violations
-from trainer.data.numeric import as_floats
 from trainer.data.resident import Resident
 from trainer.data.spec import columns_record, tuples
 from trainer.data.splits import Part, Split
 from trainer.data.target import Target
 from trainer.data.truth import fit_target, target_tensor
+from trainer.data.weights import weight_tensor
 
 Pixels = npt.NDArray[np.generic]
 
@@ -245,10 +245,8 @@ def _scales(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _resident(pixels: Tensor, *, frame: pd.DataFrame, spec: ImageSpec, split: Split) -> Resident:
-    columns, weights = spec.columns, None
-    if columns.sample_weight is not None:
-        raw = as_floats(frame[columns.sample_weight])
-        weights = torch.from_numpy((raw / raw[split.train].mean()).astype(np.float32))
+    columns = spec.columns
     used = np.concatenate([split.train, split.valid, split.test])
     target = target_tensor(frame, columns=columns, target=spec.target, used=used)
+    weights = weight_tensor(frame, columns=columns, split=split)
     return Resident(inputs=(pixels,), target=target, weights=weights)

@@ -121,13 +121,13 @@ def infinite_rows(column: pd.Series) -> list[int]:
 
 
 def row_list(rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    """Return row positions in words: the first five, and how many more.
+    """Return row positions in words, in order: the first five, and how many more.
 
     Examples
     --------
-    >>> row_list([3]), row_list(range(7))
+    >>> row_list([3]), row_list([6, 5, 4, 3, 2, 1, 0])
     ('row 3, counted from 0', 'rows 0, 1, 2, 3, 4 and 2 more, counted from 0')
     """
-    shown = ", ".join(str(int(row)) for row in rows[:5])
+    shown = ", ".join(str(row) for row in sorted(map(int, rows))[:5])
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}, counted from 0"

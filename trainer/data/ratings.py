@@ -13,12 +13,13 @@ from audit.errors import raise_violations
 from trainer.data.category import CategoryEncoder, category_codes, fit_category
 from trainer.data.checks import table_violations
 from trainer.data.columns import Columns, Label
-from trainer.data.numeric import as_floats, row_list
+from trainer.data.numeric import row_list
 from trainer.data.resident import Resident
 from trainer.data.spec import tuples
 from trainer.data.splits import Part, Split
 from trainer.data.target import Target
 from trainer.data.truth import fit_target, target_tensor
+from trainer.data.weights import weight_tensor
 
 NEW_USER, NEW_ITEM = "new_user", "new_item"
 
@@ -189,7 +190,7 @@ class Ratings:
         resident = Resident(
             inputs=spec.inputs(frame),
             target=target_tensor(frame, columns=columns, target=spec.target, used=used),
-            weights=_weights(frame, columns=columns, split=split),
+            weights=weight_tensor(frame, columns=columns, split=split),
         )
         return cls(frame=spec.flagged(frame), split=split, spec=spec, resident=resident)
 
@@ -241,10 +242,3 @@ def _violations(frame: pd.DataFrame, *, columns: Columns, user: str, item: str, 
         if len(missing):
             violations.append(f"column {name!r} is missing at {row_list(missing)}: drop these train rows")
     return violations
-
-
-def _weights(frame: pd.DataFrame, *, columns: Columns, split: Split) -> Tensor | None:
-    if columns.sample_weight is None:
-        return None
-    raw = as_floats(frame[columns.sample_weight])
-    return torch.from_numpy((raw / raw[split.train].mean()).astype(np.float32))

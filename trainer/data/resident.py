@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     mixed: tuple[Tensor, Tensor] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Resident:
     """The tensors of a data set on one device.
 
@@ -36,8 +36,8 @@ class Resident:
     inputs
         What the network's `forward` takes, in its order; the first dimension of each is the row.
     target
-        Shape (n_rows,), int64 class numbers (-1 in rows of no part) or float32 numbers; with several labels per row
-        shape (n_rows, n_labels), float32.
+        Shape (n_rows,), int64 class numbers (-1 in rows of no part) or float32 numbers as they are learnt
+        (`trainer.data.target.Target.learnt`); with several labels per row shape (n_rows, n_labels), float32.
     weights
         Shape (n_rows,), float32, mean 1 over the train rows; None where all rows weigh the same.
     groups
@@ -54,6 +54,11 @@ class Resident:
     target: Tensor
     weights: Tensor | None = None
     groups: Tensor | None = None
+
+    def __repr__(self) -> str:
+        """Return shapes and types, not what they hold."""
+        told = [f"{tuple(each.shape)} {str(each.dtype).removeprefix('torch.')}" for each in (*self.inputs, self.target)]
+        return f"Resident({', '.join(told)}, on {self.target.device})"
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows named, shape (n,) or, for several models at once, (n_models, n); nothing is synchronised."""

@@ -1,5 +1,8 @@
 """Test rows that are opened once, on record: no part of the trainer reads them before.
 
+When data are made of a frame all rows are checked and encoded, the test rows too; from the seal on neither a card, nor
+the groups of an objective, nor anything that a learner answers rests on them.
+
 The record is a folder of JSON files like that of a sealed test of the audit, and is written and read by the same
 functions. It keeps an honest person honest, and shows afterwards who looked when: a model that was trained on sealed
 data takes no table of the same rows without the seal. It does not hide the rows from who holds the file: where whoever

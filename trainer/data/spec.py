@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from audit.errors import InputError
 from trainer.data.category import CategoryEncoder, OrderedEncoder
 from trainer.data.columns import Columns, Label
 from trainer.data.dates import DateEncoder
@@ -68,6 +69,10 @@ class TableSpec:
         InputError
             If a feature is missing or not of the kind it had in training.
         """
+        came: object = rows
+        if not isinstance(came, pd.DataFrame):
+            said = 'rows must be a pandas DataFrame, or "train", "valid" or "test"'
+            raise InputError([f"{said}; came {type(came).__name__}"])
         return encoded_tensors(encode(rows, encoder=self.encoder))
 
     def record(self) -> dict[str, Any]:

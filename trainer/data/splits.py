@@ -14,12 +14,13 @@ from audit.errors import InputError, raise_violations
 from audit.sealing.seal_traces import read_opening
 from trainer.data.dates import date_floats, date_violations
 from trainer.data.numeric import as_floats, is_number_column, row_list
+from trainer.setting_checks import is_number, seed_faults, whole_violations
 
 Part = Literal["train", "valid", "test"]
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Split:
     """Row positions of the three parts, and how they came about.
 
@@ -71,6 +72,11 @@ class Split:
         object.__setattr__(self, "positions", _positions(self))
         object.__setattr__(self, "digest", _digest(self))
 
+    def __repr__(self) -> str:
+        """Return how many rows each part has: the positions themselves would fill pages."""
+        sizes = f"train={len(self.train):,} rows, valid={len(self.valid):,}, test={len(self.test):,}"
+        return f"Split({sizes}, method={self.method!r}, seed={self.seed}, digest={self.digest[:12]!r})"
+
     def rows(self, part: Part) -> Rows:
         """Return the row positions of one part.
 
@@ -83,6 +89,32 @@ class Split:
             message = f"the test rows are sealed in {self.sealed}: open them, once, with open_test(learner, by=...)"
             raise InputError([message])
         return {"train": self.train, "valid": self.valid, "test": self.test}[part]
+
+
+def readable(split: Split, n_rows: int) -> tuple[Rows, Split]:
+    """Return the rows that may be read, and the split as places among them: all but test rows that are still sealed.
+
+    Parameters
+    ----------
+    split
+        Parts of the rows.
+    n_rows
+        Number of all rows, those of no part among them.
+
+    Examples
+    --------
+    >>> split = split_given(train=[0, 3], valid=[1], test=[2])
+    >>> rows, found = readable(split, 4)
+    >>> rows.tolist(), found is split
+    ([0, 1, 2, 3], True)
+    """
+    rows = np.arange(n_rows)
+    if split.sealed is None or read_opening(split.sealed) is not None:
+        return rows, split
+    there = ~np.isin(rows, split.test)
+    places = there.cumsum() - 1
+    parts = {"train": places[split.train], "valid": places[split.valid], "test": rows[:0]}
+    return rows[there], Split(**parts, method=split.method, seed=split.seed)
 
 
 def split_rows(n_rows: int, *, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
@@ -116,7 +148,9 @@ def split_rows(n_rows: int, *, valid: float = 0.2, test: float = 0.2, seed: int 
     >>> len(split.train), len(split.valid), len(split.test)
     (6, 2, 2)
     """
+    raise_violations(whole_violations({"n_rows": n_rows}))
     _check_shares(valid=valid, test=test)
+    _check_seed(seed)
     order = np.random.default_rng(seed).permutation(n_rows)
     n_test, n_valid = round(n_rows * test), round(n_rows * valid)
     split = Split(
@@ -164,6 +198,7 @@ def split_groups(
     (4, 2, 2)
     """
     _check_shares(valid=valid, test=test)
+    _check_seed(seed)
     codes, names = pd.factorize(pd.Series(groups))
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
@@ -253,7 +288,8 @@ def split_given(*, train: Sequence[int] | Rows, valid: Sequence[int] | Rows, tes
 
 def _moments(times: pd.Series) -> npt.NDArray[np.float64]:
     number = is_number_column(times)
-    violations = [] if number else date_violations(times, name="times")
+    found = [] if number else date_violations(times, name="times")
+    violations = [text.replace("date feature 'times'", "times, the column to split by,") for text in found]
     gone = np.flatnonzero(times.isna().to_numpy())
     if len(gone):
         violations.append(f"times must be known for every row; missing at {row_list(gone)}: name or drop them")
@@ -290,7 +326,13 @@ def _split_violations(split: Split) -> list[str]:
     return violations
 
 
+def _check_seed(seed: object) -> None:
+    raise_violations(seed_faults(seed))
+
+
 def _check_shares(*, valid: float, test: float) -> None:
+    if not (is_number(valid) and is_number(test)):
+        raise InputError([f"valid and test are shares in [0, 1); came {valid!r} and {test!r}"])
     if not (0.0 <= valid < 1.0 and 0.0 <= test < 1.0 and valid + test < 1.0):
         raise InputError([f"valid and test are shares in [0, 1), together below 1; came {valid} and {test}"])
 

@@ -11,12 +11,12 @@ from trainer.data.card import CardRow, card_rows
 from trainer.data.checks import table_violations
 from trainer.data.columns import Columns
 from trainer.data.encoders import Encoded, encode
-from trainer.data.numeric import as_floats
 from trainer.data.resident import Resident
 from trainer.data.spec import TableSpec, encoded_tensors
 from trainer.data.splits import Part, Split
 from trainer.data.table_encoder import fit_encoder
 from trainer.data.truth import fit_target, target_tensor
+from trainer.data.weights import weight_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,12 +129,8 @@ def _check_type(frame: object) -> None:
 
 def _resident(frame: pd.DataFrame, spec: TableSpec, split: Split, encoded: Encoded) -> Resident:
     used = np.concatenate([split.train, split.valid, split.test])
-    weights = None
-    if spec.columns.sample_weight is not None:
-        raw = as_floats(frame[spec.columns.sample_weight])
-        weights = torch.from_numpy((raw / raw[split.train].mean()).astype(np.float32))
     return Resident(
         inputs=encoded_tensors(encoded),
         target=target_tensor(frame, columns=spec.columns, target=spec.target, used=used),
-        weights=weights,
+        weights=weight_tensor(frame, columns=spec.columns, split=split),
     )

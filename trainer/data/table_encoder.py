@@ -12,7 +12,7 @@ from trainer.data.numeric import NumericEncoder, fit_numeric, is_number_column
 from trainer.data.text import TextEncoder, fit_text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TableEncoder:
     """All that is needed to turn a frame into codes and floats.
 
@@ -38,6 +38,12 @@ class TableEncoder:
     dates: tuple[DateEncoder, ...] = ()
     text: tuple[TextEncoder, ...] = ()
     refuse_missing: bool = False
+
+    def __repr__(self) -> str:
+        """Return the features by how they are read: what was learnt of them would fill pages."""
+        kinds = ("numeric", "category", "ordered", "dates", "text")
+        named = {kind: [item.column for item in getattr(self, kind)] for kind in kinds}
+        return f"TableEncoder({', '.join(f'{kind}={names}' for kind, names in named.items() if names)})"
 
     @property
     def features(self) -> tuple[str, ...]:

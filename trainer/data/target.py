@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -37,9 +39,10 @@ class Target:
     low, high
         For a number, the range that a sigmoid holds the answer in; both None for none. "log" needs them.
     center, scale
-        For a number: mean and standard deviation of the train rows. Without a range the network's output is shifted and
-        stretched by them, so that training starts from the mean. The loss compares errors as shares of `scale` (of its
-        square, where the loss is "squared"): its size does not depend on the unit of the number.
+        For a number: mean and standard deviation of the train rows. What is learnt is ``(number - center) / scale``,
+        made in float64 and held in float32, so that a time in seconds keeps its seconds. Without a range the network's
+        output is that, and training starts from the mean. The loss compares errors as shares of `scale` (of its square,
+        where the loss is "squared"): its size does not depend on the unit of the number.
 
     Raises
     ------
@@ -76,16 +79,48 @@ class Target:
     def answer(self, output: Tensor) -> Tensor:
         """Return probabilities, shape (..., n_classes), or numbers, shape (...,), from the network's output.
 
+        Numbers are in their own unit, in float64: float32 would round a large one.
+
         Examples
         --------
         >>> Target(kind="number", low=0.0, high=10.0).answer(torch.zeros(2, 1)).tolist()
         [5.0, 5.0]
+        >>> Target(kind="number", center=1e9, scale=0.5).answer(torch.ones(1, 1)).tolist()
+        [1000000000.5]
         """
         if self.kind == "classes":
             return output.softmax(dim=-1)
         if self.kind == "labels":
             return output.sigmoid()
-        return self._number(output.squeeze(-1))
+        raw = output.squeeze(-1).double()
+        if self.low is None:
+            return raw * self.scale + self.center
+        return self._low + (self._high - self._low) * torch.sigmoid(raw)
+
+    def standard(self, output: Tensor) -> Tensor:
+        """Return numbers as they are learnt, ``(number - center) / scale``, shape (...,), from the network's output.
+
+        Examples
+        --------
+        >>> Target(kind="number", low=0.0, high=10.0, center=4.0, scale=2.0).standard(torch.zeros(1, 1)).tolist()
+        [0.5]
+        """
+        raw = output.squeeze(-1)
+        if self.low is None:
+            return raw
+        low, high = self._ends
+        return low + (high - low) * torch.sigmoid(raw)
+
+    def learnt(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Return numbers as they are learnt: ``(number - center) / scale``, made in float64.
+
+        Examples
+        --------
+        >>> Target(kind="number", center=1e9, scale=2.0).learnt(np.array([1e9 + 1])).tolist()
+        [0.5]
+        """
+        with np.errstate(over="ignore"):
+            return ((numbers - self.center) / self.scale).astype(np.float32)
 
     def losses(self, output: Tensor, target: Tensor, *, smoothing: float = 0.0) -> Tensor:
         """Return the loss of each row, shape (...,), in float32.
@@ -95,7 +130,7 @@ class Target:
         output
             Shape (..., n_outputs), of the network.
         target
-            Shape (...,), or (..., n_labels).
+            Shape (...,), or (..., n_labels); numbers as they are learnt.
         smoothing
             Share of a label that is given to all classes alike; Szegedy et al. 2016, arXiv:1512.00567, section 7.
 
@@ -114,15 +149,17 @@ class Target:
             smoothed = target * (1.0 - smoothing) + smoothing / 2.0
             return functional.binary_cross_entropy_with_logits(output, smoothed, reduction="none").mean(dim=-1)
         if self.loss == "log":
-            share = (target - self._low) / (self._high - self._low)
+            low, high = self._ends
+            share = ((target - low) / (high - low)).clamp(0.0, 1.0)  # an end of the range may be rounded beyond it
             return functional.binary_cross_entropy_with_logits(output.squeeze(-1), share, reduction="none")
-        error = (self._number(output.squeeze(-1)) - target) / self.scale
+        error = self.standard(output) - target
         return error.abs() if self.loss == "absolute" else error.square()
 
     def hits(self, output: Tensor, target: Tensor) -> Tensor:
         """Return what the validation metric averages, by row.
 
-        Right (1) or wrong (0) of a class; the share of labels that are right; the absolute error of a number.
+        Right (1) or wrong (0) of a class; the share of labels that are right; the absolute error of a number, in its
+        own unit.
 
         Examples
         --------
@@ -133,7 +170,7 @@ class Target:
             return (output.argmax(dim=-1) == target).float()
         if self.kind == "labels":
             return ((output > 0) == (target > 0.5)).float().mean(dim=-1)
-        return (self.answer(output) - target).abs()
+        return (self.standard(output).double() - target).abs() * self.scale
 
     @property
     def metric(self) -> str:
@@ -148,10 +185,10 @@ class Target:
     def _high(self) -> float:
         return 1.0 if self.high is None else self.high
 
-    def _number(self, raw: Tensor) -> Tensor:
-        if self.low is None:
-            return raw * self.scale + self.center
-        return self._low + (self._high - self._low) * torch.sigmoid(raw)
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """The range, as numbers are learnt."""
+        return (self._low - self.center) / self.scale, (self._high - self.center) / self.scale
 
     def _violations(self) -> list[str]:
         found = []

@@ -18,7 +18,9 @@ Rows = npt.NDArray[np.int64]
 LabelSet = frozenset[str]
 
 LARGEST = float(np.finfo(np.float32).max)
-"""Beyond it a number is infinite as training sees it."""
+"""Beyond it a number, in standard deviations from the mean, is infinite as training sees it."""
+MOST_STEPS = 2**16
+"""Steps between distinct numbers of which half must be left in float32; with more of them rounding is no loss."""
 
 
 def fit_target(train: pd.DataFrame, *, columns: Columns) -> Target:
@@ -48,16 +50,7 @@ def fit_target(train: pd.DataFrame, *, columns: Columns) -> Target:
         return Target(kind="classes", classes=class_list(train[columns.y]))
     if columns.task == "labels":
         return Target(kind="labels", classes=_label_names(train, columns))
-    values = as_floats(train[columns.y])
-    low, high = columns.range or (None, None)
-    return Target(
-        kind="number",
-        loss=columns.loss,
-        low=None if low is None else float(low),
-        high=None if high is None else float(high),
-        center=float(values.mean()),
-        scale=float(values.std()) or 1.0,
-    )
+    return _number_target(as_floats(train[columns.y]), columns)
 
 
 def target_tensor(frame: pd.DataFrame, *, columns: Columns, target: Target, used: Rows) -> Tensor:
@@ -75,8 +68,8 @@ def target_tensor(frame: pd.DataFrame, *, columns: Columns, target: Target, used
     Returns
     -------
     Tensor
-        Shape (n_rows,): int64 class numbers, or float32 numbers; or (n_rows, n_labels), float32. Rows that are not used
-        hold -1.
+        Shape (n_rows,): int64 class numbers, or float32 numbers as they are learnt (`Target.learnt`); or
+        (n_rows, n_labels), float32. Rows that are not used hold -1.
 
     Examples
     --------
@@ -93,7 +86,7 @@ def target_tensor(frame: pd.DataFrame, *, columns: Columns, target: Target, used
     truth = frame[columns.y]
     if target.kind == "number":
         numbers = np.full(len(frame), -1.0, dtype=np.float32)
-        numbers[used] = as_floats(truth)[used]
+        numbers[used] = target.learnt(as_floats(truth)[used])
         return torch.from_numpy(numbers)
     place = {label: code for code, label in enumerate(target.classes)}
     codes = np.full(len(frame), -1, dtype=np.int64)
@@ -256,12 +249,6 @@ def _number_violations(labels: pd.Series, *, columns: Columns, split: Split, use
     if len(infinite):
         where = row_list(infinite)
         violations.append(f"label {name!r} must be a finite number; not so at {where}: correct the rows or drop them")
-    large = used[np.isfinite(values[used]) & (np.abs(values[used]) > LARGEST)]
-    if len(large):
-        violations.append(
-            f"label {name!r} is learnt as float32, which ends at {LARGEST:.2g}; it is larger at {row_list(large)}: "
-            "give it in another unit"
-        )
     if columns.range is not None:
         low, high = columns.range
         outside = used[(values[used] < low) | (values[used] > high)]
@@ -270,7 +257,46 @@ def _number_violations(labels: pd.Series, *, columns: Columns, split: Split, use
     train = values[split.train]
     if len(np.unique(train[~np.isnan(train)])) == 1:
         violations.append(f"label {name!r} has the one value {train[0]:g} in the train rows; nothing is to be learnt")
+    return violations if violations or not len(train) or np.isnan(train).any() else _lossy(values, columns, split, used)
+
+
+def _lossy(values: npt.NDArray[np.float64], columns: Columns, split: Split, used: Rows) -> list[str]:
+    """Return what float32 cannot hold of finite numbers once they are brought to mean 0 and standard deviation 1."""
+    target, name = _number_target(values[split.train], columns), str(columns.y)
+    known = used[~np.isnan(values[used])]
+    large = known[~np.isfinite(target.learnt(values[known]))]
+    violations = []
+    if len(large) or not np.isfinite(target.scale):
+        where = row_list(large) if len(large) else "the train rows"
+        violations.append(
+            f"label {name!r} lies more than {LARGEST:.2g} standard deviations of the train rows from their mean, which "
+            f"float32 cannot hold, at {where}: correct the rows, or learn the logarithm"
+        )
+    distinct = np.unique(values[split.train])
+    steps, left = (len(np.unique(some)) - 1 for some in (distinct, target.learnt(distinct)))
+    if not large.size and 2 * left <= min(steps, MOST_STEPS):
+        far = split.train[[int(np.abs(values[split.train] - np.median(values[split.train])).argmax())]]
+        violations.append(
+            f"label {name!r} holds numbers so far from the others that float32 cannot tell these apart: of "
+            f"{steps + 1:,} distinct numbers of the train rows {left + 1:,} are left; the furthest stands at "
+            f"{row_list(far)}: correct it, or learn the logarithm"
+        )
     return violations
+
+
+def _number_target(values: npt.NDArray[np.float64], columns: Columns) -> Target:
+    low, high = columns.range or (None, None)
+    # By a power of two, which changes no digit: squares of numbers such as 1e200 would not be finite.
+    power = int(np.frexp(np.abs(values).max())[1])
+    unit = np.ldexp(values, -power)
+    return Target(
+        kind="number",
+        loss=columns.loss,
+        low=None if low is None else float(low),
+        high=None if high is None else float(high),
+        center=float(np.ldexp(unit.mean(), power)),
+        scale=float(np.ldexp(unit.std(), power)) or 1.0,
+    )
 
 
 def _label_names(train: pd.DataFrame, columns: Columns) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ The band is a limit on the probability of the answer; for two classes it is a ba
 to people, and how often the answers outside it are wrong, differs between groups: audit the log that it writes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +16,13 @@ from audit.inference.intervals import clopper_pearson
 from audit.predictions import PredictionLog, RoleColumns
 from audit.values import canonical
 from trainer.data.splits import Part
-from trainer.evidence.origin import class_codes, classes_only, frame_of
+from trainer.evidence.origin import class_codes, classes_only, cluster_of, frame_of, share_violations
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 ABSTAINS = "left to a person"
 SHARES = tuple(share / 20 for share in range(20, 0, -1))
@@ -42,6 +43,8 @@ class AbstainBand:
         Rows that chose the band, those of them that it decides, and those that it decides rightly.
     low
         Lower bound of the accuracy of the rows decided, simultaneous over all bands looked at; None without a band.
+    clusters
+        Clusters among the rows that chose the band; None where every row stands for itself.
     reason
         Why there is no band; otherwise None.
 
@@ -59,6 +62,7 @@ class AbstainBand:
     decided: int
     right: int
     low: float | None
+    clusters: int | None = None
     reason: str | None = None
 
     def decides(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
@@ -84,8 +88,9 @@ class AbstainBand:
         Raises
         ------
         InputError
-            If columns are missing.
+            If columns are missing, or the model answers labels or numbers.
         """
+        classes_only(learner, what="a band of unsure answers")
         frame, spec = frame_of(learner, rows), learner.spec
         probabilities = learner.predict_proba(rows)
         names = np.array([canonical(label) for label in spec.target.classes], dtype=object)
@@ -129,7 +134,7 @@ def abstain(learner: "Learner", accuracy: float, *, part: Part = "valid", level:
     Returns
     -------
     AbstainBand
-        Its ``log`` is what an audit reads.
+        Its ``log`` is what an audit reads. Where the data name a cluster, rows of one are not taken for independent.
 
     Raises
     ------
@@ -137,12 +142,17 @@ def abstain(learner: "Learner", accuracy: float, *, part: Part = "valid", level:
         If a setting is out of range, there are no rows, or the model answers labels or numbers.
     """
     classes_only(learner, what="a band of unsure answers")
+    raise_violations(share_violations(accuracy=accuracy, level=level))
     frame, probabilities = frame_of(learner, part), learner.predict_proba(part)
     right = probabilities.argmax(axis=1) == class_codes(learner, frame)
-    return choose_band(probabilities.max(axis=1), right, wanted=accuracy, level=level)
+    name = cluster_of(learner, frame)
+    cluster = None if name is None else pd.factorize(frame[name], use_na_sentinel=False)[0].astype(np.int64)
+    return choose_band(probabilities.max(axis=1), right, wanted=accuracy, level=level, cluster=cluster)
 
 
-def choose_band(confidence: Floats, right: npt.NDArray[np.bool_], *, wanted: float, level: float) -> AbstainBand:
+def choose_band(
+    confidence: Floats, right: npt.NDArray[np.bool_], *, wanted: float, level: float, cluster: Codes | None = None
+) -> AbstainBand:
     r"""Return the band that decides the most rows, among those of `SHARES`, with the accuracy wanted.
 
     Parameters
@@ -153,6 +163,8 @@ def choose_band(confidence: Floats, right: npt.NDArray[np.bool_], *, wanted: flo
         Shape (n,): whether the answer is right.
     wanted, level
         In (0, 1).
+    cluster
+        Shape (n,): which rows belong together; None where every row stands for itself.
 
     Returns
     -------
@@ -167,20 +179,32 @@ def choose_band(confidence: Floats, right: npt.NDArray[np.bool_], *, wanted: flo
     Notes
     -----
     Of each band the lower Clopper-Pearson bound of the accuracy at 1 - (1 - level) / 20, one-sided, so that all bounds
-    hold together and the best may be picked. As Geifman & El-Yaniv 2017, Selective classification for deep neural
+    hold together and the best may be picked. Of clusters that of as many rows as there are clusters, (sum m)^2 / sum m^2
+    where their sizes m differ: as if all rows of a cluster were right or wrong together. It holds however alike they
+    are (of independent numbers in [0, 1] with a given mean those that are 0 or 1 have the heaviest tails: Hoeffding
+    1956, doi:10.1214/aoms/1177728178), where a spread that few clusters happen to show does not. As Geifman & El-Yaniv 2017, Selective classification for deep neural
     networks, arXiv:1705.08500, whose search divides the error by the number of its steps.
     """
-    settings = {"accuracy": wanted, "level": level}
-    raise_violations([f"{name} must lie in (0, 1); came {each}" for name, each in settings.items() if not 0 < each < 1])
-    ordered = np.sort(confidence)
+    raise_violations(share_violations(accuracy=wanted, level=level))
+    ordered, clusters = np.sort(confidence), None if cluster is None else len(np.unique(cluster))
     for share in SHARES:
         limit = float(ordered[len(ordered) - max(1, round(share * len(ordered)))])
         decided = confidence >= limit
         n, x = int(decided.sum()), int(right[decided].sum())
-        low = float(clopper_pearson(x, n, alpha=2 * (1 - level) / len(SHARES)).low)
+        low = _low(right[decided], None if cluster is None else cluster[decided], alpha=2 * (1 - level) / len(SHARES))
         if low >= wanted:
-            return AbstainBand(confidence=limit, wanted=wanted, level=level, n=len(right), decided=n, right=x, low=low)
-    reason = f"no band of {len(SHARES)} is shown to be right in {wanted:g} of its rows (n = {len(right)}): all are left"
-    return AbstainBand(
-        confidence=None, wanted=wanted, level=level, n=len(right), decided=0, right=0, low=None, reason=reason
-    )
+            found = AbstainBand(confidence=limit, wanted=wanted, level=level, n=len(right), decided=n, right=x, low=low)
+            return replace(found, clusters=clusters)
+    rests = f"n = {len(right)}" + ("" if clusters is None else f" in {clusters} clusters")
+    reason = f"no band of {len(SHARES)} is shown to be right in {wanted:g} of its rows ({rests}): all are left"
+    none = AbstainBand(confidence=None, wanted=wanted, level=level, n=len(right), decided=0, right=0, low=None)
+    return replace(none, clusters=clusters, reason=reason)
+
+
+def _low(right: npt.NDArray[np.bool_], cluster: Codes | None, *, alpha: float) -> float:
+    """Return the lower bound of a rate at 1 - alpha / 2, one-sided, with clusters as its independent units."""
+    units = float(len(right))
+    if cluster is not None:
+        sizes = np.unique(cluster, return_counts=True)[1].astype(np.float64)
+        units = float(sizes.sum() ** 2 / (sizes**2).sum())
+    return float(clopper_pearson(round(float(right.mean()) * units, 9), units, alpha=alpha).low)

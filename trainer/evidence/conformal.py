@@ -14,7 +14,14 @@ from audit.result import Result
 from audit.stress.prediction_sets import run_prediction_sets
 from trainer.data.columns import Label
 from trainer.data.splits import Part
-from trainer.evidence.origin import class_codes, classes_only, frame_of, provenance_of
+from trainer.evidence.origin import (
+    class_codes,
+    classes_only,
+    cluster_of,
+    frame_of,
+    provenance_of,
+    share_violations,
+)
 from trainer.fitting.groups import group_name, grouping_of
 
 if TYPE_CHECKING:
@@ -96,6 +103,7 @@ class Conformal:
         InputError
             If the model is another one, or columns are missing.
         """
+        classes_only(learner, what="a prediction set")
         raise_violations(self._stale(learner))
         places = self._places(frame_of(learner, rows))
         held = self.members(learner.predict_proba(rows), places)
@@ -117,18 +125,25 @@ class Conformal:
         -------
         Result
             Of `audit.stress.prediction_sets.run_prediction_sets`, whose slices are the sensitive features, the columns
-            of `by`, and the true class under the name of the label's column.
+            of `by`, and the true class under the name of the label's column. Intervals are cluster-robust where the
+            data name a cluster.
         """
+        classes_only(learner, what="a prediction set")
         frame, label = frame_of(learner, rows), learner.spec.columns.y
+        raise_violations([] if label in frame.columns else [f"column {label!r} (the label) is missing from the rows"])
         features = list(dict.fromkeys([*learner.spec.columns.sensitive_features, *self.by, label]))
-        shown = frame.loc[:, [name for name in features if name in frame.columns]].copy()
-        truth, sets = _free_names(features)
+        cluster = cluster_of(learner, frame)
+        carried = list(dict.fromkeys([*features, *([cluster] if cluster else [])]))
+        shown = frame.loc[:, [name for name in carried if name in frame.columns]].copy()
+        truth, sets = _free_names(carried)
         shown[truth] = frame[label]
         shown[sets] = [list(labels) for labels in self.sets(learner, rows).labels]
-        found = run_prediction_sets(shown, y_true=truth, sets=sets, sensitive_features=features, level=level)
+        options: dict[str, Any] = {"sensitive_features": features, "cluster": cluster, "level": level}
+        found = run_prediction_sets(shown, y_true=truth, sets=sets, **options)
         n = int(self.n.sum() if self.by_class else self.n[:, 0].sum())
         given: dict[str, Any] = {"check": "prediction sets", "alpha": self.alpha, "by": list(self.by)}
         given |= {"by_class": self.by_class, "calibration_rows": n, "level": level, "sensitive_features": features}
+        given |= {} if cluster is None else {"cluster": cluster}
         return replace(found, provenance=provenance_of(learner, given))
 
     def _places(self, frame: pd.DataFrame) -> Codes:
@@ -166,6 +181,8 @@ def conformal(
 
     The promise, a share of at least 1 - alpha over calibration and test rows drawn alike, is about the average row:
     without `by`, a group may be covered far less often. Within groups it holds for each, at the price of larger sets.
+    Where rows come in clusters (people, with several each), it strays further from 1 - alpha by chance than so many
+    independent rows would let it, and asks for calibration and test people drawn alike: `audit` says how sure it is.
 
     Parameters
     ----------
@@ -194,7 +211,7 @@ def conformal(
     classes); within groups Romano, Barber, Sabatti & Candes 2020, arXiv:1908.05428.
     """
     classes_only(learner, what="a prediction set")
-    raise_violations([] if 0 < alpha < 1 else [f"alpha must lie in (0, 1); came {alpha}"])
+    raise_violations(share_violations(alpha=alpha))
     frame, label = frame_of(learner, part), learner.spec.columns.y
     named = (by,) if isinstance(by, str) else tuple(by or ())
     columns, by_class = tuple(name for name in named if name != label), label in named

@@ -11,7 +11,7 @@ from audit.measurement import Measurement
 from audit.result import Result
 from audit.tasks.shares import group_counts, share_rows
 from trainer.data.splits import Part
-from trainer.evidence.origin import features_of, frame_of, provenance_of
+from trainer.evidence.origin import cluster_of, features_of, frame_of, provenance_of, share_violations
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
@@ -65,8 +65,8 @@ def disagreement(
     raise_violations(_violations(learner, frame, features, threshold))
     decisions = decisions_of(learner, learner.predict_each(rows), threshold=threshold)
     groups = {name: frame[name].to_numpy(dtype=object) for name in features}
-    cluster = learner.spec.columns.cluster
-    clusters = frame[cluster].to_numpy() if cluster is not None and cluster in frame.columns else None
+    cluster = cluster_of(learner, frame)
+    clusters = None if cluster is None else frame[cluster].to_numpy()
     found: list[Measurement] = [*group_counts(groups, len(frame))]
     found += share_rows(DISAGREEMENT, differs(decisions), groups, cluster=clusters, level=level)
     given = {"check": "disagreement between seeds", "seeds": list(learner.seeds), "threshold": threshold}
@@ -104,6 +104,4 @@ def _violations(learner: "Learner", frame: pd.DataFrame, features: tuple[str, ..
         found.append("one model cannot disagree with itself: train several, Learner(..., models=5)")
     if learner.spec.target.kind == "number":
         found.append("disagreement is counted on decisions; this model answers numbers")
-    if not 0 < threshold < 1:
-        found.append(f"threshold must lie in (0, 1); came {threshold}")
-    return found
+    return found + share_violations(threshold=threshold)

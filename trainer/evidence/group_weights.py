@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from audit.measurement import Measurement, as_slice
-from trainer.fitting.groups import grouping_of
+from trainer.fitting.groups import train_grouping
 from trainer.history import Cycle, EpochRow, rows_of_cycle
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _of_cycle(learner: "Learner", cycle: Cycle, epochs: tuple[EpochRow, ...]) ->
     if not any(epoch.group_weights for epoch in epochs):
         return
     data = learner.training_data()[0]
-    grouping = grouping_of(data.frame, cycle.recipe.objective.groups)
+    grouping = train_grouping(data, cycle.recipe.objective.groups)
     rows = grouping.totals(data.split.train)
     for epoch in epochs:
         weights = epoch.group_weights or {}

@@ -67,7 +67,7 @@ def health(learner: "Learner", *, sample: int = 1024) -> tuple[HealthRow, ...]:
         *_dead_rows(dead, n=len(batch.target)),
         *_gradient_rows(norms),
         _skipped_row(learner.history),
-        *turn_rows(last, n=valid.n),
+        *turn_rows(last, n=valid.n, independent=learner.spec.columns.cluster is None),
         HealthRow(
             "looks at validation",
             float(learner.looks),
@@ -92,8 +92,8 @@ def constant_metric(truth: Tensor, target: Target) -> float:
     if target.kind == "labels":
         share = truth.double().mean(dim=0)
         return float(torch.maximum(share, 1.0 - share).mean())
-    values = truth.double()
-    return float((values - values.median()).abs().mean())
+    values = truth.double()  # as they are learnt
+    return float((values - values.median()).abs().mean()) * target.scale
 
 
 @torch.no_grad()
@@ -158,7 +158,7 @@ def gradient_norms(model: nn.Module, batch: Batch, target: Target) -> dict[str, 
 
 def _fit_rows(train: Evaluation, valid: Evaluation, constant: float) -> tuple[HealthRow, ...]:
     if train.value is None:
-        return (HealthRow(f"{train.metric} on train", None, "There are no train rows."),)
+        return (HealthRow(f"{train.metric} on train", None, f"There is none: {train.reason}."),)
     smaller = train.metric == "mean_absolute_error"
     better = train.value < constant if smaller else train.value > constant
     fits = (
@@ -169,7 +169,8 @@ def _fit_rows(train: Evaluation, valid: Evaluation, constant: float) -> tuple[He
     )
     rows = [HealthRow(f"{train.metric} on train", train.value, fits)]
     if valid.value is None:
-        return (*rows, HealthRow(f"{valid.metric} on validation", None, "There are no validation rows."))
+        reason = "There are no validation rows." if not valid.n else f"There is none: {valid.reason}."
+        return (*rows, HealthRow(f"{valid.metric} on validation", None, reason))
     gap = (valid.value - train.value) if smaller else (train.value - valid.value)
     reading = f"On n = {valid.n:,} rows; {abs(gap):.4g} {'worse' if gap > 0 else 'better'} than on train."
     return (*rows, HealthRow(f"{valid.metric} on validation", valid.value, reading))

@@ -30,6 +30,35 @@ def frame_of(learner: "Learner", rows: pd.DataFrame | Part) -> pd.DataFrame:
     return frame
 
 
+def cluster_of(learner: "Learner", frame: pd.DataFrame) -> str | None:
+    """Return the column of rows that belong together, where the data named one and the rows have it; else None.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> learner = SimpleNamespace(spec=SimpleNamespace(columns=SimpleNamespace(cluster="person")))
+    >>> cluster_of(learner, pd.DataFrame({"person": [1]})), cluster_of(learner, pd.DataFrame({"age": [1]}))
+    ('person', None)
+    """
+    name = learner.spec.columns.cluster
+    return name if name is not None and name in frame.columns else None
+
+
+def share_violations(**settings: object) -> list[str]:
+    """Return a sentence for each setting that is no number in (0, 1), or nothing.
+
+    Examples
+    --------
+    >>> share_violations(alpha="test", level=0.95)
+    ["alpha must lie in (0, 1); came 'test'"]
+    """
+    return [
+        f"{name} must lie in (0, 1); came {value!r}"
+        for name, value in settings.items()
+        if not (isinstance(value, int | float) and 0 < value < 1)
+    ]
+
+
 def classes_only(learner: "Learner", *, what: str) -> None:
     """Do nothing where the model answers one class per row.
 
@@ -48,8 +77,9 @@ def class_codes(learner: "Learner", frame: pd.DataFrame) -> npt.NDArray[np.int64
     Raises
     ------
     InputError
-        If the label's column is missing, or holds what is none of the classes.
+        If the model answers labels or numbers, the label's column is missing, or it holds what is none of the classes.
     """
+    classes_only(learner, what="the class of a row")
     name, classes = learner.spec.columns.y, learner.spec.target.classes
     raise_violations([] if name in frame.columns else [f"column {name!r} (the label) is missing from the rows"])
     place = {label: code for code, label in enumerate(classes)}

@@ -19,7 +19,7 @@ from audit.result import Result
 from audit.run import run_audit
 from audit.values import canonical
 from trainer.data.splits import Part
-from trainer.evidence.origin import frame_of
+from trainer.evidence.origin import cluster_of, frame_of
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
@@ -61,6 +61,7 @@ def prices(
         (``accuracy_group_min``, over the combinations of all of `by`). Of each model against the baseline: paired
         differences (``<metric>_difference``) for every slice, and of their gaps (``<metric>_change_difference``), as
         `audit.paired.comparison.run_compare` makes them. Errors of calibration are distances, and not paired.
+        Intervals are cluster-robust where the data of a model name a cluster.
 
     Raises
     ------
@@ -107,6 +108,7 @@ def prices(
     others = [name for name in learners if name != first]
     options: dict[str, Any] = {"y_true": columns["truth"], "candidate": others, "baseline": first, "level": level}
     options |= {"positive": canonical(base.spec.positive)}
+    options |= {"cluster": columns["cluster"]} if "cluster" in columns else {}
     scores = [columns[f"score of {name}"] for name in [*others, str(first)]]
     asked = [*RATES, *SCORED]
     whole = run_compare(table, metrics=["accuracy"], sensitive_features=list(by), **options)
@@ -141,6 +143,9 @@ def _side_by_side(
         add(f"score of {name}", answers[:, classes.index(_positive(learner))], wanted=f"score of {name}")
     add("truth", [canonical(each) for each in frame[label]], wanted="true label")
     add("positive", canonical(_positive(next(iter(learners.values())))), wanted="positive")
+    cluster = next((name for each in learners.values() if (name := cluster_of(each, frame)) is not None), None)
+    if cluster is not None:
+        add("cluster", frame[cluster].to_numpy(), wanted="cluster")
     return table, columns
 
 
@@ -150,6 +155,7 @@ def _of_each(
     """Return the rows of one model's own audit, and the accuracy of its worst group."""
     roles: dict[str, Any] = {"y_true": columns["truth"], "y_pred": name}
     roles |= {"positive": table[columns["positive"]].iloc[0]}
+    roles |= {"cluster": columns["cluster"]} if "cluster" in columns else {}
     score = columns[f"score of {name}"]
     log = PredictionLog.from_frame(table, sensitive_features=attributes, y_score=score, **roles)
     found = list(run_audit(log, level=level, metrics=[*RATES, *SCORED, *CALIBRATION]).measurements)

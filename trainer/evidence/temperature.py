@@ -105,16 +105,19 @@ def calibrate(learner: "Learner", part: Part = "valid") -> Calibration:
     Raises
     ------
     InputError
-        If the part has fewer than `FEWEST` rows, or rows of one class only (all with the same labels), or the model
-        answers numbers. The model is left as it was.
+        If the part has fewer than `FEWEST` rows, rows of one class only (all with the same labels), or weights that add
+        up to 0, a loss is not finite, or the model answers numbers. The model is left as it was.
     """
     data, resident = learner.training_data()
     target, rows = data.spec.target, learner.rows(part)
     batch = resident.take(rows)
     raise_violations(_violations(target, part, batch.target.cpu().numpy()))
-    learner.temperatures = None
-    with deterministic_kernels(device=learner.device, enabled=learner.deterministic):
-        output = outputs_of(learner.answering(), batch.inputs).double().cpu().numpy()
+    earlier, learner.temperatures = learner.temperatures, None
+    try:
+        with deterministic_kernels(device=learner.device, enabled=learner.deterministic):
+            output = outputs_of(learner.answering(), batch.inputs).double().cpu().numpy()
+    finally:
+        learner.temperatures = earlier
     weights = None if batch.weights is None else batch.weights.double().cpu().numpy()
     found = fit_temperature(output, batch.target.cpu().numpy(), target=target, weights=weights)
     learner.temperatures = found.temperatures
@@ -144,6 +147,11 @@ def fit_temperature(
         A temperature in [`LOWEST`, `HIGHEST`]; at an end of it with a reason: outputs that order all rows rightly are
         best made endlessly sure, outputs that are worse than none endlessly unsure.
 
+    Raises
+    ------
+    InputError
+        If the weights add up to 0 or are not finite, or the loss at the temperature is not finite.
+
     Notes
     -----
     Guo, Pleiss, Sun & Weinberger 2017, On calibration of modern neural networks, arXiv:1706.04599, section 4.2. In
@@ -151,17 +159,30 @@ def fit_temperature(
     and halved on the logarithm of b, sixty times, in float64. For labels the sum over labels, sigmoid for softmax.
     """
     stacked = output if output.ndim == 3 else output[None]
-    weight = np.full(len(truth), 1.0 / len(truth)) if weights is None else weights / weights.sum()
+    weight = np.full(len(truth), 1.0 / len(truth)) if weights is None else _shares(weights)
     problems = [_Problem(each, truth, weight, labels=target.kind == "labels") for each in stacked]
     inverse = [problem.best() for problem in problems]
-    pairs = list(zip(problems, inverse, strict=True))
+    before = tuple(problem.loss(1.0) for problem in problems)
+    after = tuple(problem.loss(each) for problem, each in zip(problems, inverse, strict=True))
+    if not np.isfinite([*before, *after]).all():
+        mend = "the model answers rows with what is no finite number; train again with a lower lr"
+        raise InputError([f"the log loss of these rows is {before} before and {after} after: {mend}"])
     return Calibration(
         temperatures=tuple(1.0 / each for each in inverse),
-        loss_before=tuple(problem.loss(1.0) for problem in problems),
-        loss_after=tuple(problem.loss(each) for problem, each in pairs),
+        loss_before=before,
+        loss_after=after,
         n=len(truth),
         reasons=tuple(_reason(1.0 / each) for each in inverse),
     )
+
+
+def _shares(weights: Floats) -> Floats:
+    total = float(weights.sum())
+    if not 0 < total < np.inf:
+        mend = "give the rows weights, or calibrate on a part whose rows have some"
+        raise InputError([f"the weights of the {len(weights)} rows add up to {total:g}, so none of them counts: {mend}"])
+    shares: Floats = weights / total
+    return shares
 
 
 class _Problem:

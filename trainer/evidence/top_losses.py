@@ -79,9 +79,10 @@ def _number_losses(
     target, least = learner.spec.target, np.finfo(np.float64).tiny
     if target.loss == "log" and target.low is not None and target.high is not None:
         width = target.high - target.low
-        said, share = (answer - target.low) / width, (true - target.low) / width
+        said = (answer - target.low) / width
+        share = np.clip((true * target.scale + target.center - target.low) / width, 0.0, 1.0)
         return -(share * np.log(np.maximum(said, least)) + (1.0 - share) * np.log(np.maximum(1.0 - said, least)))
-    error = (answer - true) / target.scale
+    error = (answer - target.center) / target.scale - true  # the truth is held as it is learnt
     return np.abs(error) if target.loss == "absolute" else error**2
 
 

@@ -12,6 +12,7 @@ from audit.measurement import Measurement, canonical_json
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Result
 from trainer.evidence.group_weights import group_weight_rows
+from trainer.evidence.origin import cluster_of
 from trainer.history import EpochRow
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def training_result(learner: "Learner") -> Result:
         One row per epoch (``at.round``) and quantity: `train_loss` and `valid_loss` (without an interval: the losses of
         one model on rows that it was chosen by), `valid_accuracy` with the interval of a rate, or
         `valid_label_accuracy` and `valid_mean_absolute_error` without one; `skipped_steps`; of group DRO the
-        `group_weight` of each group. The provenance names model,
-        split, seeds and settings.
+        `group_weight` of each group. Where the data name a cluster there is no interval: the history does not hold who
+        was answered rightly, and the rows of one cluster are not independent. The provenance names model, split, seeds
+        and settings.
 
     Raises
     ------
@@ -58,7 +60,8 @@ def training_result(learner: "Learner") -> Result:
     """
     data, _ = learner.training_data()
     n_train, n_valid = len(data.split.train), len(data.split.valid)
-    rows = [row for epoch in learner.history for row in _epoch_rows(epoch, n_train, n_valid)]
+    cluster = cluster_of(learner, data.frame)
+    rows = [row for epoch in learner.history for row in _epoch_rows(epoch, n_train, n_valid, cluster)]
     rows += group_weight_rows(learner)
     given = {
         "model_version": learner.model_version,
@@ -73,22 +76,30 @@ def training_result(learner: "Learner") -> Result:
     return Result(measurements=tuple(rows), provenance=provenance)
 
 
-def _epoch_rows(epoch: EpochRow, n_train: int, n_valid: int) -> Iterator[Measurement]:
+def _epoch_rows(epoch: EpochRow, n_train: int, n_valid: int, cluster: str | None) -> Iterator[Measurement]:
     at = (("round", epoch.epoch),)
     values = {"train_loss": (epoch.train_loss, n_train), "valid_loss": (epoch.valid_loss, n_valid)}
     for name, (value, n) in values.items():
-        reason = None if value is not None else "no rows to measure it on"
+        reason = None if value is not None else _reason(epoch, "no rows to measure it on", n)
         yield Measurement(metric=name, at=at, value=value, n=n, method="mean", reason=reason)
-    yield _metric_row(epoch, at, n_valid)
+    yield _metric_row(epoch, at, n_valid, cluster)
     yield Measurement(metric="skipped_steps", at=at, value=epoch.skipped_steps, n=n_train, method="count")
 
 
-def _metric_row(epoch: EpochRow, at: tuple[tuple[str, int], ...], n: int) -> Measurement:
+def _metric_row(epoch: EpochRow, at: tuple[tuple[str, int], ...], n: int, cluster: str | None) -> Measurement:
     name, value = f"valid_{epoch.metric}", epoch.valid_value
     if value is None:
-        return Measurement(metric=name, at=at, value=None, n=n, method="mean", reason="no validation rows")
+        reason = _reason(epoch, "no validation rows", n)
+        return Measurement(metric=name, at=at, value=None, n=n, method="mean", reason=reason)
     if epoch.metric != "accuracy":
         return Measurement(metric=name, at=at, value=value, n=n, method="mean")
+    if cluster is not None:
+        reason = f"no interval: rows of one {cluster!r} are not independent; audit the model's log of these rows"
+        return Measurement(metric=name, at=at, value=value, n=n, method="mean", reason=reason)
     low, high = (float(end) for end in rate(np.float64(value * n), np.float64(n), level=LEVEL))
     method = "wilson" if min(value, 1 - value) * n >= 10 else "clopper_pearson"
     return Measurement(metric=name, at=at, value=value, low=low, high=high, n=n, level=LEVEL, method=method)
+
+
+def _reason(epoch: EpochRow, without_rows: str, n: int) -> str:
+    return epoch.valid_reason or without_rows if n else without_rows

@@ -1,9 +1,9 @@
 """When the metric, and when the loss, of a cycle were best, and what follows for a next run."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from audit.inference.turns import Turn, advice_of, turn_of
 from trainer.history import EpochRow
 
 
@@ -25,12 +25,12 @@ class HealthRow(NamedTuple):
     reading: str
 
 
-def turn_rows(history: Sequence[EpochRow], *, n: int) -> tuple[HealthRow, ...]:
+def turn_rows(history: Sequence[EpochRow], *, n: int, independent: bool = True) -> tuple[HealthRow, ...]:
     """Return the epochs at which metric and loss of the last cycle were best, and what follows for a next run.
 
     Early stopping would take weights from the middle of a cycle, where the learning rate is still high; the advice is
-    a cycle that ends there. Where the last epoch's share of right answers is within one standard error of the best,
-    ``sqrt(p (1 - p) / n)``, no turn is claimed.
+    a cycle that ends there, and only where the metric fell by more than its standard error and the validation loss had
+    turned (`audit.inference.turns.turn_of`).
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ def turn_rows(history: Sequence[EpochRow], *, n: int) -> tuple[HealthRow, ...]:
         The epochs of one cycle.
     n
         Number of validation rows.
+    independent
+        Whether these are; rows of clusters are not.
 
     Examples
     --------
@@ -47,40 +49,33 @@ def turn_rows(history: Sequence[EpochRow], *, n: int) -> tuple[HealthRow, ...]:
     >>> [(row.name, row.value) for row in turn_rows(rows, n=1000)]
     [('epoch of the best accuracy', 3.0), ('epoch of the lowest validation loss', 2.0)]
     """
-    scored = [(place, row) for place, row in enumerate(history, 1) if row.valid_value is not None]
+    scored = [(row.valid_value, row) for row in history if row.valid_value is not None]
     if not scored:
         reason = "There are no epochs with a validation number: train with a validation part."
         return (HealthRow("epoch of the best metric", None, reason),)
     metric = scored[0][1].metric
-    sign = 1.0 if metric == "mean_absolute_error" else -1.0
-    best = min(scored, key=lambda pair: sign * (pair[1].valid_value or 0.0))[0]
-    losses = [(row.valid_loss, place) for place, row in scored if row.valid_loss is not None]
-    lowest = min(losses)[1] if losses else None
-    epochs, value, end = len(history), history[best - 1].valid_value or 0.0, scored[-1][1].valid_value or 0.0
-    error = 0.0 if metric == "mean_absolute_error" else math.sqrt(max(value * (1.0 - value), 0.0) / max(n, 1))
-    if best == epochs:
-        advice = f"The {metric} was still best in the last of {epochs} epochs: a longer cycle may gain."
-    elif abs(value - end) <= error:
-        advice = (
-            f"It was best after epoch {best} of {epochs}, but the last is within one standard error ({error:.2g}, "
-            f"n = {n:,}): no turn is shown."
-        )
-    else:
-        advice = (
-            f"The {metric} turned after epoch {best} of {epochs}: make a fresh run of {best} epochs, whose learning "
-            "rate ends there, rather than stop this one in the middle of its cycle."
-        )
-    rows = [HealthRow(f"epoch of the best {metric}", float(best), advice)]
-    if lowest is not None:
-        reading = _loss_reading(lowest, best, metric)
-        rows.append(HealthRow("epoch of the lowest validation loss", float(lowest), reading))
+    turn = turn_of(
+        [value for value, _ in scored],
+        [row.valid_loss for _, row in scored],
+        n=n,
+        smaller=metric == "mean_absolute_error",
+        independent=independent,
+    )
+    rows = [HealthRow(f"epoch of the best {metric}", float(turn.best), advice_of(turn, metric, n=n))]
+    if turn.lowest is not None:
+        name = "epoch of the lowest validation loss"
+        rows.append(HealthRow(name, float(turn.lowest), _loss_reading(turn, turn.lowest, metric)))
     return tuple(rows)
 
 
-def _loss_reading(lowest: int, best: int, metric: str) -> str:
-    if lowest < best:
-        return (
-            f"The loss turned before the {metric}: from there on the model grows too sure, which a temperature "
-            "(calibrate) mends without giving up the later epochs."
-        )
-    return f"The loss turned no earlier than the {metric}."
+def _loss_reading(turn: Turn, lowest: int, metric: str) -> str:
+    if lowest == turn.epochs:
+        return "The validation loss was lowest in the last epoch: it did not turn."
+    if lowest >= turn.best:
+        return f"The loss turned no earlier than the {metric}."
+    if metric == "mean_absolute_error":
+        return f"The loss turned before the {metric}: from there on a few errors grow while most shrink."
+    return (
+        f"The loss turned before the {metric}: from there on the model grows too sure, which a temperature "
+        "(calibrate) mends without giving up the later epochs."
+    )

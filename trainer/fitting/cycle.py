@@ -18,6 +18,7 @@ from trainer.fitting.epoch import EpochTotals, Steps, read_totals, run_epoch
 from trainer.fitting.graph import fastest
 from trainer.fitting.kept import Standing, generator_violations, standing_of, unlike
 from trainer.fitting.layers import held, learning_groups
+from trainer.fitting.lone_row import lone_row_violations
 from trainer.fitting.objectives import MeanLoss
 from trainer.fitting.optimizer import GuardedAdamW
 from trainer.fitting.sampler import epoch_order
@@ -109,6 +110,7 @@ class CycleRun:
     """
 
     def __init__(self, model: nn.Module, plan: Plan) -> None:
+        raise_violations(lone_row_violations(model, plan))
         cycle, device = plan.cycle, plan.train.device
         stacked = isinstance(model, StackedModels)
         average, decay = model, cycle.recipe.ema

@@ -11,8 +11,9 @@ class Average:
 
     After the step number t = 0, 1, ... that was taken, ``average += (1 - d_t) (weights - average)`` with
     ``d_t = min(decay, (1 + t) / (10 + t))``: the average forgets its random start quickly and then moves slowly. A
-    skipped step changes neither. Buffers are copied as they are. `decay` is reached after (10 decay - 1) / (1 - decay)
-    steps, 80 for 0.9 and 890 for 0.99: in a shorter cycle a larger one changes nothing.
+    skipped step changes neither. Buffers are copied as they are; those of a skipped step were set back before. `decay`
+    is reached after (10 decay - 1) / (1 - decay) steps, 80 for 0.9 and 890 for 0.99: in a shorter cycle a larger one
+    changes nothing.
 
     Parameters
     ----------

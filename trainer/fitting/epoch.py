@@ -1,5 +1,6 @@
 """An epoch: every row of the order once, and what it adds up to; validation is apart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,13 +48,16 @@ class Evaluation:
     Parameters
     ----------
     loss
-        Mean (weighted) loss, that of the target; smaller is better. None without rows.
+        Mean loss, that of the target: sum w l / sum w where rows have weights; smaller is better. None without rows,
+        where all weights are 0, and where it is not finite.
     metric
         "accuracy", "label_accuracy" or "mean_absolute_error".
     value
-        The metric over the rows, unweighted. None without rows.
+        The metric over the rows, unweighted. None without rows, and where an answer is not finite.
     n
         Number of rows.
+    reason
+        Why a number is None; None where both are there.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class Evaluation:
     metric: str
     value: float | None
     n: int
+    reason: str | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -186,6 +191,8 @@ def beside(model: nn.Module, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 def evaluate(model: nn.Module, data: Source, rows: Tensor, *, target: Target) -> Evaluation:
     """Return loss and metric over the rows named; of several models the mean. Memory does not grow with the inputs.
 
+    The loss is that of an average row: weights are divided by their sum, so that doubling all of them changes nothing.
+
     Parameters
     ----------
     model, data, target
@@ -196,7 +203,7 @@ def evaluate(model: nn.Module, data: Source, rows: Tensor, *, target: Target) ->
     Returns
     -------
     Evaluation
-        With None instead of numbers where there are no rows.
+        With None and a reason instead of numbers where there are no rows, or the numbers are not finite.
 
     Examples
     --------
@@ -209,15 +216,37 @@ def evaluate(model: nn.Module, data: Source, rows: Tensor, *, target: Target) ->
     (0.6931, 0.75)
     """
     if len(rows) == 0:
-        return Evaluation(loss=None, metric=target.metric, value=None, n=0)
-    totals, answers = torch.zeros(2, dtype=torch.float64, device=rows.device), 0
+        return Evaluation(loss=None, metric=target.metric, value=None, n=0, reason="no rows to measure it on")
+    totals, answers = torch.zeros(4, dtype=torch.float64, device=rows.device), 0
     for some in torch.split(rows, PREDICT_ROWS):
         batch = data.take(some)
         output = outputs_of(model, batch.inputs)
         expected = batch.target.expand(*output.shape[:-2], *batch.target.shape)
         losses = target.losses(output, expected)
-        weighted = losses if batch.weights is None else losses * batch.weights
-        totals += torch.stack([weighted.double().sum(), target.hits(output, expected).double().sum()])
+        weights = torch.ones_like(losses) if batch.weights is None else batch.weights.expand_as(losses)
+        counted = weights.double()
+        lost = (~target.answer(output).isfinite()).sum()
+        # A row of weight 0 does not count, whatever its loss.
+        weighted = torch.where(counted > 0, losses.double() * counted, 0.0)
+        parts = (weighted.sum(), counted.sum(), target.hits(output, expected).double().sum(), lost.double())
+        totals += torch.stack(parts)
         answers += losses.numel()
-    loss, value = (totals / answers).tolist()
-    return Evaluation(loss=loss, metric=target.metric, value=value, n=len(rows))
+    loss, weight, hits, lost_answers = totals.tolist()
+    loss, value = loss / weight if weight > 0 else None, None if lost_answers else hits / answers
+    return _evaluation(loss, value, metric=target.metric, n=len(rows))
+
+
+def _evaluation(loss: float | None, value: float | None, *, metric: str, n: int) -> Evaluation:
+    """Return numbers, and why one of them is none where it is undefined or not finite."""
+    reasons = ["the weights of these rows add up to 0: no weighted loss"] if loss is None else []
+    if value is None:
+        reasons.append("the model answers rows with what is no finite number: lower lr, or look for extreme inputs")
+    elif not (math.isfinite(value) and (loss is None or math.isfinite(loss))):
+        reasons.append("the loss is beyond float32: look for extreme labels among these rows")
+    return Evaluation(
+        loss=loss if loss is not None and math.isfinite(loss) else None,
+        metric=metric,
+        value=value if value is not None and math.isfinite(value) else None,
+        n=n,
+        reason="; ".join(reasons) or None,
+    )

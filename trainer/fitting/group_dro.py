@@ -30,7 +30,8 @@ class GroupDRO(nn.Module):
     q_g <- q_g exp(eta L_g), normalised to sum 1, with L_g the mean loss of group g in the batch, and the objective is
     sum_g q_g L_g: Sagawa, Koh, Hashimoto & Liang 2020, Distributionally robust neural networks for group shifts,
     arXiv:1911.08731, algorithm 1. A group that is absent from the batch neither moves q nor counts. A batch with a
-    loss that is not finite leaves q where it was, as the optimiser leaves the weights. They found that it helps where
+    loss that is not finite leaves q where it was, as the optimiser leaves the weights. The buffer is log q, in float64:
+    q itself would round to 0 where one group dominates for long, and never come back. They found that it helps where
     regularisation is strong: a network that fits all train rows has no worst group left to look at.
 
     Examples
@@ -44,7 +45,7 @@ class GroupDRO(nn.Module):
     [0.25, 0.5, 0.25]
     """
 
-    q: Tensor
+    log_q: Tensor
     total: Tensor
     steps: Tensor
 
@@ -53,10 +54,10 @@ class GroupDRO(nn.Module):
     ) -> None:
         super().__init__()
         self.names, self.eta, self.means = tuple(names), eta, GroupMeans(len(totals))
-        start = torch.from_numpy((totals > 0) / (totals > 0).sum()).float()
+        start = torch.from_numpy((totals > 0) / (totals > 0).sum())
         start = start if models is None else start.expand(models, -1).clone()
-        self.register_buffer("q", start)
-        self.register_buffer("total", torch.zeros_like(start, dtype=torch.float64))
+        self.register_buffer("log_q", start.log())
+        self.register_buffer("total", torch.zeros_like(start))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, losses: Tensor, output: Tensor, batch: Batch) -> Tensor:
@@ -70,16 +71,20 @@ class GroupDRO(nn.Module):
 
     @torch.no_grad()
     def _followed(self, by_group: Tensor, there: Tensor) -> Tensor:
-        """Move q and return a copy of it: the buffer itself may move on before the gradient is taken."""
-        if not self.training:
-            return self.q.clone()
-        grown = self.q * torch.where(there, self.eta * by_group, 0.0).exp()
-        followed = grown / grown.sum(dim=-1, keepdim=True)
-        fine = followed.isfinite().all(dim=-1, keepdim=True)
-        self.q.copy_(torch.where(fine, followed, self.q))
-        self.total += self.q
-        self.steps += 1
-        return self.q.clone()
+        """Move q and return it: a copy, since the buffer may move on before the gradient is taken."""
+        if self.training:
+            losses = torch.where(there, by_group, 0.0).double()
+            fine = losses.isfinite().all(dim=-1, keepdim=True)
+            followed = (self.log_q + self.eta * torch.where(fine, losses, 0.0)).log_softmax(dim=-1)
+            self.log_q.copy_(torch.where(fine, followed, self.log_q))
+            self.total += self.log_q.exp()
+            self.steps += 1
+        return self.q
+
+    @property
+    def q(self) -> Tensor:
+        """The weights of the groups, shape (n_groups,) or (n_models, n_groups), float32."""
+        return self.log_q.exp().float()
 
     def group_weights(self) -> dict[str, float]:
         """Return the mean q of each group since it was last asked, of several models their mean; waits for the host.

@@ -1,7 +1,7 @@
 """Groups of rows out of columns of the frame, as codes that stay beside the data on the device."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audit.errors import raise_violations
 from audit.values import canonical
+from trainer.data.kinds import Data
 
 MOST_GROUPS = 1000
 
@@ -88,6 +89,27 @@ def grouping_of(frame: pd.DataFrame, columns: Sequence[str]) -> Grouping:
         parts = [(*parts[code // len(values)], values[code % len(values)]) for code in both]
         raise_violations(_too_many(len(parts), columns))
     return Grouping(columns=tuple(columns), values=tuple(parts), codes=joint.astype(np.int64))
+
+
+def train_grouping(data: Data, columns: Sequence[str]) -> Grouping:
+    """Return the groups of the train rows; no other row is looked at, and all others have the code 0.
+
+    Examples
+    --------
+    >>> from trainer.data.columns import Columns
+    >>> from trainer.data.splits import split_given
+    >>> from trainer.data.table import Table
+    >>> frame = pd.DataFrame({"age": range(4), "sex": ["f", "m", "x", "m"], "paid": [0, 1, 0, 1]})
+    >>> split = split_given(train=[0, 1], valid=[3], test=[2])
+    >>> found = train_grouping(Table.from_frame(frame, columns=Columns(y="paid"), split=split), ["sex"])
+    >>> found.names, found.codes.tolist()
+    (('sex=f', 'sex=m'), [0, 1, 0, 0])
+    """
+    train = data.split.train
+    found = grouping_of(data.frame.iloc[train], columns)
+    codes = np.zeros(len(data.frame), dtype=np.int64)
+    codes[train] = found.codes
+    return replace(found, codes=codes)
 
 
 def group_name(columns: Sequence[str], values: Sequence[str | None]) -> str:

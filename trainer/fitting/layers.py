@@ -169,6 +169,8 @@ def learning_groups(module: nn.Module, settings: LayerSettings | None) -> list[t
 def held(module: nn.Module, settings: LayerSettings | None) -> Iterator[None]:
     """Keep the frozen groups as they are inside: no gradient, and batch normalisation as in prediction.
 
+    So it is for what the owner of the module froze (`freeze`).
+
     Examples
     --------
     >>> module = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
@@ -181,13 +183,9 @@ def held(module: nn.Module, settings: LayerSettings | None) -> Iterator[None]:
     groups = layer_groups(module, settings.groups)
     frozen = groups[: _n_frozen(groups, settings)]
     stopped = [item for group in frozen for item in group.parameters if item.requires_grad]
-    hooks = [
-        layer.register_forward_pre_hook(_as_in_prediction)
-        for name, layer in module.named_modules()
-        if isinstance(layer, _BatchNorm) and any(_within(name, prefix) for group in frozen for prefix in group.names)
-    ]
     for parameter in stopped:
         parameter.requires_grad = False
+    hooks = [layer.register_forward_pre_hook(_as_in_prediction) for layer in _resting(module, groups)]
     try:
         yield
     finally:
@@ -200,7 +198,7 @@ def held(module: nn.Module, settings: LayerSettings | None) -> Iterator[None]:
 def freeze(module: nn.Module, *, groups: int = -1) -> None:
     """Let so many groups of layers, counted from the input, keep their weights until `unfreeze`; -1: all but the last.
 
-    Within one cycle ``Recipe(layers=LayerSettings(frozen=...))`` does it, and is written into the record.
+    Their batch normalisation is as in prediction while others learn: its means stay too. Within one cycle ``Recipe(layers=LayerSettings(frozen=...))`` does it, and is written into the record.
 
     Examples
     --------
@@ -263,6 +261,34 @@ def freeze_only(module: nn.Module, names: Sequence[str]) -> None:
     raise_violations([f"the frozen parameter {name!r} is not in the module" for name in unknown])
     for name, parameter in parameters.items():
         parameter.requires_grad = name not in names
+
+
+def layers_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the modules within a module by their names; of stacked models those of one model.
+
+    Examples
+    --------
+    >>> [name for name, _ in layers_of(StackedModels([nn.Sequential(nn.Linear(1, 2))]))]
+    ['', '0']
+    """
+    return list((module.skeleton if isinstance(module, StackedModels) else module).named_modules())
+
+
+def _resting(module: nn.Module, groups: Sequence[LayerGroup]) -> list[nn.Module]:
+    """Return the layers of batch normalisation that are frozen: themselves, or with all of their group."""
+    parameters = _named(module)
+    still = [prefix for group in groups if not any(map(_learns, group.parameters)) for prefix in group.names]
+    found = []
+    for name, layer in layers_of(module):
+        own = [f"{name}.{item}".lstrip(".") for item, _ in layer.named_parameters(recurse=False)]
+        frozen = own and not any(_learns(parameters[each]) for each in own)
+        if isinstance(layer, _BatchNorm) and (frozen or any(_within(name, prefix) for prefix in still)):
+            found.append(layer)
+    return found
+
+
+def _learns(parameter: nn.Parameter) -> bool:
+    return parameter.requires_grad
 
 
 def _named(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -10,7 +10,7 @@ from trainer.data.kinds import Data
 from trainer.data.resident import Batch, Resident
 from trainer.fitting.balance import BalancedLoss
 from trainer.fitting.group_dro import GroupDRO
-from trainer.fitting.groups import Grouping, grouping_of
+from trainer.fitting.groups import Grouping, train_grouping
 from trainer.fitting.objective_settings import ObjectiveSettings
 from trainer.fitting.penalty import GapPenalty
 
@@ -107,7 +107,7 @@ def prepare_objective(
     if settings.kind in ("class_balanced", "equalized_odds") and target.kind != "classes":
         raise InputError([f"objective {settings.kind!r} needs one class per row; the model answers {target.kind}"])
     columns = (data.spec.columns.y,) if settings.kind == "class_balanced" else settings.groups
-    grouping = grouping_of(data.frame, columns)
+    grouping = train_grouping(data, columns)
     totals = grouping.totals(data.split.train, weights=resident.weights)
     if (totals > 0).sum() < 2:
         raise InputError([f"objective {settings.kind!r}: {_one_group(grouping)}"])

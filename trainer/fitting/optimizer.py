@@ -46,8 +46,8 @@ class GuardedAdamW:
 
     Notes
     -----
-    Loshchilov & Hutter, "Decoupled weight decay regularization" (2019), arXiv:1711.05101. `models` and `taken` say how
-    many models there are, and, as int64 of shape (models,) on the device, how many steps of each had a finite gradient
+    Loshchilov & Hutter, "Decoupled weight decay regularization" (2019), arXiv:1711.05101. `stacked`, `models` and
+    `taken` say whether models are stacked, how many there are, and, as int64 of shape (models,) on the device, how many steps of each had a finite gradient
     since `taken` was last set to 0.
 
     Examples
@@ -72,7 +72,7 @@ class GuardedAdamW:
         self._parameters = [parameter for group, _ in layers for parameter in group]
         self._names = [str(place) if names is None else names[item] for place, item in enumerate(self._parameters)]
         self._clip = clip
-        self._stacked, self.models = models is not None, models or 1
+        self.stacked, self.models = models is not None, models or 1
         device = self._parameters[0].device
         self.taken = torch.zeros(self.models, dtype=torch.int64, device=device)
         self.guard: Guard = guard or ("fused" if fused_guard_works(device) else "host")
@@ -111,7 +111,7 @@ class GuardedAdamW:
         finite = torch.isfinite(norm).view(-1)
         self.taken += finite
         scale = torch.ones_like(norm) if self._clip is None else ((norm + _TINY) / self._clip).clamp(min=1.0)
-        if self._stacked:
+        if self.stacked:
             for gradient in gradients:
                 shape = (-1, *[1] * (gradient.ndim - 1))
                 gradient.div_(scale.view(shape)).masked_fill_(~finite.view(shape), 0.0)
@@ -170,7 +170,7 @@ class GuardedAdamW:
 
     def _norms(self, gradients: Sequence[Tensor]) -> Tensor:
         """Return the norm of the whole gradient, a scalar; of stacked models that of each, shape (models,)."""
-        if not self._stacked:
+        if not self.stacked:
             norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
             return norm
         squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]

@@ -14,7 +14,7 @@ class GapPenalty(nn.Module):
     Parameters
     ----------
     target
-        What the model answers: a score is a probability, or a number divided by its scale.
+        What the model answers: a score is a probability, or a number as it is learnt, in units of its scale.
     n_groups
         Number of groups.
     strength
@@ -57,9 +57,8 @@ class GapPenalty(nn.Module):
 
     def penalty(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the penalty, of several models added up."""
-        scores = self.target.answer(output)
-        if self.target.kind == "number":
-            scores = scores.unsqueeze(-1) / self.target.scale
+        number = self.target.kind == "number"
+        scores = self.target.standard(output).unsqueeze(-1) if number else self.target.answer(output)
         groups = groups_of(batch)
         if self.within_classes:
             groups = batch.target * self.n_groups + groups
@@ -69,8 +68,8 @@ class GapPenalty(nn.Module):
         squared = (means.unsqueeze(-2) - means.unsqueeze(-3)).square().sum(dim=-1) * share
         pairs = (there.unsqueeze(-1) & there.unsqueeze(-2)).to(squared.dtype)
         pairs = pairs - torch.diag_embed(there.to(squared.dtype))
-        number = pairs.sum(dim=(-1, -2))
-        gaps = (squared * pairs).sum(dim=(-1, -2)) / number.clamp(min=1.0)
-        compared = (number > 0).to(gaps.dtype)
+        n_pairs = pairs.sum(dim=(-1, -2))
+        gaps = (squared * pairs).sum(dim=(-1, -2)) / n_pairs.clamp(min=1.0)
+        compared = (n_pairs > 0).to(gaps.dtype)
         total: Tensor = (gaps.sum(dim=-1) / compared.sum(dim=-1).clamp(min=1.0)).sum()
         return total

@@ -41,6 +41,11 @@ class StackedModels(nn.Module):
         # A list keeps the skeleton from being registered as a submodule, with parameters of its own.
         self._skeleton = [copy.deepcopy(models[0]).to("meta")]
 
+    @property
+    def skeleton(self) -> nn.Module:
+        """The layers of one model, without weights."""
+        return self._skeleton[0]
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return shape (n_models, n, n_outputs) from inputs of shape (n_models, n, ...)."""
         skeleton = self._skeleton[0].train(self.training)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from trainer.data.resident import Batch, Resident
 from trainer.data.target import Target
+from trainer.fitting.buffers import Buffers
 from trainer.fitting.ema import Average
 from trainer.fitting.optimizer import GuardedAdamW
 
@@ -102,6 +103,10 @@ class Stepper:
     augment: Augment | None = None
     average: Average | None = None
     _places: dict[int, Tensor] = field(default_factory=dict, init=False)
+    _buffers: Buffers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._buffers = Buffers(self.model, models=self.optimizer.models if self.optimizer.stacked else None)
 
     def take(self, data: Resident, order: Tensor, *, size: int, times: int = 1) -> None:
         """Take the next step, on the next `size` rows of the order, and move the course on; so many times.
@@ -122,6 +127,7 @@ class Stepper:
 
     def _take(self, data: Resident, order: Tensor, *, size: int) -> None:
         course, losses, begun = self.course, [], 0
+        before = self._buffers.kept()
         self.optimizer.zero_grad()
         for share in _parts(size, self.accumulate):
             rows = order.index_select(-1, course.row + self._counted(begun + share)[begun:])
@@ -129,6 +135,7 @@ class Stepper:
             begun += share
         finite = self.optimizer.step(course.rates.index_select(0, course.step)[0])
         taken = finite.any()
+        self._buffers.restore(before, finite)
         if self.average is not None:
             self.average.update(taken)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()

@@ -87,6 +87,7 @@ def close_epoch(
         group_weights=group_weights(run.stepper.objective),
         roof=None if learner.ceiling is None else samples_per_s / learner.ceiling,
         cycle=len(learner.cycles),
+        valid_reason=scored.reason,
     )
     learner.history = (*learner.history, row)
     if on_epoch is not None:

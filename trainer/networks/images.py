@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from audit.errors import InputError, raise_violations
+from trainer.setting_checks import share_violations, width_violations
 
 _GRID = 2  # the last convolution is averaged over a grid of 2 x 2 fields
 
@@ -39,8 +40,8 @@ class CNNSettings:
     dropout: float = 0.25
 
     def __post_init__(self) -> None:
+        raise_violations(shape_violations(self.widths, dropout=self.dropout))
         object.__setattr__(self, "widths", tuple(self.widths))
-        raise_violations(width_violations(self.widths, dropout=self.dropout))
 
     @property
     def least_size(self) -> int:
@@ -149,17 +150,15 @@ class ImageCNN(nn.Module):
         return output
 
 
-def width_violations(widths: Sequence[int], *, dropout: float) -> list[str]:
-    """Return a sentence for each of the settings that all networks of images have and that is out of range.
+def shape_violations(widths: object, *, dropout: object) -> list[str]:
+    """Return a sentence for each of the settings that all networks of images have and that is wrong.
 
     Examples
     --------
-    >>> width_violations((8, 16), dropout=1.0)
+    >>> shape_violations((8, 16), dropout=1.0)
     ['dropout is a share in [0, 1); came 1.0']
     """
-    violations = []
-    if not widths or min(widths) < 1:
-        violations.append(f"widths must name at least one convolution, each of at least 1 channel; came {widths}")
-    if not 0 <= dropout < 1:
-        violations.append(f"dropout is a share in [0, 1); came {dropout}")
-    return violations
+    violations = width_violations("widths", widths)
+    if not violations and not widths:
+        violations.append("widths must name at least one convolution; came none")
+    return violations + share_violations({"dropout": dropout})

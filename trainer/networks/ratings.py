@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audit.errors import raise_violations
+from trainer.setting_checks import share_violations, whole_violations, width_violations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class DotSettings:
     factors: int = 50
 
     def __post_init__(self) -> None:
-        raise_violations(_at_least_one(factors=self.factors))
+        raise_violations(whole_violations({"factors": self.factors}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +71,10 @@ class RatingsNetSettings:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        violations = width_violations("hidden", self.hidden)
+        violations += whole_violations({"users": self.users, "items": self.items})
+        raise_violations(violations + share_violations({"dropout": self.dropout}))
         object.__setattr__(self, "hidden", tuple(self.hidden))
-        violations = _at_least_one(users=self.users, items=self.items)
-        violations += _at_least_one(hidden=min(self.hidden)) if self.hidden else []
-        if not 0 <= self.dropout < 1:
-            violations.append(f"dropout is a share in [0, 1); came {self.dropout}")
-        raise_violations(violations)
 
 
 class TasteEmbedding(nn.Module):
@@ -195,7 +194,3 @@ class RatingsNet(nn.Module):
         """Return shape (n, 1) from codes of shape (n,)."""
         answer: Tensor = self.dense(torch.cat([self.users(users), self.items(items)], dim=-1))
         return answer
-
-
-def _at_least_one(**numbers: int) -> list[str]:
-    return [f"{name} must be at least 1; came {number}" for name, number in numbers.items() if number < 1]

@@ -7,7 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from audit.errors import raise_violations
-from trainer.networks.images import FieldMeans, Normalize, width_violations
+from trainer.networks.images import FieldMeans, Normalize, shape_violations
+from trainer.setting_checks import whole_violations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,10 @@ class ResNetSettings:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))
-        violations = width_violations(self.widths, dropout=self.dropout)
-        if self.blocks < 1 or self.groups < 1:
-            violations.append(f"blocks and groups must be at least 1; came {self.blocks} and {self.groups}")
-        else:
+        violations = shape_violations(self.widths, dropout=self.dropout)
+        violations += whole_violations({"blocks": self.blocks, "groups": self.groups})
+        if not violations:
+            object.__setattr__(self, "widths", tuple(self.widths))
             violations += [
                 f"widths must be multiples of groups={self.groups}, two channels or more in each; came {width}"
                 for width in self.widths

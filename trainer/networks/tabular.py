@@ -7,6 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from audit.errors import raise_violations
+from trainer.setting_checks import above_zero_violations, share_violations, whole_violations, width_violations
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MLPSettings:
@@ -22,6 +25,11 @@ class MLPSettings:
         Waves per numeric column, the spread of their initial frequencies, and the numbers made of them.
     dropout
         Share of hidden values left out in training, in [0, 1).
+
+    Raises
+    ------
+    InputError
+        If a setting is of another type or out of range; all are listed.
 
     Examples
     --------
@@ -39,7 +47,12 @@ class MLPSettings:
     dropout: float = 0.25
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+        violations = width_violations("hidden", self.hidden)
+        if not violations:
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+        sizes = {"embedding": self.embedding, "frequencies": self.frequencies, "periodic": self.periodic}
+        violations += whole_violations(sizes) + above_zero_violations({"sigma": self.sigma})
+        raise_violations(violations + share_violations({"dropout": self.dropout}))
 
 
 class TabularMLP(nn.Module):

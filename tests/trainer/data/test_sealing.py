@@ -194,3 +194,33 @@ def test_a_broken_seal_is_evidence_that_is_gone(table, box, text):
     (box / "seal.json").write_text(text)
     with pytest.raises(EvidenceError, match=r"seal\.json"):
         read_sealed_split(box)
+
+
+def test_a_card_reads_nothing_of_sealed_test_rows_until_they_are_opened(frame, tmp_path):
+    split = split_rows(len(frame), seed=3)
+    hidden = frame.assign(site=frame["site"], person=np.arange(len(frame)))
+    copied = hidden.copy()
+    copied.loc[split.test, ["angle", "site"]] = hidden.loc[split.train[: len(split.test)], ["angle", "site"]].to_numpy()
+    copied.loc[split.test[0], ["site", "angle"]] = ["<script>", np.nan]
+    columns = Columns(y="ill", features=["angle", "site"], sensitive_features=["sex"], cluster="person")
+    cards = []
+    for place, rows in enumerate((hidden, copied)):
+        table = Table.from_frame(rows, columns=columns, split=split)
+        sealed = seal_test(table, tmp_path / f"box {place}", by=BY)
+        cards.append([replace(row, note="") for row in sealed.card()])
+        rests = [row for row in table.card() if row.role == "leak" or row.unseen or row.missing]
+        assert [row.name for row in rests] == ([] if place == 0 else ["angle", "site", "test"])
+    assert cards[0] == cards[1]
+    assert {row.name: row.n for row in cards[0]}["test"] == len(split.test)
+    learner = Learner(sealed, network=SMALL, device="cpu")
+    open_test(learner, by=BY)
+    assert [row.name for row in sealed.card() if row.role == "leak"] == ["test"]
+
+
+def test_a_card_of_images_compares_no_sealed_ones(box):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    split = split_rows(60, seed=1)
+    pixels[split.test] = pixels[split.train[: len(split.test)]]
+    data = images(pixels)
+    assert [row.name for row in data.card() if row.role == "leak"] == ["test"]
+    assert not [row.name for row in seal_test(data, box, by=BY).card() if row.role == "leak"]

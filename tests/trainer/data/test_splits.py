@@ -97,7 +97,7 @@ def test_time_shares_are_met_where_times_differ():
 def test_times_that_cannot_be_read_or_do_not_suffice_are_refused():
     with pytest.raises(InputError) as caught:
         split_time(["2026-01-01", "soon", None])
-    assert "'times' holds 'soon', which is no date, at row 1" in str(caught.value)
+    assert "times, the column to split by, holds 'soon', which is no date, at row 1" in str(caught.value)
     assert "times must be known for every row; missing at row 2" in str(caught.value)
     with pytest.raises(InputError, match="came out empty: too few rows or groups"):
         split_time([1, 1, 1, 2, 2, 2])

@@ -199,11 +199,72 @@ def test_one_missing_cell_is_refused_where_none_may_be():
         Columns(y="y", missing="drop")
 
 
-def test_a_number_beyond_float32_is_refused_with_its_row():
-    columns = Columns(y="y", task="number")
-    with pytest.raises(
-        InputError, match=r"learnt as float32, which ends at 3\.4e\+38; it is larger at rows 1, 4, counted"
-    ):
-        made([1.0, 1e300, 2.0, 3.0, -1e39, 3.4e38], columns=columns)
-    table = made([1.0, 3.4e38, 2.0, 3.0, 4.0, -3.4e38], columns=columns)
-    assert torch.isfinite(table.resident.target).all()
+@pytest.mark.parametrize(
+    ("loss", "around"),
+    [(None, None), ("absolute", None), ("squared", 10.0), ("log", 10.0)],
+)
+@pytest.mark.parametrize("models", [None, 2])
+@pytest.mark.parametrize("base", [1e9, 2e7, -5e12])
+def test_what_a_large_number_says_beyond_its_first_digits_is_learnt(base, models, loss, around, tmp_path):
+    """The same small differences around 0 and around a base: the same steps, the same answers, apart by the base."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=400)})
+    small = np.round(2 * np.tanh(frame["x"]) + rng.integers(-1, 2, 400) / 4, 2)
+    learners = []
+    for add in (0.0, base):
+        limits = None if around is None else (add - around, add + around)
+        columns = Columns(y="y", task="number", features=["x"], loss=loss, range=limits)
+        table = Table.from_frame(frame.assign(y=small + add), columns=columns, split=split_rows(400, seed=1))
+        learners.append(Learner(table, network=SMALL, device="cpu", models=models))
+        learners[-1].fit_one_cycle(2, 1e-2, batch_size=64)
+    plain, far = learners
+    truth = (small + base).to_numpy()[far.data.split.valid]
+    answers = far.predict("valid")
+    noise = 1e-3 if abs(base) < 1e12 else 0.1  # of -5e12 float64 holds steps of 0.001
+    assert answers - base == pytest.approx(plain.predict("valid"), abs=noise)
+    assert far.history[-1].valid_loss == pytest.approx(plain.history[-1].valid_loss, rel=0.1)
+    apart = np.abs(far.predict_each("valid")[..., 0] - truth).mean()
+    assert far.history[-1].valid_value == pytest.approx(apart, rel=1e-3)
+    assert apart < 2.0
+    logged = run_audit(far.predict_log("valid"), metrics=["mean_absolute_error"]).find("mean_absolute_error")
+    assert logged.value == pytest.approx(np.abs(answers - truth).mean(), rel=1e-6)
+    worst = far.top_losses("valid", k=3)
+    assert worst["answer"].tolist() == pytest.approx(far.predict(frame.iloc[worst["row"]]).tolist(), abs=noise)
+    assert worst["loss"].iloc[0] > far.history[-1].valid_loss
+    far.export(tmp_path / "model")
+    assert (Learner.load(tmp_path / "model", device="cpu").predict(frame) == far.predict(frame)).all()
+    card = {row.name: row.value for row in far.health()}
+    assert card["mean_absolute_error on validation"] == pytest.approx(far.history[-1].valid_value, rel=1e-6)
+
+
+def test_seconds_since_1970_keep_their_seconds():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=600)})
+    frame["t"] = 1.7e9 + 60 * np.round(20 * frame["x"]) + rng.integers(0, 60, 600)
+    columns = Columns(y="t", task="number", features=["x"])
+    table = Table.from_frame(frame, columns=columns, split=split_rows(600, seed=1))
+    assert len(table.resident.target.unique()) == frame["t"].nunique()
+    learner = Learner(table, network=SMALL, device="cpu")
+    learner.fit_one_cycle(8, 1e-2, batch_size=64)
+    apart = np.abs(learner.predict("valid") - table.part("valid")["t"]).mean()
+    assert learner.history[-1].valid_value == pytest.approx(apart, rel=1e-5)
+    assert apart < 0.2 * frame["t"].std()
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-30, 1.0, 1e30, 1e200, 1e307])
+def test_the_unit_of_a_number_does_not_matter(unit):
+    table = made(np.array([1.0, 2.0, 3.0, 6.0, 9.0, -9.0]) * unit, columns=Columns(y="y", task="number"))
+    assert table.spec.target.center == pytest.approx(3.0 * unit)
+    assert table.spec.target.scale == pytest.approx(np.std([1.0, 2.0, 3.0, 6.0]) * unit)
+    assert table.resident.target[:4].numpy() == pytest.approx((np.array([1, 2, 3, 6]) - 3) / np.std([1, 2, 3, 6]))
+
+
+@pytest.mark.parametrize("rest", [[0.0, 1.0, 2.0], [0.1, 0.2, 0.2], [5.0, -5.0, 3.0]])
+def test_numbers_that_one_far_off_makes_all_alike_are_refused_with_its_row(rest):
+    with pytest.raises(InputError, match=r"float32 cannot tell these apart.* furthest stands at row 1, counted from 0"):
+        made([rest[0], 1e30, *rest[1:], 1.0, 2.0], columns=Columns(y="y", task="number"))
+
+
+def test_a_number_in_another_world_than_the_train_rows_is_refused_with_its_row():
+    with pytest.raises(InputError, match=r"more than 3\.4e\+38 standard deviations .*, at row 5, counted"):
+        made([1.0, 2.0, 3.0, 4.0, 5.0, 1e300], columns=Columns(y="y", task="number"))

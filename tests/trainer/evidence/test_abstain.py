@@ -5,7 +5,7 @@ import pytest
 from audit.errors import InputError
 from audit.run import run_audit
 from trainer.data.columns import Columns
-from trainer.data.splits import split_rows
+from trainer.data.splits import split_groups, split_rows
 from trainer.data.table import Table
 from trainer.evidence.abstain import ABSTAINS, choose_band
 from trainer.learner import Learner
@@ -94,3 +94,44 @@ def test_settings_out_of_range_are_refused(learner):
         InputError, match=r"(?s)accuracy must lie in \(0, 1\); came 1.*level must lie in \(0, 1\); came 0"
     ):
         learner.abstain(1.0, level=0.0)
+
+
+def clustered(rng, *, clusters, rows, accuracy, alike):
+    """Return confidence, rightness and cluster; a share `alike` of each cluster's rows are right or wrong together."""
+    cluster = np.repeat(np.arange(clusters), rows)
+    own, each = rng.uniform(size=clusters) < accuracy, rng.uniform(size=len(cluster)) < accuracy
+    right = np.where(rng.uniform(size=len(cluster)) < alike, own[cluster], each)
+    return np.repeat(rng.uniform(0.5, 1.0, clusters), rows), right, cluster
+
+
+@pytest.mark.parametrize(("accuracy", "alike"), [(0.75, 1.0), (0.799, 1.0), (0.899, 0.8), (0.949, 0.3)])
+def test_rows_of_one_cluster_do_not_promise_what_only_independent_rows_could(accuracy, alike):
+    found = {"rows": 0, "clusters": 0}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        confidence, right, cluster = clustered(rng, clusters=40, rows=10, accuracy=accuracy, alike=alike)
+        wanted = accuracy + 0.001
+        found["rows"] += choose_band(confidence, right, wanted=wanted, level=0.95).confidence is not None
+        band = choose_band(confidence, right, wanted=wanted, level=0.95, cluster=cluster)
+        found["clusters"] += band.confidence is not None
+        assert band.clusters == 40
+    assert found["clusters"] <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+    assert found["rows"] > 60 or alike < 0.5, "taken for independent, a promise is broken far more often"
+
+
+def test_clusters_of_one_row_are_rows():
+    rng = np.random.default_rng(0)
+    confidence, right = rng.uniform(0.5, 1.0, 300), rng.uniform(size=300) < 0.9
+    alone = choose_band(confidence, right, wanted=0.8, level=0.95)
+    single = choose_band(confidence, right, wanted=0.8, level=0.95, cluster=np.arange(300))
+    assert (single.confidence, single.low) == (alone.confidence, pytest.approx(alone.low, rel=1e-9))
+
+
+def test_a_learner_knows_who_belongs_together(frame):
+    columns = Columns(y="ill", features=["angle", "site"], cluster="person")
+    split = split_groups(frame["person"], seed=3)
+    learner = Learner(Table.from_frame(frame, columns=columns, split=split), network=SMALL, device="cpu")
+    learner.fit_one_cycle(1)
+    band = learner.abstain(0.99)
+    assert band.clusters == frame["person"].iloc[split.valid].nunique()
+    assert f"(n = {len(split.valid)} in {band.clusters} clusters)" in band.reason

@@ -4,7 +4,7 @@ import pytest
 
 from audit.errors import InputError
 from trainer.data.columns import Columns
-from trainer.data.splits import split_rows
+from trainer.data.splits import split_groups, split_rows
 from trainer.data.table import Table
 from trainer.evidence.conformal import Conformal, limits_of, rows_needed
 from trainer.learner import Learner
@@ -138,3 +138,22 @@ def test_what_cannot_be_calibrated_is_refused(learner, table):
         found.sets(other, "test")
     with pytest.raises(InputError, match="column 'sex'"):
         learner.conformal(by="sex").sets(learner, table.part("test").drop(columns="sex"))
+
+
+def test_the_audit_of_clustered_rows_is_as_wide_as_clusters_make_it():
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame({"x": rng.normal(size=200), "s": rng.choice(["a", "b"], 200), "p": range(200)})
+    people["y"] = (people["x"] + rng.normal(size=200) > 0).astype(int)
+    frame = people.loc[np.repeat(people.index, 10)].reset_index(drop=True)
+    found = {}
+    for cluster in (None, "p"):
+        columns = Columns(y="y", features=["x"], sensitive_features=["s"], cluster=cluster)
+        split = split_groups(frame["p"], seed=1, valid=0.3, test=0.3)
+        learner = Learner(Table.from_frame(frame, columns=columns, split=split), network=SMALL, device="cpu")
+        learner.fit_one_cycle(1)
+        result = learner.conformal(0.2).audit(learner, "test")
+        found[cluster] = result.find("prediction_set_coverage")
+        assert result.provenance.given.get("cluster") == cluster
+    assert found["p"].value == found[None].value
+    assert found["p"].high - found["p"].low > 2 * (found[None].high - found[None].low)
+    assert "cluster" in found["p"].method

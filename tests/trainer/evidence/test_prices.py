@@ -7,7 +7,7 @@ from audit.paired.comparison import run_compare
 from audit.result import Result
 from audit.run import run_audit
 from trainer.data.columns import Columns
-from trainer.data.splits import split_rows
+from trainer.data.splits import split_groups, split_rows
 from trainer.data.table import Table
 from trainer.evidence.prices import prices
 from trainer.fitting.objective_settings import ObjectiveSettings
@@ -181,3 +181,20 @@ def test_on_adult_the_directions_are_those_of_the_study(adult, seed):
     assert of(found, "accuracy", "erm").value - 0.06 < of(found, "accuracy", "dro").value
     assert of(found, "accuracy", "dro").value < of(found, "accuracy", "erm").value - 0.02
     assert of(found, "expected_calibration_error", "dro").value > 0.06
+
+
+def test_prices_of_clustered_rows_are_those_of_an_audit_that_knows_the_clusters():
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame({"x": rng.normal(size=150), "sex": rng.choice(["f", "m"], 150), "cluster": range(150)})
+    people["paid"] = (people["x"] + rng.normal(size=150) > 0).astype(int)
+    frame = people.loc[np.repeat(people.index, 8)].reset_index(drop=True)
+    columns = Columns(y="paid", features=["x"], sensitive_features=["sex"], cluster="cluster")
+    split = split_groups(frame["cluster"], seed=1, valid=0.2, test=0.4)
+    table = Table.from_frame(frame, columns=columns, split=split)
+    learners = {name: fitted(table, seed=seed) for seed, name in enumerate(["one", "other"])}
+    found = prices(learners, by=["sex"])
+    for slice in ({}, {"sex": "f"}):
+        audited = run_audit(learners["one"].predict_log("test"), metrics=["accuracy"]).find("accuracy", slice)
+        row = found.find("accuracy", slice, at={"model_version": "one"})
+        assert (row.value, row.low, row.high) == pytest.approx((audited.value, audited.low, audited.high), abs=1e-9)
+        assert "cluster" in row.method

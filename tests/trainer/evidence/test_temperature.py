@@ -167,3 +167,27 @@ def test_temperatures_are_guarded_by_the_digest(table, tmp_path):
 def test_several_temperatures_meet_their_models():
     model = Tempered(torch.nn.Identity(), (1.0, 4.0))
     assert model(torch.full((2, 3, 2), 4.0))[:, 0, 0].tolist() == [4.0, 1.0]
+
+
+@pytest.mark.parametrize("models", [None, 2])
+def test_rows_without_weight_calibrate_nothing_and_leave_what_was(frame, models):
+    weights = np.ones(len(frame))
+    weights[split_rows(len(frame), seed=3).valid] = 0.0
+    columns = Columns(y="ill", features=["angle", "site"], sample_weight="w")
+    table = Table.from_frame(frame.assign(w=weights), columns=columns, split=split_rows(len(frame), seed=3))
+    learner = fitted(table, models=models)
+    assert learner.history[-1].valid_loss is None
+    assert learner.history[-1].valid_reason == "the weights of these rows add up to 0: no weighted loss"
+    kept = learner.calibrate("train").temperatures
+    with pytest.raises(InputError, match="the weights of the 300 rows add up to 0, so none of them counts"):
+        learner.calibrate()
+    assert learner.temperatures == kept
+
+
+def test_a_loss_that_is_not_finite_gives_no_temperature():
+    output, truth = drawn(0, n=50)
+    output[3, 1] = np.nan
+    with pytest.raises(InputError, match="the log loss of these rows is"):
+        fit_temperature(output, truth, target=CLASSES)
+    with pytest.raises(InputError, match="add up to 0"):
+        fit_temperature(output, truth, target=CLASSES, weights=np.zeros(50))

@@ -32,7 +32,8 @@ def test_the_metric_decides_and_not_the_loss():
 
 @pytest.mark.parametrize(("n", "shown"), [(100, False), (10_000, True)])
 def test_a_difference_within_one_standard_error_is_no_turn(n, shown):
-    best, _ = turn_rows(history([0.7, 0.9, 0.88]), n=n)  # sqrt(0.9 * 0.1 / 100) = 0.03; of 10,000 rows 0.003
+    # sqrt(0.9 * 0.1 / 100) = 0.03; of 10,000 rows 0.003
+    best, _ = turn_rows(history([0.7, 0.9, 0.88]), n=n)
     assert ("fresh run of 2 epochs" in best.reading) is shown
     assert ("no turn is shown" in best.reading) is not shown
 
@@ -41,6 +42,31 @@ def test_of_errors_the_smallest_is_best():
     best, lowest = turn_rows(history([3.0, 1.0, 2.0], [3.0, 1.0, 2.0], metric="mean_absolute_error"), n=50)
     assert (best.name, best.value, lowest.value) == ("epoch of the best mean_absolute_error", 2, 2)
     assert lowest.reading == "The loss turned no earlier than the mean_absolute_error."
+
+
+def test_a_metric_that_turns_while_the_loss_still_falls_is_short_of_training():
+    best, lowest = turn_rows(history([0.41, 0.62, 0.52, 0.48], [2.27, 2.18, 2.09, 2.07]), n=360)
+    assert "fresh run" not in best.reading
+    assert "train longer, or at a larger learning rate (lr_find)" in best.reading
+    assert lowest.reading == "The validation loss was lowest in the last epoch: it did not turn."
+
+
+def test_of_errors_and_of_clusters_no_turn_is_claimed():
+    for metric, independent in (("mean_absolute_error", True), ("accuracy", False)):
+        values = [0.6, 0.1, 0.6] if metric == "mean_absolute_error" else [0.1, 0.9, 0.1]
+        best, _ = turn_rows(history(values, [3.0, 1.0, 2.0], metric=metric), n=10_000, independent=independent)
+        assert best.reading.endswith("its standard error is not known here, so no turn is claimed.")
+
+
+def test_the_loss_of_a_number_that_turned_first_is_no_matter_of_a_temperature():
+    _, lowest = turn_rows(history([3.0, 2.0, 1.0, 1.5], [2.0, 1.0, 2.0, 2.0], metric="mean_absolute_error"), n=50)
+    assert "calibrate" not in lowest.reading
+
+
+def test_one_epoch_is_compared_with_nothing():
+    assert turn_rows(history([0.7]), n=50)[0].reading == (
+        "There was one epoch only: there is nothing to compare it with."
+    )
 
 
 def test_the_earliest_of_equal_epochs_is_named_and_none_without_numbers():

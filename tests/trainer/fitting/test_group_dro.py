@@ -67,3 +67,31 @@ def test_evaluation_does_not_move_the_weights_of_groups():
     objective = GroupDRO(np.ones(2), names="ab", eta=1.0).eval()
     objective(*two_groups([1.0, 3.0]))
     assert objective.q.tolist() == [0.5, 0.5]
+
+
+def swapped(eta, losses, *, steps):
+    """Train with one group far behind, then as long with the other; return q after either."""
+    objective, found = GroupDRO(np.ones(2), names="ab", eta=eta), []
+    for order in (losses, losses[::-1]):
+        for _ in range(steps):
+            total = objective(*two_groups(order))
+        found.append(objective.q.tolist())
+    return found, total.item()
+
+
+@pytest.mark.parametrize(("eta", "losses", "steps"), [(5.0, [3.0, 0.0], 60), (0.05, [0.8, 0.1], 3100)])
+def test_a_group_that_was_far_ahead_is_found_again_when_it_falls_behind(eta, losses, steps):
+    (first, back), _ = swapped(eta, losses, steps=steps)
+    assert first == pytest.approx([1.0, 0.0], abs=1e-12)
+    assert back == pytest.approx([0.5, 0.5], rel=1e-4), "as much loss on either side: where it began"
+
+
+@pytest.mark.parametrize("loss", [20.0, 1e4, 3e38])
+def test_large_losses_move_the_weights_to_where_algorithm_1_has_them(loss):
+    objective = GroupDRO(np.array([1.0, 1.0, 0.0]), names="abc", eta=50.0)
+    for _ in range(3):
+        losses, batch = batch_of([0.0, loss], [0, 1])
+        found = objective(losses, torch.zeros(2, 2), batch)
+    assert objective.q.tolist() == [0.0, 1.0, 0.0]
+    assert found.item() == pytest.approx(loss)
+    assert objective.group_weights()["c"] == 0.0

@@ -183,3 +183,27 @@ def test_what_is_frozen_has_the_names_of_one_model_and_can_be_frozen_again():
     assert frozen_names(fresh) == names
     with pytest.raises(InputError, match="2 problems"):
         freeze_only(fresh, ["nowhere", "0.0.weight", "<script>"])
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("way", ["freeze", "settings", "own"])
+def test_frozen_batch_norm_keeps_its_means_whoever_froze_it(stacked, way):
+    module = StackedModels([three_layers(), three_layers()]) if stacked else three_layers()
+    settings = LayerSettings(frozen=2) if way == "settings" else None
+    if way == "freeze":
+        freeze(module, groups=2)
+    elif way == "own":
+        freeze_only(module, ["1.1.weight", "1.1.bias"])
+    means = {name: value.clone() for name, value in module.named_buffers() if "running" in name}
+    inputs = torch.randn(2, 16, 3) if stacked else torch.randn(16, 3)
+    module.train()
+    with held(module, settings):
+        module(inputs)
+    now = dict(module.named_buffers())
+    assert len(means) == 2
+    assert all(torch.equal(now[name], value) for name, value in means.items())
+    unfreeze(module)
+    module.train()
+    with held(module, None):
+        module(inputs)
+    assert not any(torch.equal(now[name], value) for name, value in means.items())

@@ -116,7 +116,7 @@ def test_a_new_residual_network_is_its_stem_and_shortcuts():
     [
         (lambda: CNNSettings(widths=()), "at least one convolution"),
         (lambda: CNNSettings(dropout=1.0), "dropout is a share"),
-        (lambda: ResNetSettings(blocks=0), "blocks and groups must be at least 1; came 0 and 8"),
+        (lambda: ResNetSettings(blocks=0), "blocks must be at least 1; came 0"),
         (lambda: ResNetSettings(widths=(12,)), "multiples of groups=8"),
     ],
 )

@@ -42,8 +42,8 @@ def test_settings_out_of_range_are_all_named():
     with pytest.raises(InputError) as wrong:
         RatingsNetSettings(users=0, items=-1, hidden=(8, 0), dropout=1.0)
     assert wrong.value.violations == (
+        "hidden is a list of whole numbers from 1 on; came (8, 0)",
         "users must be at least 1; came 0",
         "items must be at least 1; came -1",
-        "hidden must be at least 1; came 0",
         "dropout is a share in [0, 1); came 1.0",
     )

@@ -1,0 +1,332 @@
+"""What the alarms of monitors say: what changed, since when, for whom, how large, how sure, what to do."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from audit.measurement import Measurement, Slice, as_slice
+from audit.result import Alarm, Result
+from dashboards.labels import reading_order, safe_label, slice_label
+from dashboards.tables import interval_text, value_text
+from dashboards.words import metric_title
+
+_ENDINGS = ("_gap_e_value", "_e_value", "_e_detector")
+_EFFECTS = ("kolmogorov_smirnov_statistic", "total_variation_distance")
+_ROLES: Mapping[str, str] = {"y_pred": "the predictions", "y_score": "the scores", "y_true": "the labels"}
+_LARGE = 1e6
+LATE = "alert (a rate)"
+"""Said of detectors, which ring once in so many windows by chance, in place of odds."""
+
+
+class Change(NamedTuple):
+    """One alarm in words.
+
+    `subject` is what changed, `whom` of whom, `now` the number of the window in which it rang with its interval,
+    `before` that of the reference where it is known, `evidence` how sure that is, `advice` what to do.
+
+    Examples
+    --------
+    >>> Change._fields[1:4]
+    ('since', 'subject', 'whom')
+    """
+
+    alarm: Alarm
+    since: datetime
+    subject: str
+    whom: str
+    now: str
+    before: str
+    evidence: str
+    advice: str
+    metric: str
+    slice: Slice
+    feature: str | None
+    shown: Measurement | None
+
+
+def is_monitoring(result: Result) -> bool:
+    """Whether a result is that of monitors.
+
+    Examples
+    --------
+    >>> is_monitoring(Result(measurements=()))
+    False
+    """
+    return "monitors" in result.provenance.given
+
+
+def changes_of(result: Result) -> tuple[Change, ...]:
+    """Return the alarms of a result in words, the earliest first; of several on one subject the first alone.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> window = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC))
+    >>> row = Measurement(metric="missing_share", at=(("feature", "age"),), window=window, value=0.3, low=0.25,
+    ...                   high=0.35, n=400, level=0.95, method="wilson")
+    >>> alarm = Alarm(key=row.key(), e_value=4e9, limit=80.0, since=window[0])
+    >>> (change,) = changes_of(Result(measurements=[row], alarms=[alarm]))
+    >>> change.subject, change.whom, change.now, change.evidence
+    ('Share of rows without a value: age', 'everyone', '30.0 % [25.0, 35.0]', 'over a million to one')
+    """
+    rows = {row.key(): row for row in result.measurements}
+    plain = {_place(row): row for row in result.measurements if row.value is not None}
+    said: dict[tuple[str, Slice, str], Change] = {}
+    for alarm in sorted(result.alarms, key=lambda alarm: (alarm.since, -alarm.e_value)):
+        change = _change(alarm, rows.get(alarm.key), plain)
+        said.setdefault((change.subject, change.slice, change.metric), change)
+    return tuple(said.values())
+
+
+def publishable(result: Result, changes: Sequence[Change], *, min_cell: int) -> tuple[Change, ...]:
+    """Return the changes of groups none of whose windows holds fewer rows than may be published (but for none at all).
+
+    Examples
+    --------
+    >>> publishable(Result(measurements=()), (), min_cell=10)
+    ()
+    """
+    rows = [row for row in result.measurements if row.metric == "traffic" and row.slice]
+    small = {row.slice for row in rows if row.value is not None and 0 < row.value < min_cell}
+    return tuple(change for change in changes if change.slice not in small)
+
+
+def lead_sentences(result: Result, *, min_cell: int = 0) -> tuple[str, ...]:
+    """Return what a run of monitors comes to, in a few sentences: the first changes, the groups after, the promise.
+
+    Examples
+    --------
+    >>> from audit.provenance import Provenance
+    >>> quiet = Result(measurements=(), provenance=Provenance(given={"monitors": ["drift"]}, defaulted={"alpha": 0.05}))
+    >>> lead_sentences(quiet)[0]
+    'No alarm rang. That is no proof that nothing changed: a change smaller than what is tolerated, or of few rows, \
+does not ring.'
+    """
+    changes = changes_of(result)
+    told = publishable(result, changes, min_cell=min_cell)
+    if changes and not told:
+        return (f"{len(changes)} alarms rang, all of groups too small to be named.", promise_sentence(result))
+    if not changes:
+        opening = (
+            "No alarm rang. That is no proof that nothing changed: a change smaller than what is tolerated, or of few "
+            "rows, does not ring."
+        )
+        return (opening, promise_sentence(result))
+    first = told[0]
+    alike = next(episode for episode in episodes_of(told) if first in episode)
+    others = sorted({change.whom for change in told} - {first.whom})
+    more = f"Later, alarms also rang for {_listed(others)}." if others else ""
+    head = f"{len(changes)} alarm{'s' if len(changes) > 1 else ''} rang. {episode_sentence(alike)}"
+    return tuple(filter(None, (head, more, promise_sentence(result))))
+
+
+def promise_sentence(result: Result) -> str:
+    """Return how seldom a quiet log rings, and what that assumes.
+
+    Examples
+    --------
+    >>> promise_sentence(Result(measurements=()))[:58]
+    'While nothing changes, all monitors together ever ring wit'
+    """
+    settings: dict[str, Any] = {**result.provenance.defaulted, **result.provenance.given}
+    alpha = settings.get("alpha", 0.05)
+    return (
+        f"While nothing changes, all monitors together ever ring with a chance of at most {100 * float(alpha):g} %, "
+        f"however often one looks. Assumed: rows of a window are independent of each other, and the reference is a "
+        f"fair sample of what is normal. Alerts of late changes promise a rate instead: one false alert in a "
+        f"thousand windows."
+    )
+
+
+def episodes_of(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
+    """Return changes that began in one window for the same people together, in order of time.
+
+    Examples
+    --------
+    >>> episodes_of([])
+    ()
+    """
+    found: dict[tuple[datetime, str], list[Change]] = {}
+    for change in changes:
+        found.setdefault((change.since, change.whom), []).append(change)
+    return tuple(map(tuple, found.values()))
+
+
+def episode_sentence(episode: Sequence[Change]) -> str:
+    """Return what changed at once for some people, in one sentence, and how sure the least sure of it is.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> window = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC))
+    >>> row = Measurement(metric="missing_share", at=(("feature", "age"),), window=window, value=0.3, low=0.25,
+    ...                   high=0.35, n=400, level=0.95, method="wilson")
+    >>> alarm = Alarm(key=row.key(), e_value=90.0, limit=80.0, since=window[0])
+    >>> episode_sentence(changes_of(Result(measurements=[row], alarms=[alarm])))
+    'Since 2026-01-05, everyone: share of rows without a value: age, 30.0 % [25.0, 35.0]. How sure: 90 to 1.'
+    """
+    said = []
+    for change in episode:
+        moved = f" from {change.before} to {change.now}" if change.before else f", {change.now}" if change.now else ""
+        said.append(f"{_lowered(change.subject)}{moved}")
+    sure = [change for change in episode if change.evidence != LATE]
+    least = min(sure or episode, key=lambda change: change.alarm.e_value)
+    head = f"Since {_day(episode[0].since)}, {episode[0].whom}: {'; '.join(said)}."
+    return f"{head} How sure: {least.evidence}."
+
+
+def series_of(result: Result, metric: str, *, feature: str | None = None) -> dict[Slice, tuple[Measurement, ...]]:
+    """Return the rows of a metric by slice, in order of their windows.
+
+    Examples
+    --------
+    >>> series_of(Result(measurements=()), "accuracy")
+    {}
+    """
+    found: dict[Slice, list[Measurement]] = {}
+    for row in result.measurements:
+        plain = row.against is None or (row.against["kind"] == "reference" and not row.metric.endswith("_difference"))
+        if row.metric == metric and row.window and plain and dict(row.at).get("feature") == feature:
+            found.setdefault(row.slice, []).append(row)
+    return {
+        slice_: tuple(sorted(rows, key=lambda row: row.window or ()))
+        for slice_, rows in sorted(found.items(), key=lambda item: reading_order(item[0]))
+    }
+
+
+def watched_features(result: Result) -> tuple[str, ...]:
+    """Return the features whose drift was measured, in the order of the result.
+
+    Examples
+    --------
+    >>> watched_features(Result(measurements=()))
+    ()
+    """
+    found = (str(dict(row.at)["feature"]) for row in result.measurements if row.metric == "drift_e_value")
+    return tuple(dict.fromkeys(found))
+
+
+def feature_name(feature: str) -> str:
+    """Return a feature in words: predictions, scores and labels have no name of their own.
+
+    Examples
+    --------
+    >>> feature_name("y_score"), feature_name("age")
+    ('the scores', 'age')
+    """
+    return _ROLES.get(feature) or safe_label(feature, target="text")
+
+
+def effect_of(result: Result, feature: str) -> str | None:
+    """Return the name of the effect that the drift of a feature is judged by; None where it was not measured."""
+    for row in result.measurements:
+        if row.metric in _EFFECTS and dict(row.at).get("feature") == feature and row.slice:
+            return row.metric
+    return next(
+        (
+            metric
+            for metric in _EFFECTS
+            if any(row.metric == metric and dict(row.at).get("feature") == feature for row in result.measurements)
+        ),
+        None,
+    )
+
+
+def _change(alarm: Alarm, row: Measurement | None, plain: Mapping[tuple[object, ...], Measurement]) -> Change:
+    metric, slice_, at = (row.metric, row.slice, dict(row.at)) if row is not None else _read(alarm.key)
+    base = next((metric.removesuffix(ending) for ending in _ENDINGS if metric.endswith(ending)), metric)
+    shown = row if base == metric else _shown(base, row, slice_, at, plain)
+    before = None if shown is None else _reference(shown, plain)
+    return Change(
+        alarm=alarm,
+        since=alarm.since,
+        subject=_subject(base, at),
+        whom=_whom(slice_, at),
+        now="" if shown is None else f"{value_text(shown)} {interval_text(shown)}".strip(),
+        before="" if before is None else before,
+        evidence=_evidence(alarm, metric),
+        advice=_advice(base),
+        metric=base,
+        slice=slice_,
+        feature=None if at.get("feature") is None else str(at["feature"]),
+        shown=shown,
+    )
+
+
+def _shown(
+    base: str,
+    row: Measurement | None,
+    slice_: Slice,
+    at: Mapping[str, object],
+    plain: Mapping[tuple[object, ...], Measurement],
+) -> Measurement | None:
+    """Return the number that a piece of evidence is about, in the same window."""
+    names = _EFFECTS if base == "drift" else (base,)
+    window = None if row is None else row.window
+    found = (plain.get((name, slice_, tuple(sorted(at.items())), window)) for name in names)
+    return next((each for each in found if each is not None), row)
+
+
+def _place(row: Measurement) -> tuple[object, ...]:
+    """Return what a number is of; a comparison with a group is not the number itself."""
+    kind = None if row.against is None else row.against["kind"]
+    name = row.metric if kind in {None, "reference"} else f"{row.metric} against {kind}"
+    return name, row.slice, row.at, row.window
+
+
+def _reference(shown: Measurement, plain: Mapping[tuple[object, ...], Measurement]) -> str | None:
+    """Return the value of the reference, from the difference to it."""
+    difference = plain.get((f"{shown.metric}_difference", shown.slice, shown.at, shown.window))
+    if difference is None or difference.value is None or shown.value is None:
+        return None
+    was = Measurement(metric=shown.metric, value=shown.value - difference.value, n=shown.n, method="difference")
+    return value_text(was)
+
+
+def _read(key: str) -> tuple[str, Slice, dict[str, object]]:
+    """Return metric, slice and point of a key whose row is not there."""
+    metric, slice_, at = json.loads(key)[:3]
+    return metric, as_slice(slice_), dict(at)
+
+
+def _subject(base: str, at: Mapping[str, object]) -> str:
+    title = "Drift" if base == "drift" else metric_title(base)
+    feature = at.get("feature")
+    return title if feature is None else f"{title}: {feature_name(str(feature))}"
+
+
+def _whom(slice_: Slice, at: Mapping[str, object]) -> str:
+    place = "" if "place" not in at else f"place {safe_label(str(at['place']), target='text')}"
+    version = "" if "model_version" not in at else f"model {safe_label(str(at['model_version']), target='text')}"
+    group = slice_label(slice_) if slice_ or not place else ""
+    return ", ".join(filter(None, (group, place, version)))
+
+
+def _evidence(alarm: Alarm, metric: str) -> str:
+    if metric.endswith("_e_detector"):
+        return LATE
+    return "over a million to one" if alarm.e_value > _LARGE else f"{alarm.e_value:,.0f} to 1"
+
+
+def _advice(base: str) -> str:
+    if base in {"drift", "missing_share", "new_category_share", "vanished_categories", "unit_factor"}:
+        return "Ask whoever sends this column what changed; compare the values of before and since."
+    if base in {"traffic_ratio", "duplicate_share", "late_share", "empty_windows", "removed_rows"}:
+        return "Ask whoever sends the rows: are some missing, doubled, or of other people than before?"
+    if base == "action_ratio":
+        return "Look at a sample of these actions with the people on site, and stop if nobody can explain them."
+    return "Look at a sample of the rows that went wrong since; decide whether decisions of this kind go on."
+
+
+def _lowered(text: str) -> str:
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def _day(time: datetime) -> str:
+    return time.date().isoformat() if (time.hour, time.minute) == (0, 0) else f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,121 @@
+"""The part of the report on time: what changed since the reference, since when, for whom, how sure that is."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from audit.measurement import Measurement, Slice
+from audit.result import Result
+from dashboards.labels import slice_label
+from dashboards.monitoring import (
+    Change,
+    changes_of,
+    episode_sentence,
+    episodes_of,
+    is_monitoring,
+    lead_sentences,
+    promise_sentence,
+    publishable,
+    series_of,
+)
+from dashboards.report.blocks import Picture
+from dashboards.report.drawing import SETTINGS, drawn, lay_out
+from dashboards.report.section import Section
+from dashboards.report.svg import GRID, INK, MUTED
+from dashboards.tables import DEFAULT_MIN_CELL
+from dashboards.theme import EMPHASIS, POINT
+from dashboards.words import metric_title, unit_of
+
+MOST = 12
+"""Most changes that the report tells one by one; the JSON and the dashboard hold all."""
+
+_SHOWN = ("accuracy", "false_negative_rate", "false_positive_rate", "selection_rate")
+_PICTURES = 2
+
+
+def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
+    """Return the section on what changed; none of any other result.
+
+    Groups whose windows hold fewer rows than may be published are counted, not named.
+
+    Examples
+    --------
+    >>> sections(Result(measurements=[]))
+    ()
+    """
+    if not is_monitoring(result):
+        return ()
+    changes = changes_of(result)
+    told = publishable(result, changes, min_cell=min_cell)
+    episodes = episodes_of(told)
+    texts = [f"{len(changes)} alarms rang, the earliest first:" if told else lead_sentences(result)[0]]
+    texts += [f"• {episode_sentence(episode)}" for episode in episodes[:MOST]]
+    if len(episodes) > MOST:
+        texts.append("More of them stand in the JSON and on the page Over time.")
+    if len(told) < len(changes):
+        texts.append(f"{len(changes) - len(told)} of the alarms are of groups too small to be named.")
+    advice = dict.fromkeys(change.advice for change in told)
+    texts += [*(["What to do:"] if advice else []), *(f"• {each}" for each in advice), promise_sentence(result)]
+    tabled = {row.key(): row for change in told if (row := change.shown) is not None}
+    text = "\n\n".join(texts)
+    kept = frozenset({(), *(change.slice for change in told)})
+    pictures = _pictures(result, told, kept)
+    return (
+        Section(
+            title="What changed since the reference",
+            text=text,
+            measurements=tuple(tabled.values())[:MOST],
+            pictures=pictures,
+        ),
+    )
+
+
+def _pictures(result: Result, told: Sequence[Change], kept: frozenset[Slice]) -> tuple[Picture, ...]:
+    found: list[Picture] = []
+    rung = [change for change in told if change.metric in _SHOWN]
+    metrics = list(dict.fromkeys([*(change.metric for change in rung), *_SHOWN]))
+    for metric in metrics:
+        series = {slice_: rows for slice_, rows in series_of(result, metric).items() if slice_ in kept}
+        if len(found) == _PICTURES or not any(row.value is not None for rows in series.values() for row in rows):
+            continue
+        first = next((change for change in rung if change.metric == metric and change.slice in series), None)
+        lines = {(): series.get((), ())} | ({first.slice: series[first.slice]} if first else {})
+        title = f"{metric_title(metric)} by window"
+        svg = _drawn(lines, first, identifier=f"over-time-{len(found) + 1}", title=title)
+        sentence = "Circles and lines are values and intervals of everyone; diamonds those of the group with the alarm."
+        text = sentence if first and first.slice else "Values and intervals of everyone."
+        found.append(Picture(svg=svg, title=title, sentence=text))
+    return tuple(found)
+
+
+def _drawn(series: dict[Slice, tuple[Measurement, ...]], first: Change | None, *, identifier: str, title: str) -> str:
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(6.4, 2.6))
+        axes = figure.subplots()
+        styles = ((POINT, "o"), (EMPHASIS, "D"))
+        for (slice_, rows), (colour, mark) in zip(series.items(), styles, strict=False):
+            shown = [row for row in rows if row.value is not None and row.window]
+            times = [row.window[0] for row in shown if row.window]
+            values = [row.value or 0.0 for row in shown]
+            arms = [[_arm(row, end) for row in shown] for end in ("low", "high")]
+            axes.errorbar(
+                times, values, yerr=arms, color=colour, marker=mark, markersize=4, linewidth=1,  # type: ignore[arg-type]
+                label=slice_label(slice_, limit=40),
+            )  # fmt: skip
+        if first is not None:
+            axes.axvline(first.since, color=EMPHASIS, linestyle="--", linewidth=0.8)  # type: ignore[arg-type]
+            axes.text(first.since, axes.get_ylim()[1], " alarm", va="top", color=INK, fontsize=7)  # type: ignore[arg-type]
+        if unit_of(next(row.metric for rows in series.values() for row in rows)) == "share":
+            axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+        axes.grid(color=GRID, linewidth=0.5)
+        axes.tick_params(colors=MUTED)
+        axes.legend(frameon=False, fontsize=7)
+        figure.autofmt_xdate(rotation=30)
+        lay_out(figure)
+        return drawn(figure, identifier=identifier, title=title)
+
+
+def _arm(row: Measurement, end: str) -> float:
+    limit = getattr(row, end)
+    return 0.0 if limit is None else abs(float(limit) - float(row.value or 0.0))

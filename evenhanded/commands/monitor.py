@@ -1,0 +1,192 @@
+"""``evenhanded monitor``: what changed since the reference, for whom, since when, and how sure that is."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audit.errors import InputError, raise_violations
+from audit.predictions import PredictionLog
+from audit.result import Result
+from audit.store import list_runs, load_run
+from checklists.gate import judge
+from evenhanded.logs import bin_option, cluster_option, column_option, positive_option, threshold_option, version_option
+from evenhanded.monitored import Compared, compared, frozen, time_of
+from evenhanded.options import InParts, Names, config_option
+from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
+from evenhanded.policies import open_policy
+from evenhanded.printing import console, print_gate, progress
+from monitors.alarms.states import raise_alarms
+from monitors.alarms.webhook import check_url, send_all
+
+_PATH = click.Path(path_type=Path)
+_PARTS = {
+    "Options": (
+        "current", "reference", "reference_until", "timestamp", "y_pred", "y_score", "y_true", "sensitive", "features",
+        "window", "policy", "html_file", "out", "help",
+    ),
+    "More (columns)": (
+        "ignore", "label_timestamp", "prediction_id", "model_version", "place", "action", "cluster", "positive",
+        "threshold", "score_max", "task", "labels", "bins",
+    ),
+    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "until"),
+    "More (again and again)": ("since_last", "save_reference", "webhook", "fail_on_alarm"),
+    "More (judging, writing)": ("evidently", "stage", "json_file", "junit_file", "title", "config"),
+}  # fmt: skip
+
+_HELP = """What changed in a log of predictions, for whom, since when: drift, errors, traffic, actions.
+
+CURRENT is a CSV or Parquet file, or a log of `evenhanded ingest`. Without a policy the exit code is 0. Example:
+
+\b
+  evenhanded monitor --reference spring.csv --current summer.csv \\
+      --timestamp at --y-pred flagged --y-true outcome --sensitive sex \\
+      --html changes.html --out runs
+"""
+
+
+class Time(click.ParamType[datetime]):
+    """A time with a zone, or a day.
+
+    Examples
+    --------
+    >>> Time().convert("2026-03-30", None, None).isoformat()
+    '2026-03-30T00:00:00+00:00'
+    """
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - as click has it
+        """Read the time."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return time_of(str(value))
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("monitor", cls=InParts, parts=_PARTS, help=_HELP)
+@config_option
+@click.option("--current", type=_PATH, required=True, help="The log since: a file, a folder, or an ingested log.")
+@click.option("--reference", type=_PATH, help="What it is held against: a file, or what --save-reference wrote.")
+@click.option("--reference-until", type=Time(), help="Instead: the rows of --current before this time.")
+@column_option("--timestamp", "When the prediction was made; with a zone.")
+@column_option("--y-pred", "Predicted labels.")
+@column_option("--y-score", "Predicted probability of the positive label.")
+@column_option("--y-true", "True labels; empty where none has come yet.")
+@click.option("--sensitive", type=Names(), default="", help="Columns whose groups are watched one by one.")
+@click.option("--features", type=Names(), help="Columns whose distribution is watched; without it all that are left.")
+@click.option("--ignore", type=Names(), help="Columns that are not watched.")
+@click.option(
+    "--window", default="7d", show_default=True, help="7d, 12h, '5000 rows' or model_version."
+)
+@column_option("--label-timestamp", "When the label was known: late labels are allowed for.")
+@column_option("--prediction-id", "Id of the prediction: duplicates are counted.")
+@version_option
+@column_option("--place", "Where the prediction was used.")
+@column_option("--action", "What was done: 1 or 0. With --place: alarms where actions double or halve.")
+@cluster_option("counted as rows")
+@positive_option
+@threshold_option
+@click.option("--score-max", type=float, help="The score that means 1 (10 for deciles).")
+@click.option("--task", type=click.Choice(["binary", "multiclass", "multilabel"]), help="What labels are; binary.")
+@click.option("--labels", type=Names(), help="Every label that may occur (multiclass, multilabel).")
+@bin_option
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance that a quiet log ever rings.")
+@click.option("--tolerance", type=float, default=0.02, show_default=True, help="Rise of an error rate let pass.")
+@click.option("--effect", type=float, default=0.05, show_default=True, help="Drift let pass: KS, total variation.")
+@click.option("--until", type=Time(), help="When the log was looked at; without it, its newest row.")
+@click.option("--since-last", is_flag=True, help="Show only what rang since the last run in --out.")
+@click.option("--save-reference", type=_PATH, metavar="FOLDER", help="Keep the reference's counts for later runs.")
+@click.option("--webhook", metavar="URL", help="Send each new alarm there (https, or http to this machine).")
+@click.option("--fail-on-alarm", is_flag=True, help="Leave with 1 where an alarm is shown.")
+@click.option("--evidently", type=_PATH, metavar="FOLDER", help="Also Evidently's reports on the same windows.")
+@judging_options
+@output_options
+def command(**options: Any) -> int:  # noqa: ANN401 - the options above
+    """Monitor the log, judge it where a policy is named, and write what was asked for."""
+    from evenhanded.monitoring import print_monitoring
+    from monitors.run import MonitorSettings, run_monitors
+
+    check_outputs(options)
+    raise_violations(_violations(options))
+    policy = open_policy(options["policy"])
+    last = None if options["out"] is None else _last(options["out"])
+    chosen = compared(options)
+    settings = MonitorSettings(**{name: options[name] for name in _SETTINGS}, as_of=options["until"])
+    with progress(f"counting {options['current']}"):
+        result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=last)
+    if options["evidently"]:
+        result = _with_evidently(result, chosen, options)
+    if options["save_reference"]:
+        frozen(chosen.reference).save(options["save_reference"])
+    gate = None if policy is None else judge(result, policy, stage=options["stage"])
+    saved = write_outputs(result, options, title="What changed", gate=gate)
+    screen = console()
+    shown = print_monitoring(result, since=_end(last) if options["since_last"] else None, out=screen)
+    if gate is not None:
+        print_gate(gate, result=result, out=screen)
+    say_where(saved, options)
+    if options["out"] is not None:
+        _keep_alarms(result, options)
+    if gate is None:
+        return 1 if shown and options["fail_on_alarm"] else 0
+    return gate.exit_code
+
+
+_SETTINGS = ("window", "alpha", "tolerance", "effect")
+
+
+def _violations(options: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the options together, before anything is read."""
+    found = [
+        f"--{name.replace('_', '-')} needs the folder of runs; name --out"
+        for name in ("since_last", "webhook")
+        if options[name] and options["out"] is None
+    ]
+    if options["webhook"]:
+        try:
+            check_url(options["webhook"])
+        except InputError as error:
+            found += error.violations
+    if options["save_reference"] and options["save_reference"].exists():
+        found.append(f"{options['save_reference']} is there already; name a new folder for the reference")
+    return found
+
+
+def _last(runs: Path) -> Result | None:
+    """Return the newest run of the monitors in a folder of runs."""
+    entries = (entry for entry in list_runs(runs) if entry.kind == "monitoring")
+    newest = next(entries, None)
+    return None if newest is None else load_run(newest.path)
+
+
+def _end(last: Result | None) -> datetime | None:
+    ends = [row.window[1] for row in last.measurements if row.window] if last else []
+    return max(ends, default=None)
+
+
+def _with_evidently(result: Result, chosen: Compared, options: dict[str, Any]) -> Result:
+    from monitors.evidently_adapter import evidently_report
+    from monitors.windows import parse_windows, resolve
+
+    if not isinstance(chosen.reference, PredictionLog):
+        raise InputError(["--evidently reads the rows of the reference; name its file, not its saved counts"])
+    windows = resolve(parse_windows(options["window"]), chosen.current, as_of=options["until"])
+    with progress("asking Evidently"):
+        found = evidently_report(
+            chosen.reference, chosen.current, windows=windows, result=result, folder=options["evidently"]
+        )
+    return replace(result, measurements=(*result.measurements, *found.found.rows))
+
+
+def _keep_alarms(result: Result, options: dict[str, Any]) -> None:
+    """Write the alarms as events beside the runs, and send those that are new."""
+    new = raise_alarms(result, options["out"])
+    if new:
+        console().print(f"{len(new)} new: evenhanded alarms list --runs {options['out']}")
+    if options["webhook"]:
+        send_all(options["webhook"], new, options["out"])

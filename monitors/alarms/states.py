@@ -1,0 +1,265 @@
+"""How alarms stand: the replay of their events, and the events that people add."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from audit.errors import InputError
+from audit.measurement import utc_text
+from audit.result import Result
+from monitors.alarms.event_file import read_events, write_events
+from monitors.alarms.events import Clock, Event, alarm_id, raised_event, system_clock
+
+Status = Literal["raised", "acknowledged", "snoozed", "cleared"]
+
+_SHORTEST = 4
+_ACTED: dict[str, Status] = {"acknowledged": "acknowledged", "snoozed": "snoozed", "cleared": "cleared"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmState:
+    """An alarm, since when it rings, and what people did about it.
+
+    Parameters
+    ----------
+    alarm
+        Its name (`monitors.alarms.events.alarm_id`).
+    key
+        Key of the measurement in which it rang last.
+    since, latest
+        Start of the first and of the last window in which it rang.
+    e_value, limit
+        When it rang last.
+    status
+        "raised", "acknowledged", "snoozed" (until `until`, then raised again) or "cleared".
+    by, note, until
+        Of the last event of a person.
+    sent
+        Whether the last call of a webhook arrived; None where there was none.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 1, 5, tzinfo=UTC)
+    >>> state = AlarmState(alarm="a", key="k", since=day, latest=day, e_value=31.0, limit=20.0)
+    >>> state.status
+    'raised'
+    """
+
+    alarm: str
+    key: str
+    since: datetime
+    latest: datetime
+    e_value: float
+    limit: float
+    status: Status = "raised"
+    by: str | None = None
+    note: str | None = None
+    until: datetime | None = None
+    sent: bool | None = None
+
+
+def alarm_states(events: Sequence[Event], *, at: datetime) -> tuple[AlarmState, ...]:
+    """Return how each alarm stands at a time: the replay of its events, in the order in which they were first raised.
+
+    An alarm that rings again in a later window after it was cleared is raised again; one that was acknowledged or
+    snoozed stays so. A cleared one that rings again in a window it is known to have rung in, or an earlier one, stays
+    cleared: late labels rewrite windows, not decisions.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 1, 5, tzinfo=UTC)
+    >>> events = [Event(kind="raised", alarm="a", time=day, key="k", since=day, e_value=31.0, limit=20.0),
+    ...           Event(kind="acknowledged", alarm="a", time=day, by="Ada")]
+    >>> [state.status for state in alarm_states(events, at=day)]
+    ['acknowledged']
+    """
+    states: dict[str, AlarmState] = {}
+    for event in events:
+        if event.kind == "raised" and event.alarm not in states:
+            states[event.alarm] = _new(event)
+        elif event.alarm in states:
+            states[event.alarm] = _after(states[event.alarm], event)
+    return tuple(_at(state, at) for state in states.values())
+
+
+def load_alarms(runs: Path, *, at: datetime | None = None) -> tuple[AlarmState, ...]:
+    """Return how the alarms of a folder of runs stand; None = now.
+
+    Raises
+    ------
+    EvidenceError
+        If the file of events was changed.
+
+    Examples
+    --------
+    >>> load_alarms(Path("no such folder"))
+    ()
+    """
+    return alarm_states(read_events(runs), at=at or system_clock())
+
+
+def raise_alarms(result: Result, runs: Path, *, clock: Clock = system_clock) -> tuple[Event, ...]:
+    """Write the alarms of a result that are not written yet, and return the new events.
+
+    An alarm is known by its subject (metric, slice, point, comparison) and the window since which it rings: the same
+    result, or a later one over the same windows, adds nothing.
+
+    Raises
+    ------
+    InputError, EvidenceError
+        As `monitors.alarms.event_file.write_events`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from audit.result import Alarm
+    >>> result = Result(measurements=(), alarms=(Alarm(key="k", e_value=31.0, limit=20.0,
+    ...                                                since=datetime(2026, 1, 5, tzinfo=UTC)),))
+    >>> with TemporaryDirectory() as folder:
+    ...     [len(raise_alarms(result, Path(folder))) for _ in range(2)]
+    [1, 0]
+    """
+
+    def decide(events: tuple[Event, ...], now: datetime) -> list[Event]:
+        rung = {(event.alarm, event.since) for event in events if event.since is not None}
+        known = {alarm for alarm, _ in rung}
+        new = []
+        for alarm in sorted(result.alarms, key=lambda alarm: (alarm.since, alarm.key)):
+            name = alarm_id(alarm.key)
+            if (name, alarm.since) not in rung:
+                new.append(raised_event(alarm, now, again=name in known))
+                rung.add((name, alarm.since))
+                known.add(name)
+        return new
+
+    return write_events(runs, decide, clock=clock) if result.alarms else ()
+
+
+def acknowledge(runs: Path, alarm: str, *, by: str, note: str | None = None, clock: Clock = system_clock) -> Event:
+    """Write that somebody has seen an alarm and takes care of it.
+
+    Parameters
+    ----------
+    runs
+        The folder of runs.
+    alarm
+        Name of the alarm, or its first four digits and more.
+    by, note
+        Who, and what they say.
+
+    Raises
+    ------
+    InputError
+        If there is no such alarm, it is cleared, nobody is named, or the clock went backwards.
+
+    Examples
+    --------
+    >>> acknowledge(Path("no such folder"), "f6ce", by="")
+    Traceback (most recent call last):
+    audit.errors.InputError: nobody is named; say who acknowledges: by="..."
+    """
+    return _act(
+        runs, alarm, Event(kind="acknowledged", alarm="-", time=system_clock(), by=_named(by), note=note), clock
+    )
+
+
+def snooze(
+    runs: Path, alarm: str, *, by: str, until: datetime, note: str | None = None, clock: Clock = system_clock
+) -> Event:
+    """Write that an alarm is not to be shown as raised until a time.
+
+    Raises
+    ------
+    InputError
+        As `acknowledge`; also if the time has passed.
+
+    Examples
+    --------
+    >>> snooze(Path("no such folder"), "f6ce", by="Ada", until=datetime(2026, 1, 5))
+    Traceback (most recent call last):
+    audit.errors.InputError: until must have a zone; got 2026-01-05T00:00:00; say which zone it is in
+    """
+    if until.tzinfo is None:
+        raise InputError([f"until must have a zone; got {until.isoformat()}; say which zone it is in"])
+    event = Event(kind="snoozed", alarm="-", time=system_clock(), by=_named(by), note=note, until=until.astimezone(UTC))
+    return _act(runs, alarm, event, clock)
+
+
+def clear(runs: Path, alarm: str, *, by: str, evidence: str, clock: Clock = system_clock) -> Event:
+    """Write that the cause of an alarm is gone, and what shows it. Nothing is deleted.
+
+    Raises
+    ------
+    InputError
+        As `acknowledge`; also if there is no evidence.
+
+    Examples
+    --------
+    >>> clear(Path("no such folder"), "f6ce", by="Ada", evidence=" ")
+    Traceback (most recent call last):
+    audit.errors.InputError: no evidence is named; say what shows that the cause is gone: a run, a change, a ticket
+    """
+    if not evidence.strip():
+        raise InputError(["no evidence is named; say what shows that the cause is gone: a run, a change, a ticket"])
+    return _act(runs, alarm, Event(kind="cleared", alarm="-", time=system_clock(), by=_named(by), note=evidence), clock)
+
+
+def _named(by: str) -> str:
+    if not by.strip():
+        raise InputError(['nobody is named; say who acknowledges: by="..."'])
+    return by
+
+
+def _act(runs: Path, alarm: str, event: Event, clock: Clock) -> Event:
+    def decide(events: tuple[Event, ...], now: datetime) -> list[Event]:
+        state = _found(alarm_states(events, at=now), alarm, runs)
+        if state.status == "cleared":
+            raise InputError([f"alarm {state.alarm} was cleared by {state.by}; it is raised again if it rings again"])
+        if event.until is not None and event.until <= now:
+            raise InputError([f"until must lie ahead; got {utc_text(event.until)}, and it is {utc_text(now)}"])
+        return [replace(event, alarm=state.alarm, time=now)]
+
+    (written,) = write_events(runs, decide, clock=clock)
+    return written
+
+
+def _found(states: Sequence[AlarmState], alarm: str, runs: Path) -> AlarmState:
+    meant = [state for state in states if state.alarm.startswith(alarm) and len(alarm) >= _SHORTEST]
+    if len(meant) == 1:
+        return meant[0]
+    known = ", ".join(state.alarm for state in states[:20]) or "none"
+    how = f"{len(meant)} alarms start with" if meant else "no alarm is called"
+    raise InputError([f"{how} {alarm!r}; {runs} holds {known}; give one of these, or its first digits"])
+
+
+def _new(event: Event) -> AlarmState:
+    since = event.since or event.time
+    return AlarmState(
+        alarm=event.alarm,
+        key=event.key or "",
+        since=since,
+        latest=since,
+        e_value=event.e_value or 0.0,
+        limit=event.limit or 0.0,
+    )
+
+
+def _after(state: AlarmState, event: Event) -> AlarmState:
+    if event.kind in {"sent", "not_sent"}:
+        return replace(state, sent=event.kind == "sent")
+    if event.kind in _ACTED:
+        return replace(state, status=_ACTED[event.kind], by=event.by, note=event.note, until=event.until)
+    since = event.since or event.time
+    if since <= state.latest:
+        return replace(state, since=min(since, state.since))
+    rung = replace(_new(event), since=state.since, sent=state.sent)
+    if state.status == "cleared":
+        return replace(rung, since=since)
+    return replace(rung, status=state.status, by=state.by, note=state.note, until=state.until)
+
+
+def _at(state: AlarmState, time: datetime) -> AlarmState:
+    is_over = state.status == "snoozed" and state.until is not None and state.until <= time
+    return replace(state, status="raised") if is_over else state

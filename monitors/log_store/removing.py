@@ -1,0 +1,166 @@
+"""What leaves the log: people who ask for it, and what is older than it may become."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+from duckdb import ColumnExpression, ConstantExpression
+
+from audit.errors import InputError
+from monitors.log_store.columns import LABELS
+from monitors.log_store.commits import sweep
+from monitors.log_store.delta import check_files, snapshot
+from monitors.log_store.engine import rows_of
+from monitors.log_store.matching import present
+from monitors.log_store.opened import Opened
+from monitors.log_store.receiving import record_event
+from monitors.log_store.rewriting import Keep, all_but, change_rows
+
+_LABEL_TIME = f"c{list(LABELS).index('label_timestamp')}"
+
+
+class Removed(NamedTuple):
+    """How many predictions and labels are gone, and how many files that held them or were left over.
+
+    Examples
+    --------
+    >>> Removed(predictions=1, labels=1, files=3).labels
+    1
+    """
+
+    predictions: int
+    labels: int
+    files: int
+
+
+def erase_ids(store: Opened, ids: pa.Array) -> Removed:
+    """Remove predictions and their labels by id, everywhere; the caller holds the store alone.
+
+    Labels go first: where the process ends in between, the predictions that are left still say what is to be erased.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from monitors.log_store.columns import LogColumns
+    >>> from monitors.log_store.delta import Place
+    >>> from monitors.log_store.making import make_store
+    >>> from monitors.log_store.opened import opened
+    >>> from monitors.log_store.receiving import receive
+    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
+    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
+    >>> with TemporaryDirectory() as folder:
+    ...     make_store(Place(folder), columns, None)
+    ...     store = opened(Place(folder), None)
+    ...     _ = receive(store, batch)
+    ...     erase_ids(store, pa.array(["a"]))[:2]
+    (1, 0)
+    """
+    labels = change_rows(store.tables.labels, store.labels_rule(), lambda _: (all_but(ids), None))
+    predictions = change_rows(store.tables.predictions, store.predictions_rule(), lambda _: (all_but(ids), None))
+    record_event(store, "erase", predictions=predictions, labels=labels)
+    return Removed(predictions, labels, sweep(store.tables.labels) + sweep(store.tables.predictions))
+
+
+def ids_with(store: Opened, values: pa.Array, column: str) -> pa.Array:
+    """Return the ids of the predictions with one of the values in a column that holds texts.
+
+    Raises
+    ------
+    InputError
+        If the log has no such column, or it holds no texts.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from monitors.log_store.columns import LogColumns
+    >>> from monitors.log_store.delta import Place
+    >>> from monitors.log_store.making import make_store
+    >>> from monitors.log_store.opened import opened
+    >>> from monitors.log_store.receiving import receive
+    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
+    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
+    >>> with TemporaryDirectory() as folder:
+    ...     make_store(Place(folder), columns, None)
+    ...     store = opened(Place(folder), None)
+    ...     _ = receive(store, batch)
+    ...     ids_with(store, pa.array(["0"]), "said").to_pylist()
+    ['b']
+    """
+    kinds = store.columns.kinds()
+    if kinds.get(column) != "text":
+        texts = ", ".join(repr(name) for name, kind in kinds.items() if kind == "text")
+        msg = f"rows can be found by a column that holds texts; the log has {texts}; got {column!r}"
+        raise InputError([msg])
+    found = snapshot(store.tables.predictions)
+    check_files(found)
+    wanted = store.ids(values, column=column)
+    return present(wanted, found, {column: kinds[column], store.id: kinds[store.id]})[store.id].combine_chunks()
+
+
+def retain_since(store: Opened, start: datetime) -> Removed:
+    """Remove predictions made before a time, their labels, and older labels that no prediction came for.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> from tempfile import TemporaryDirectory
+    >>> from monitors.log_store.columns import LogColumns
+    >>> from monitors.log_store.delta import Place
+    >>> from monitors.log_store.making import make_store
+    >>> from monitors.log_store.opened import opened
+    >>> from monitors.log_store.receiving import receive
+    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
+    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
+    >>> with TemporaryDirectory() as folder:
+    ...     make_store(Place(folder), columns, None)
+    ...     store = opened(Place(folder), None)
+    ...     _ = receive(store, batch)
+    ...     retain_since(store, datetime(2026, 2, 1, tzinfo=UTC))[:2]
+    (2, 0)
+    """
+    limit = ConstantExpression(start)
+
+    def recent(_: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        return rows.filter(ColumnExpression("c1") >= limit)
+
+    labels = change_rows(store.tables.labels, store.labels_rule(), lambda _: (_told_of(store, limit), None))
+    predictions = change_rows(store.tables.predictions, store.predictions_rule(), lambda _: (recent, None))
+    record_event(store, "retain", predictions=predictions, labels=labels)
+    return Removed(predictions, labels, sweep(store.tables.labels) + sweep(store.tables.predictions))
+
+
+def _told_of(store: Opened, limit: duckdb.Expression) -> Keep:
+    """Return what keeps the labels of predictions that stay, and recent ones whose prediction has not come yet."""
+    found = snapshot(store.tables.predictions)
+    check_files(found)
+    kinds = dict(list(store.columns.kinds().items())[:2])
+
+    def keep(opened: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        made = rows_of(opened, found, kinds)
+        stay = made.filter(ColumnExpression("c1") >= limit).set_alias("stay")
+        told = rows.set_alias("told").join(stay, "told.c0 = stay.c0", how="semi")
+        early = rows.filter(ColumnExpression(_LABEL_TIME) >= limit).set_alias("early")
+        return told.union(early.join(made.set_alias("made"), "early.c0 = made.c0", how="anti"))
+
+    return keep
+
+
+def as_ids(ids: Sequence[str]) -> pa.Array:
+    """Return ids that a person named, without repeats.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one is empty.
+
+    Examples
+    --------
+    >>> as_ids(["a", "a", "b"]).to_pylist()
+    ['a', 'b']
+    """
+    if isinstance(ids, str) or not ids or not all(str(each) for each in ids):
+        msg = f"expected a list of ids, none of them empty; got {ids!r}"
+        raise InputError([msg])
+    return pa.array(dict.fromkeys(map(str, ids)), pa.string())

@@ -1,0 +1,298 @@
+"""All monitors on one log: drift, performance, labels, traffic and actions, in one result."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from audit.errors import raise_violations
+from audit.measurement import utc_text
+from audit.predictions import PredictionLog
+from audit.provenance import Provenance, file_digests, recorded_versions
+from audit.result import Result
+from monitors.action_counts import action_counts
+from monitors.counts.counting import count_profile
+from monitors.counts.differences import schema_differences
+from monitors.counts.profile import Profile
+from monitors.counts.reference import Reference, make_reference
+from monitors.drift.run import drift
+from monitors.drift.settings import DriftSettings
+from monitors.found import Found, gathered
+from monitors.log_facts import log_facts, reported_rows
+from monitors.performance.arrivals import count_arrivals
+from monitors.performance.labels import labels
+from monitors.performance.maturity import LabelSettings, maturity_of
+from monitors.performance.performance import performance
+from monitors.performance.settings import PerformanceSettings
+from monitors.performance.window_tally import windowed_tally
+from monitors.schema import SchemaSettings, schema
+from monitors.units import units
+from monitors.volume import VolumeSettings, volume
+from monitors.windows import Windows, of_version, parse_windows, resolve, versions
+
+LABELLED = frozenset({"binary", "multiclass", "multilabel"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorSettings:
+    """How a log is cut, what is tolerated, and how rarely a quiet log may ring.
+
+    Parameters
+    ----------
+    window
+        Length of a window: "7d", "12h", "5000 rows", or "model_version".
+    alpha
+        Chance that a log in which nothing changes ever rings, whatever the number of looks, in (0, 1). The monitors
+        that run share it equally.
+    tolerance
+        By how much an error rate may exceed that of the reference before it matters, a fraction.
+    effect
+        The drift that matters, as Kolmogorov-Smirnov statistic or total variation distance, in (0, 1).
+    as_of
+        When the log was looked at: windows go on to then, so that a log that fell silent shows it. None = its newest
+        row.
+
+    Examples
+    --------
+    >>> MonitorSettings().window
+    '7d'
+    """
+
+    window: str = "7d"
+    alpha: float = 0.05
+    tolerance: float = 0.02
+    effect: float = 0.05
+    as_of: datetime | None = None
+
+
+_DEFAULTS = MonitorSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the monitors of one run share; `alpha` is the share of each."""
+
+    settings: MonitorSettings
+    reference: Reference
+    before: PredictionLog | None
+    log: PredictionLog
+    windows: Windows
+    profile: Profile
+    previous: Result | None
+    alpha: float
+
+
+def run_monitors(
+    reference: PredictionLog | Reference,
+    current: PredictionLog,
+    *,
+    settings: MonitorSettings | None = None,
+    previous: Result | None = None,
+) -> Result:
+    """Hold a log of predictions against a reference, window by window and group by group.
+
+    What runs depends on what the log holds: drift, changed categories and units of every watched feature and
+    prediction; traffic; with labels the performance of each window and group; with `label_timestamp` what late labels
+    leave known; with `place` and `action`, and a reference that has times, the actions of each place. A run is a pure
+    function of log, reference and settings: nothing is remembered. What becomes of an alarm stands in the events of
+    `monitors.alarms`.
+
+    Parameters
+    ----------
+    reference
+        The log of a time that was found acceptable, or its frozen counts (`monitors.counts.reference`).
+    current
+        The log since, with the role `timestamp`.
+    settings
+        Windows, tolerances and the promise; None = the defaults.
+    previous
+        An earlier run on the same log: rows that came since into windows that it saw to their end are late.
+
+    Returns
+    -------
+    Result
+        Rows with a `window`; alarms with the start of the first window in which they rang. By "model_version" every
+        version is held against the reference by itself, and its rows and alarms are ``at`` that version.
+
+    Raises
+    ------
+    InputError
+        If settings are out of range, the log has no fit timestamps, or its columns are not those of the reference: all
+        at once.
+
+    Notes
+    -----
+    The promise, and what it assumes: while nothing changes, no alarm ever rings with probability at least 1 - `alpha`
+    (Bonferroni over the monitors that run; each keeps its share over any number of looks). Rows of a window are taken
+    for independent, and the reference for a fair sample of what is normal; each monitor says what else it assumes.
+
+    Examples
+    --------
+    >>> import json
+    >>> from datetime import UTC, timedelta
+    >>> import pyarrow as pa
+    >>> def log(start, days, level):
+    ...     times = [start + timedelta(minutes=36 * row) for row in range(40 * days)]
+    ...     rows = range(len(times))
+    ...     table = pa.table({"p": [row % 4 == 0 for row in rows], "x": [level + row % 10 for row in rows], "t": times})
+    ...     return PredictionLog.from_frame(table, task="watch", y_pred="p", timestamp="t", features=["x"])
+    >>> before, since = log(datetime(2026, 1, 5, tzinfo=UTC), 28, 0), log(datetime(2026, 2, 2, tzinfo=UTC), 14, 5)
+    >>> {json.loads(alarm.key)[0] for alarm in run_monitors(before, since).alarms}
+    {'drift_e_value'}
+    """
+    chosen = settings or _DEFAULTS
+    raise_violations(_violations(chosen, current))
+    held = reference if isinstance(reference, Reference) else make_reference(reference)
+    raise_violations(schema_differences(held, current))
+    before = None if isinstance(reference, Reference) else reference
+    rule = parse_windows(chosen.window)
+    logs = {"": current}
+    if rule.kind == "model_version":
+        logs = {version: of_version(current, version) for version in versions(current)}
+    found, used = [], set[str]()
+    for version, log in logs.items():
+        windows = resolve(rule, log, as_of=chosen.as_of)
+        names = _needed(log, held, before)
+        run = _Run(
+            settings=chosen,
+            reference=held,
+            before=before,
+            log=log,
+            windows=windows,
+            profile=count_profile(log, held.binnings, windows),
+            previous=previous,
+            alpha=chosen.alpha / (len(names) * len(logs)),
+        )
+        part = gathered(_MONITORS[name](run) for name in names)
+        found.append(_at_version(part, version) if version else part)
+        used |= set(names)
+    both = gathered(found)
+    provenance = _provenance(current, before, held, chosen, sorted(used))
+    return Result(measurements=both.rows, alarms=both.alarms, provenance=provenance)
+
+
+def _drift(run: _Run) -> Found:
+    limit = run.settings.effect
+    settings = DriftSettings(alpha=run.alpha, ks_limit=limit, tv_limit=limit)
+    then = replace(run.reference, profile=_without_labels(run.reference.profile))
+    return drift(then, _without_labels(run.profile), settings=settings)
+
+
+def _schema(run: _Run) -> Found:
+    settings = SchemaSettings(alpha=run.alpha / 2)
+    then, now = _without_labels(run.reference.profile), _without_labels(run.profile)
+    found = schema(then, now, complete=run.windows.complete, settings=settings)
+    return gathered([found, units(run.reference.profile, run.profile, run.log, run.windows, alpha=run.alpha / 2)])
+
+
+def _without_labels(profile: Profile) -> Profile:
+    """Return the counts without those of labels: that labels come late is no drift; their monitor is performance."""
+    binnings = {name: binning for name, binning in profile.binnings.items() if name != "y_true"}
+    return replace(profile, binnings=binnings, counts={name: profile.counts[name] for name in binnings})
+
+
+def _volume(run: _Run) -> Found:
+    reported = None if run.previous is None else reported_rows(run.previous)
+    facts = log_facts(run.log, run.windows)
+    return volume(run.profile, facts=facts, reported=reported, settings=VolumeSettings(alpha=run.alpha))
+
+
+def _performance(run: _Run) -> Found:
+    settled = run.windows.edges[run.windows.complete]
+    found = []
+    if "label_timestamp" in run.log.columns:
+        as_of = run.settings.as_of
+        found.append(labels(run.log, run.windows, as_of=as_of))
+        mature = maturity_of(count_arrivals(run.log, run.windows, as_of=as_of), share=LabelSettings().mature).until
+        settled = run.windows.edges[0] if mature is None else min(settled, mature)
+    settings = PerformanceSettings(
+        alpha=run.alpha,
+        tolerance=run.settings.tolerance,
+        settled=settled,
+        windows=run.windows.windows,
+        digest=run.reference.digest,
+    )
+    if run.reference.tally is not None:
+        found.append(performance(run.reference.tally, windowed_tally(run.log, run.windows), settings=settings))
+    return gathered(found)
+
+
+def _actions(run: _Run) -> Found:
+    if run.before is None:
+        return Found()
+    return action_counts(run.before, run.log, alpha=run.alpha, as_of=run.settings.as_of)
+
+
+_MONITORS: Mapping[str, Callable[[_Run], Found]] = MappingProxyType(
+    {"drift": _drift, "schema": _schema, "traffic": _volume, "performance": _performance, "actions": _actions}
+)
+
+
+def _needed(log: PredictionLog, reference: Reference, before: PredictionLog | None) -> list[str]:
+    """Return the monitors that have something to say of a log."""
+    names = ["drift", "schema", "traffic"] if reference.binnings else ["traffic"]
+    if log.reading.task in LABELLED and reference.tally is not None:
+        names.append("performance")
+    acted = {"place", "action", "timestamp"}
+    if before is not None and acted <= set(log.columns) and acted <= set(before.columns):
+        names.append("actions")
+    return names
+
+
+
+def _at_version(found: Found, version: str) -> Found:
+    """Put the version of the model into the key of every row, and of the alarms that hold these keys."""
+    rows = {row.key(): replace(row, at=tuple(sorted([*row.at, ("model_version", version)]))) for row in found.rows}
+    alarms = tuple(replace(alarm, key=rows[alarm.key].key()) for alarm in found.alarms)
+    return Found(tuple(rows.values()), alarms)
+
+
+def _violations(settings: MonitorSettings, current: PredictionLog) -> list[str]:
+    found = [
+        f"{name} must lie in (0, 1); got {value}"
+        for name, value in (("alpha", settings.alpha), ("effect", settings.effect))
+        if not 0.0 < value < 1.0
+    ]
+    if not 0.0 <= settings.tolerance < 1.0:
+        found.append(f"tolerance must lie in [0, 1); got {settings.tolerance}; 0.02 tolerates two percentage points")
+    if settings.as_of is not None and settings.as_of.tzinfo is None:
+        found.append(f"as_of must have a time zone; got {settings.as_of.isoformat()}")
+    if "timestamp" not in current.columns:
+        found.append("the log names no timestamp; windows need the time of each prediction: name its column")
+    return found
+
+
+def _provenance(
+    current: PredictionLog,
+    before: PredictionLog | None,
+    reference: Reference,
+    settings: MonitorSettings,
+    used: list[str],
+) -> Provenance:
+    sources = [*current.source, *(() if before is None else before.source)]
+    chosen: dict[str, Any] = {
+        "window": settings.window,
+        "alpha": settings.alpha,
+        "tolerance": settings.tolerance,
+        "effect": settings.effect,
+        "as_of": None if settings.as_of is None else utc_text(settings.as_of),
+    }
+    given = {
+        "monitors": used,
+        "reference": reference.digest,
+        "reference_rows": reference.rows,
+        "columns": dict(current.columns),
+        "sensitive_features": list(current.sensitive_features),
+        "features": list(current.features),
+        "task": current.reading.task,
+        "positive": current.reading.positive,
+    }
+    defaults = {name: getattr(_DEFAULTS, name) for name in chosen}
+    given |= {name: value for name, value in chosen.items() if value != defaults[name]}
+    return Provenance(
+        data=file_digests(sources),
+        versions=recorded_versions(),
+        given=given,
+        defaulted={name: value for name, value in chosen.items() if name not in given},
+    )

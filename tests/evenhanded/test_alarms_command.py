@@ -1,0 +1,105 @@
+"""``evenhanded alarms`` as its users meet it."""
+
+import json
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from audit.measurement import Measurement
+from audit.result import Alarm, Result
+from monitors.alarms.states import load_alarms, raise_alarms
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+HOSTILE = "=1+1[bold]<script>\u202e\x1b[31m\n"
+
+
+def result_of(*groups):
+    rows = [
+        Measurement(metric="traffic_ratio", slice=(("g", group),), window=(MONDAY, MONDAY + timedelta(7)), value=2.0,
+                    n=9, method="count")
+        for group in groups
+    ]  # fmt: skip
+    return Result(
+        measurements=rows, alarms=[Alarm(key=row.key(), e_value=31.0, limit=20.0, since=MONDAY) for row in rows]
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    raise_alarms(result_of(HOSTILE), tmp_path / "runs")
+    return tmp_path
+
+
+@pytest.fixture
+def alarm(folder):
+    return load_alarms(folder / "runs")[0].alarm
+
+
+def test_a_process_lists_the_alarms_without_escape_sequences(folder, alarm):
+    command = [sys.executable, "-m", "evenhanded", "alarms"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.startswith(alarm))
+    assert "raised" in line
+    assert "2026-01-05" in line
+    assert "31 >= 20" in line
+
+
+def test_acknowledged_snoozed_cleared(call, folder, alarm):
+    assert "acknowledged by Ada" in call("alarms", "ack", alarm[:4], "--by", "Ada", cwd=folder, code=0).stdout
+    assert "acknowledged by Ada" in call("alarms", "list", cwd=folder, code=0).stdout
+    call("alarms", "snooze", alarm, "--until", "7d", "--by", "Ada", cwd=folder, code=0)
+    (state,) = load_alarms(folder / "runs")
+    assert timedelta(days=6, hours=23) < state.until - datetime.now(UTC) <= timedelta(days=7)
+    call("alarms", "snooze", alarm, "--until", "2099-01-01T00:00+01:00", "--by", "Ada", cwd=folder, code=0)
+    call("alarms", "clear", alarm, "--by", HOSTILE, "--evidence", "feed mended", cwd=folder, code=0)
+    assert "no alarms; 1 cleared (--all shows them)" in call("alarms", cwd=folder, code=0).stdout
+    assert "=1+1[bold]<script>" in " ".join(call("alarms", "list", "--all", cwd=folder, code=0).stdout.split())
+
+
+def test_cron_and_ci_get_an_exit_code_and_json(call, folder, alarm):
+    call("alarms", "list", "--exit-code", cwd=folder, code=1)
+    shown = json.loads(call("alarms", "list", "--json", cwd=folder, code=0).stdout)
+    assert [(each["alarm"], each["status"], each["since"]) for each in shown] == [
+        (alarm, "raised", "2026-01-05T00:00:00Z")
+    ]
+    call("alarms", "ack", alarm, "--by", "Ada", cwd=folder, code=0)
+    call("alarms", "list", "--exit-code", cwd=folder, code=0)
+    assert json.loads(call("alarms", "list", "--runs", "elsewhere", "--json", cwd=folder, code=0).stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["ack", "zzzz", "--by", "Ada"], "no alarm is called 'zzzz'"),
+        (["ack", "ALARM", "--by", " "], "nobody is named"),
+        (["snooze", "ALARM", "--by", "Ada", "--until", "2099-01-01"], "has no time zone"),
+        (["snooze", "ALARM", "--by", "Ada", "--until", "5000 rows"], "expected 7d, 12h, or a time with a zone"),
+        (["snooze", "ALARM", "--by", "Ada", "--until", "soon"], "expected a length such as 7d"),
+        (["snooze", "ALARM", "--by", "Ada", "--until", "2020-01-01T00:00Z"], "until must lie ahead"),
+        (["clear", "ALARM", "--by", "Ada", "--evidence", " "], "no evidence is named"),
+        (["clear", "ALARM", "--by", "Ada"], "Missing option '--evidence'"),
+        (["ack", "ALARM"], "Missing option '--by'"),
+    ],
+)
+def test_wrong_use_leaves_with_2_and_no_event(call, folder, alarm, arguments, text):
+    before = (folder / "runs" / "alarms.jsonl").read_bytes()
+    done = call("alarms", *[alarm if each == "ALARM" else each for each in arguments], cwd=folder, code=2)
+    assert re.search(re.escape(text), " ".join(done.stderr.split()))
+    assert (folder / "runs" / "alarms.jsonl").read_bytes() == before
+
+
+def test_a_changed_file_is_broken_evidence(call, folder):
+    path = folder / "runs" / "alarms.jsonl"
+    path.write_text(path.read_text().replace('"raised"', '"gone"'))
+    assert "is no event" in call("alarms", "list", cwd=folder, code=4).stderr
+
+
+def test_no_folder_has_no_alarms(call, tmp_path):
+    assert "no alarms" in call("alarms", cwd=tmp_path, code=0).stdout
+    assert not (tmp_path / "runs").exists()
