@@ -23,7 +23,7 @@ $(VENV)/.torch: $(BIN)/python constraints.txt
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[train,dashboard]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[train,dashboard,store,evidently]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml

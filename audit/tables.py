@@ -266,6 +266,12 @@ def _cells(column: Any) -> Iterator[tuple[Any, bool]]:  # noqa: ANN401 - a panda
 
 
 def _parquet(path: Path) -> Table:
+    if any(path.glob("**/_delta_log")):
+        msg = (
+            f"{path} is a Delta Lake table, of which some files are no longer part; read it as a log: "
+            f"LogStore.open(...).read(), or evenhanded monitor"
+        )
+        raise InputError([msg])
     inside = (file for file in path.rglob("*") if file.suffix.lower() == ".parquet")
     files = sorted(inside) if path.is_dir() else [path]
     if not files:

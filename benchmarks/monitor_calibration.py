@@ -67,7 +67,8 @@ def binnings_of(reference: Table, bins: int = 60) -> dict[str, Binning]:
             continue
         ranks = np.unique(-(-np.arange(1, bins) * len(values) // bins))
         edges, times = np.unique(np.sort(values)[ranks - 1], return_counts=True)
-        tied = bool((times > 1).any()) or len(np.unique(values)) < len(values)
+        edges = np.unique(np.concatenate([edges, np.nextafter(edges[times > 1], np.inf)]))
+        tied = len(np.unique(values)) < len(values)
         found[name] = Binning(feature=name, kind="numeric", edges=tuple(edges.tolist()), tied=tied)
     return found
 

@@ -10,8 +10,8 @@ that it was the same work. The least that a loop can do (resident tensors and an
 
 ``--device cuda`` times this trainer's step on a GPU instead: taken one by one, replayed, and of several models at once.
 Timed are whole epochs once both sizes of batch have been captured, so that neither captures nor first calls are in it.
-Beside them stand the share of the roof that binds (`Learner.roof`), the energy per sample by the device's counter (or why
-it is unknown), whether two deterministic runs are equal bit by bit, and how far replayed steps lie from eager ones.
+Beside them stand the share of the roof that binds (`Learner.roof`), the energy per sample by the device's counter (or
+why it is unknown), whether two deterministic runs are equal bit by bit, and how far replayed steps lie from eager ones.
 """
 
 import argparse
@@ -243,7 +243,7 @@ def equality_lines(table: Table, network: nn.Module, *, device: str) -> list[str
 def on_gpu(
     table: Table, network: nn.Module, *, epochs: int, device: str = "cuda", models: tuple[int, ...] = (8, 32)
 ) -> None:
-    """Print what a device reaches: eager, replayed, several models at once; of the roof, for what energy, and equal?"""
+    """Print what a device reaches: eager, replayed, several models at once; the share of the roof, energy, equality."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
     print(f"device {name}, torch {torch.__version__}, median of {epochs} epochs")
     head = f"{'steps':10} {'models':>6} {'ms per epoch':>13} {'samples/s':>13} {'x eager':>8} {'of roof':>8}"

@@ -84,7 +84,9 @@ if TYPE_CHECKING:
     from monitors.actions import watch_actions
     from monitors.log_store.columns import LogColumns
     from monitors.log_store.store import LogStore
+    from monitors.run import MonitorSettings, run_monitors
     from monitors.weekly_actions import WeeklyActions
+    from trainer.checkpoint import CheckpointError
     from trainer.data.columns import Columns
     from trainer.data.images import Images
     from trainer.data.ratings import Ratings
@@ -93,9 +95,12 @@ if TYPE_CHECKING:
     from trainer.data.table import Table
     from trainer.evidence.energy import emission
     from trainer.evidence.prices import prices
+    from trainer.fitting.augment import AugmentSettings
     from trainer.fitting.objective_settings import ObjectiveSettings
-    from trainer.history import Recipe
+    from trainer.history import Recipe, Saving
     from trainer.learner import Learner
+    from trainer.networks.images import CNNSettings
+    from trainer.networks.tabular import MLPSettings
 
 _HOMES = {
     "audit.causes.adjusted": ("adjusted_gap_rows",),
@@ -166,6 +171,7 @@ _HOMES = {
     "monitors.actions": ("watch_actions",),
     "monitors.log_store.columns": ("LogColumns",),
     "monitors.log_store.store": ("LogStore",),
+    "monitors.run": ("MonitorSettings", "run_monitors"),
     "monitors.weekly_actions": ("WeeklyActions",),
     "trainer.data.columns": ("Columns",),
     "trainer.data.images": ("Images",),
@@ -177,13 +183,20 @@ _HOMES = {
     "trainer.evidence.energy": ("emission",),
     "trainer.evidence.prices": ("prices",),
     "trainer.fitting.objective_settings": ("ObjectiveSettings",),
-    "trainer.history": ("Recipe",),
+    "trainer.history": ("Recipe", "Saving"),
+    "trainer.fitting.augment": ("AugmentSettings",),
+    "trainer.checkpoint": ("CheckpointError",),
+    "trainer.networks.images": ("CNNSettings",),
+    "trainer.networks.tabular": ("MLPSettings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Alarm",
+    "AugmentSettings",
     "BaselineTask",
+    "CNNSettings",
+    "CheckpointError",
     "Columns",
     "EvidenceError",
     "GateError",
@@ -195,8 +208,10 @@ __all__ = [
     "Learner",
     "LogColumns",
     "LogStore",
+    "MLPSettings",
     "Measurement",
     "MetricColumns",
+    "MonitorSettings",
     "ObjectiveSettings",
     "Payoff",
     "Policy",
@@ -207,6 +222,7 @@ __all__ = [
     "Requirement",
     "Result",
     "Sample",
+    "Saving",
     "SealedColumns",
     "Subjects",
     "Table",
@@ -264,6 +280,7 @@ __all__ = [
     "run_custom_metric",
     "run_deciders",
     "run_models",
+    "run_monitors",
     "run_prediction_sets",
     "run_ranking",
     "run_regression",

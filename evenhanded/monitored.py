@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog, Role
 from audit.tables import open_file
 from evenhanded.logs import bins_of
@@ -27,6 +27,7 @@ _ROLES: Mapping[str, Role] = {
     "action": "action",
 }
 _SETTINGS = ("positive", "threshold", "score_max", "labels")
+_OF_FILES = (*_ROLES, *_SETTINGS, "sensitive", "features", "ignore")
 MOST_FEATURES = 500
 
 
@@ -73,12 +74,36 @@ wrote), or --reference-until TIME for the first part of --current itself
         raise InputError([msg])
     if reference is not None and until is not None:
         raise InputError(["--reference and --reference-until are both given; name one of them"])
+    raise_violations(_needless(options))
     current = opened(options["current"], options)
     if until is not None:
         return Compared(between(current, _BEGIN, until), between(current, until, _END))
     if (reference / FACTS).is_file():
         return Compared(Reference.load(reference), current)
     return Compared(opened(reference, options), current)
+
+
+def is_log(path: Path) -> bool:
+    """Whether a path is a prediction log of `evenhanded ingest`.
+
+    Examples
+    --------
+    >>> is_log(Path("spring.csv"))
+    False
+    """
+    return (path / "predictions" / "_delta_log").is_dir()
+
+
+def _needless(options: Mapping[str, Any]) -> list[str]:
+    """Return the columns that are named though every side knows its own: they would not be looked at."""
+    sides = [side for side in (options["current"], options["reference"]) if side is not None]
+    if not all(is_log(side) or (side / FACTS).is_file() for side in sides) or not is_log(options["current"]):
+        return []
+    return [
+        f"--{name.replace('_', '-')} names a column, and {options['current']} knows its own; leave it out"
+        for name in _OF_FILES
+        if options.get(name)
+    ]
 
 
 _BEGIN, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2970, 1, 1, tzinfo=UTC)
@@ -121,7 +146,7 @@ def opened(path: Path, options: Mapping[str, Any]) -> PredictionLog:
     >>> log.features, log.reading.task
     (('age',), 'watch')
     """
-    if (path / "predictions" / "_delta_log").is_dir():
+    if is_log(path):
         from audit.extras import require
 
         require("A prediction log", modules=["deltalake"], extra="store")

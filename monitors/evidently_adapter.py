@@ -126,6 +126,24 @@ def evidently_report(
     References
     ----------
     Evidently 0.7, docs.evidentlyai.com (accessed 2026-11): methods and thresholds are its defaults.
+
+    Examples
+    --------
+    Every value moved by 1,000: Kolmogorov and Smirnov's p-value is 0.
+
+    >>> from datetime import UTC, datetime
+    >>> from tempfile import TemporaryDirectory
+    >>> import pyarrow as pa
+    >>> def log(first):
+    ...     table = pa.table({"y": [0] * 90, "x": range(first, first + 90), "t": ["2026-01-05T12:00Z"] * 90})
+    ...     return PredictionLog.from_frame(table, y_true="y", y_score="x", threshold=0.5, score_max=1e4, timestamp="t")
+    >>> days = Windows(edges=(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)), regular=True,
+    ...                complete=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     found = evidently_report(log(0), log(1000), windows=days, result=Result(measurements=()), folder=folder)
+    >>> score = found.verdicts[0]
+    >>> score.feature, score.theirs.method, round(score.theirs.score, 6), score.theirs.drifted, score.ours
+    ('y_score', 'K-S p_value', 0.0, True, False)
     """
     chosen, place = settings or EvidentlySettings(), Path(folder)
     raise_violations(_violations(chosen, place))

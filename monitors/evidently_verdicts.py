@@ -70,9 +70,9 @@ def compared(
     random_state
         Seed of the reshuffles.
 
-    Examples
+    See Also
     --------
-    See `monitors.evidently_adapter.evidently_report`.
+    monitors.evidently_adapter.evidently_report : runs Evidently, and shows what comes of this.
     """
     drifted = {test.metric_config.metric_id: test.status.value == "FAIL" for test in snapshot.tests_results}
     raised = _raised(result, window)

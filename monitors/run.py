@@ -23,10 +23,12 @@ from monitors.log_facts import log_facts, reported_rows
 from monitors.performance.arrivals import count_arrivals
 from monitors.performance.labels import labels
 from monitors.performance.maturity import LabelSettings, maturity_of
+from monitors.performance.missing_labels import missing_labels
 from monitors.performance.performance import performance
 from monitors.performance.settings import PerformanceSettings
 from monitors.performance.window_tally import windowed_tally
 from monitors.schema import SchemaSettings, schema
+from monitors.shift.then_now import ThenNowSettings, then_now
 from monitors.units import units
 from monitors.volume import VolumeSettings, volume
 from monitors.windows import Windows, of_version, parse_windows, resolve, versions
@@ -52,6 +54,9 @@ class MonitorSettings:
     as_of
         When the log was looked at: windows go on to then, so that a log that fell silent shows it. None = its newest
         row.
+    tell_apart
+        Whether a classifier also tries to tell the rows of each window from those of the reference
+        (`monitors.shift.then_now`), which finds shifts of several features together. It fits models: seconds a window.
 
     Examples
     --------
@@ -64,6 +69,7 @@ class MonitorSettings:
     tolerance: float = 0.02
     effect: float = 0.05
     as_of: datetime | None = None
+    tell_apart: bool = False
 
 
 _DEFAULTS = MonitorSettings()
@@ -124,8 +130,10 @@ def run_monitors(
     Notes
     -----
     The promise, and what it assumes: while nothing changes, no alarm ever rings with probability at least 1 - `alpha`
-    (Bonferroni over the monitors that run; each keeps its share over any number of looks). Rows of a window are taken
-    for independent, and the reference for a fair sample of what is normal; each monitor says what else it assumes.
+    (Bonferroni over the monitors that run; each keeps its share over any number of looks). Alerts of late changes
+    (metrics that end in "_e_detector") promise a rate instead: one in so many windows
+    (`monitors.performance.settings`). Rows of a window are taken for independent, and the reference for a fair sample
+    of what is normal; each monitor says what else it assumes.
 
     Examples
     --------
@@ -142,7 +150,7 @@ def run_monitors(
     {'drift_e_value'}
     """
     chosen = settings or _DEFAULTS
-    raise_violations(_violations(chosen, current))
+    raise_violations(_violations(chosen, reference, current))
     held = reference if isinstance(reference, Reference) else make_reference(reference)
     raise_violations(schema_differences(held, current))
     before = None if isinstance(reference, Reference) else reference
@@ -153,7 +161,7 @@ def run_monitors(
     found, used = [], set[str]()
     for version, log in logs.items():
         windows = resolve(rule, log, as_of=chosen.as_of)
-        names = _needed(log, held, before)
+        names = [*_needed(log, held, before), *(("apart",) if chosen.tell_apart else ())]
         run = _Run(
             settings=chosen,
             reference=held,
@@ -214,7 +222,9 @@ def _performance(run: _Run) -> Found:
         digest=run.reference.digest,
     )
     if run.reference.tally is not None:
-        found.append(performance(run.reference.tally, windowed_tally(run.log, run.windows), settings=settings))
+        tally = windowed_tally(run.log, run.windows)
+        found.append(performance(run.reference.tally, tally, settings=settings))
+        found.append(missing_labels(run.reference.tally, tally, tolerance=run.settings.tolerance))
     return gathered(found)
 
 
@@ -224,8 +234,22 @@ def _actions(run: _Run) -> Found:
     return action_counts(run.before, run.log, alpha=run.alpha, as_of=run.settings.as_of)
 
 
+def _told_apart(run: _Run) -> Found:
+    if run.before is None:
+        return Found()
+    settings = ThenNowSettings(alpha=run.alpha)
+    return then_now(run.before, run.log, windows=run.windows, digest=run.reference.digest, settings=settings)
+
+
 _MONITORS: Mapping[str, Callable[[_Run], Found]] = MappingProxyType(
-    {"drift": _drift, "schema": _schema, "traffic": _volume, "performance": _performance, "actions": _actions}
+    {
+        "drift": _drift,
+        "schema": _schema,
+        "traffic": _volume,
+        "performance": _performance,
+        "actions": _actions,
+        "apart": _told_apart,
+    }
 )
 
 
@@ -240,7 +264,6 @@ def _needed(log: PredictionLog, reference: Reference, before: PredictionLog | No
     return names
 
 
-
 def _at_version(found: Found, version: str) -> Found:
     """Put the version of the model into the key of every row, and of the alarms that hold these keys."""
     rows = {row.key(): replace(row, at=tuple(sorted([*row.at, ("model_version", version)]))) for row in found.rows}
@@ -248,7 +271,9 @@ def _at_version(found: Found, version: str) -> Found:
     return Found(tuple(rows.values()), alarms)
 
 
-def _violations(settings: MonitorSettings, current: PredictionLog) -> list[str]:
+def _violations(
+    settings: MonitorSettings, reference: PredictionLog | Reference, current: PredictionLog
+) -> list[str]:
     found = [
         f"{name} must lie in (0, 1); got {value}"
         for name, value in (("alpha", settings.alpha), ("effect", settings.effect))
@@ -260,6 +285,10 @@ def _violations(settings: MonitorSettings, current: PredictionLog) -> list[str]:
         found.append(f"as_of must have a time zone; got {settings.as_of.isoformat()}")
     if "timestamp" not in current.columns:
         found.append("the log names no timestamp; windows need the time of each prediction: name its column")
+    if settings.tell_apart and isinstance(reference, Reference):
+        found.append("then and now are told apart by the rows of the reference; give its log, not its frozen counts")
+    if settings.tell_apart and not current.features:
+        found.append("then and now are told apart by features; name at least one")
     return found
 
 
@@ -277,6 +306,7 @@ def _provenance(
         "tolerance": settings.tolerance,
         "effect": settings.effect,
         "as_of": None if settings.as_of is None else utc_text(settings.as_of),
+        "tell_apart": settings.tell_apart,
     }
     given = {
         "monitors": used,
@@ -290,6 +320,9 @@ def _provenance(
     }
     defaults = {name: getattr(_DEFAULTS, name) for name in chosen}
     given |= {name: value for name, value in chosen.items() if value != defaults[name]}
+    for name, log in (("reference_version", before), ("version", current)):
+        read = None if log is None else cited(Provenance(data=dict.fromkeys(file_names(log.source), "")))
+        given |= {} if read is None else {name: read}
     return Provenance(
         data=file_digests(sources),
         versions=recorded_versions(),

@@ -1,6 +1,5 @@
 """Timestamps of a log as microseconds since 1970 in UTC, the same on every engine, and what is wrong with them."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -13,6 +12,7 @@ from audit.errors import InputError, raise_violations
 from audit.measurement import utc_text
 from audit.predictions import PredictionLog
 from audit.tables import engine_errors, short_reason
+from monitors.iso_text import NAIVE, iso_microseconds, parts_of, total_of, well_formed
 
 TimeRole = Literal["timestamp", "label_timestamp"]
 
@@ -22,13 +22,9 @@ EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 """Times from it on are those of a clock that jumped."""
 
-_ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
-_ZONED = _ISO + r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)\z"
-_NAIVE = _ISO + r"\z"
 _SHOWN_ROWS = 5
 _TIME = "micros"
 _SECOND = 1_000_000
-_DAY = 86_400
 
 
 class Span(NamedTuple):
@@ -236,7 +232,7 @@ def _type_violations(log: PredictionLog, role: TimeRole) -> list[str]:
 
 def _micros(column: nw.Expr, kind: Any, engine: nw.Implementation) -> nw.Expr:  # noqa: ANN401 - a type of narwhals
     if not isinstance(kind, nw.Datetime):
-        return _parsed(column.cast(nw.String))
+        return iso_microseconds(column.cast(nw.String))
     if engine is nw.Implementation.POLARS:
         return column.dt.timestamp("us")
     if engine is nw.Implementation.DUCKDB:
@@ -244,63 +240,7 @@ def _micros(column: nw.Expr, kind: Any, engine: nw.Implementation) -> nw.Expr:  
     if engine in (nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT, nw.Implementation.SQLFRAME):
         part = column.dt.microsecond().cast(nw.Int64)  # below 0 before 1970, where whole seconds are rounded down
         return column.cast(nw.Int64) * _SECOND + nw.when(part < 0).then(part + _SECOND).otherwise(part)
-    return _parsed(column.cast(nw.String))  # the engine spells them with an offset
-
-
-def _parsed(text: nw.Expr) -> nw.Expr:
-    """Return the microseconds of ISO 8601 texts with an offset; null for anything else."""
-    return _total(_parts(nw.when(text.str.contains(_ZONED)).then(text)))
-
-
-def _parts(fine: nw.Expr) -> dict[str, nw.Expr]:
-    """Return the numbers that a text of the right shape holds."""
-    tail = fine.str.slice(16).str.replace_all("^:[0-9][0-9]", "")  # what follows the seconds, or the minutes
-    zone = nw.concat_str([tail.str.replace_all("^[.0-9]*", "").str.replace_all(":", ""), nw.lit("0000")])
-    fraction = nw.concat_str([tail.str.replace_all("[Zz+-].*", ""), nw.lit("000000")])
-    return {
-        "year": _digits(fine, 0, 4),
-        "month": _digits(fine, 5, 2),
-        "day": _digits(fine, 8, 2),
-        "hour": _digits(fine, 11, 2),
-        "minute": _digits(fine, 14, 2),
-        "second": _digits(fine.str.slice(16).str.replace_all("^[^:].*", ":00"), 1, 2),
-        "fraction": _digits(fraction, 1, 6),
-        "east": 1 - 2 * (zone.str.slice(0, 1) == "-").cast(nw.Int64),
-        "zone_hours": _digits(zone, 1, 2),
-        "zone_minutes": _digits(zone, 3, 2),
-    }
-
-
-def _total(parts: Mapping[str, nw.Expr]) -> nw.Expr:
-    """Return the microseconds that the numbers of `_parts` make; null where no calendar or clock shows them."""
-    year, month, day = parts["year"], parts["month"], parts["day"]
-    clock = parts["hour"] * 3600 + parts["minute"] * 60 + parts["second"]
-    offset = (parts["zone_hours"] * 3600 + parts["zone_minutes"] * 60) * parts["east"]
-    possible = (month >= 1) & (month <= 12) & (day >= 1) & (day <= _days_in(year, month))
-    possible = possible & (parts["hour"] <= 23) & (parts["minute"] <= 59) & (parts["second"] <= 59)
-    possible = possible & (parts["zone_hours"] <= 23) & (parts["zone_minutes"] <= 59)
-    seconds = _days_since_1970(year, month, day) * _DAY + clock - offset
-    return nw.when(possible).then(seconds * _SECOND + parts["fraction"])
-
-
-def _digits(text: nw.Expr, start: int, length: int) -> nw.Expr:
-    return text.str.slice(start, length).cast(nw.Int64)
-
-
-def _days_since_1970(year: nw.Expr, month: nw.Expr, day: nw.Expr) -> nw.Expr:
-    """Return the days since 1970-01-01 in the proleptic Gregorian calendar.
-
-    Years start in March here, so that the leap day is the last of its year: H. Hinnant, chrono-compatible low-level
-    date algorithms, 2013, "days_from_civil".
-    """
-    shifted = year - (month <= 2).cast(nw.Int64)
-    in_year = (((month + 9) % 12) * 153 + 2) // 5 + day - 1
-    return shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + in_year - 719_468
-
-
-def _days_in(year: nw.Expr, month: nw.Expr) -> nw.Expr:
-    leap = (((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)).cast(nw.Int64)
-    return 30 + (month + month // 8) % 2 - (month == 2).cast(nw.Int64) * (2 - leap)
+    return iso_microseconds(column.cast(nw.String))  # the engine spells them with an offset
 
 
 def _timed(log: PredictionLog, role: TimeRole) -> nw.LazyFrame[Any]:
@@ -312,9 +252,9 @@ def _timed(log: PredictionLog, role: TimeRole) -> nw.LazyFrame[Any]:
     if isinstance(log.table.collect_schema()[role], nw.Datetime):
         return log.table.select(role, micros.alias(_TIME))
     text = nw.col(role).cast(nw.String)
-    fine = log.table.select(role, fine=nw.when(text.str.contains(_ZONED)).then(text))
-    parts = _parts(nw.col("fine"))
-    return fine.select(role, **parts).select(role, _total({name: nw.col(name) for name in parts}).alias(_TIME))
+    fine = log.table.select(role, fine=well_formed(text))
+    parts = parts_of(nw.col("fine"))
+    return fine.select(role, **parts).select(role, total_of({name: nw.col(name) for name in parts}).alias(_TIME))
 
 
 def _faults(log: PredictionLog, role: TimeRole, until: datetime | None) -> list[_Fault]:
@@ -326,7 +266,7 @@ def _faults(log: PredictionLog, role: TimeRole, until: datetime | None) -> list[
     if role == "timestamp":
         faults.append(_Fault(absent, "must stand in every row", "complete those rows or leave them out"))
     if is_text:
-        naive = text.str.contains(_NAIVE)
+        naive = text.str.contains(NAIVE)
         faults += [
             _Fault(
                 naive & ~absent,

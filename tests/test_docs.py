@@ -263,7 +263,7 @@ def test_the_readme_training_example_trains_audits_and_gates_in_thirty_lines(tmp
     assert "holds" in (tmp_path / "report.html").read_text(encoding="utf-8")
     names["frame"].drop(columns="ill").head(9).to_csv("new.csv", index=False)
     assert run(["predict", "model", "new.csv"]) == 0
-    assert len(pd.read_parquet("predictions.parquet")) == 9
+    assert len(pd.read_parquet("new-predictions.parquet")) == 9
 
 
 def test_the_two_lines_of_the_readme_make_its_table(tmp_path, monkeypatch):

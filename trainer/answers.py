@@ -69,7 +69,7 @@ def predict_each(learner: "Learner", rows: Rows | Part) -> npt.NDArray[np.float6
 
 
 def _outputs(learner: "Learner", rows: Rows | Part) -> Tensor:
-    """Return what the network says of rows, shape (..., n_rows, n_outputs); a piece of them is on the device at once."""
+    """Return what the network says of rows, shape (..., n_rows, n_outputs), with a piece of them at a time."""
     model = learner.answering()
     if not isinstance(rows, str):
         return outputs_of(model, learner.spec.inputs(rows))

@@ -12,14 +12,44 @@ from evenhanded.printing import console, print_gate, print_groups, print_rows
 
 
 @click.command("demo")
+@click.option(
+    "--act",
+    type=click.Choice(["all", "audit", "weeks"]),
+    default="all",
+    show_default=True,
+    help="audit: the model and its errors; weeks: the model in use, and what changes.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
 @seed_option("Seed of split and training.")
 @click.option("--epochs", type=click.IntRange(1, 100), default=8, show_default=True, help="Passes through the data.")
-def command(*, out: Path, seed: int, epochs: int) -> int:
-    """Train a triage model on public health data, audit it, judge it, report it.
+def command(*, act: str, out: Path, seed: int, epochs: int) -> int:
+    """Train a triage model on public health data, audit it, judge it, report it; then watch it for weeks.
 
     The exit code is 0 when the demo ran, whatever its policy's verdict.
     """
+    if act in {"all", "audit"}:
+        _audit(out, seed, epochs)
+    if act in {"all", "weeks"}:
+        _weeks(out, seed, epochs)
+    console().print(f"Dashboard: evenhanded dashboard --runs {out}")
+    return 0
+
+
+def _weeks(out: Path, seed: int, epochs: int) -> None:
+    from evenhanded.demo.weeks import run_weeks
+    from evenhanded.monitoring import print_monitoring
+
+    screen = console()
+    with screen.status("starting") as status:
+        outcome = run_weeks(out, seed=seed, epochs=epochs, say=status.update)
+    print_monitoring(outcome.result, since=None, out=screen)
+    screen.print(f"Report:    {outcome.path / 'report.html'}")
+    screen.print(f"Log:       {outcome.log}")
+    if outcome.evidently is not None:
+        screen.print(f"Evidently: {outcome.evidently}")
+
+
+def _audit(out: Path, seed: int, epochs: int) -> None:
     from evenhanded.demo.run import COMPARED, run_demo
     from evenhanded.demo.sections import verdict_on
 
@@ -35,8 +65,6 @@ def command(*, out: Path, seed: int, epochs: int) -> int:
     screen.print(verdict_on(outcome.comparison))
     print_gate(outcome.gate, result=outcome.result, out=screen)
     screen.print(f"Report:    {outcome.path / 'report.html'}")
-    screen.print(f"Dashboard: evenhanded dashboard --runs {out}")
-    return 0
 
 
 def _cell(rows: tuple[Measurement, ...], name: str, metric: str) -> str:

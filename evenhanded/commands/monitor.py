@@ -31,7 +31,7 @@ _PARTS = {
         "ignore", "label_timestamp", "prediction_id", "model_version", "place", "action", "cluster", "positive",
         "threshold", "score_max", "task", "labels", "bins",
     ),
-    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "until"),
+    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "until", "tell_apart"),
     "More (again and again)": ("since_last", "save_reference", "webhook", "fail_on_alarm"),
     "More (judging, writing)": ("evidently", "stage", "json_file", "junit_file", "title", "config"),
 }  # fmt: skip
@@ -99,6 +99,7 @@ class Time(click.ParamType[datetime]):
 @click.option("--tolerance", type=float, default=0.02, show_default=True, help="Rise of an error rate let pass.")
 @click.option("--effect", type=float, default=0.05, show_default=True, help="Drift let pass: KS, total variation.")
 @click.option("--until", type=Time(), help="When the log was looked at; without it, its newest row.")
+@click.option("--tell-apart", is_flag=True, help="Also let a classifier tell the windows from the reference; slow.")
 @click.option("--since-last", is_flag=True, help="Show only what rang since the last run in --out.")
 @click.option("--save-reference", type=_PATH, metavar="FOLDER", help="Keep the reference's counts for later runs.")
 @click.option("--webhook", metavar="URL", help="Send each new alarm there (https, or http to this machine).")
@@ -137,7 +138,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     return gate.exit_code
 
 
-_SETTINGS = ("window", "alpha", "tolerance", "effect")
+_SETTINGS = ("window", "alpha", "tolerance", "effect", "tell_apart")
 
 
 def _violations(options: dict[str, Any]) -> list[str]:

@@ -74,13 +74,17 @@ def _violations(options: dict[str, Any], out: Path) -> list[str]:
 
 def _say(done: "Predicted", out: Path) -> None:
     screen = console()
-    if done.unseen:
-        rows = [[safe_label(name, **_ONE_LINE), f"{count:,}", f"{count / done.rows:.1%}"] for name, count in sorted(done.unseen.items())]
-        print_rows("Read as unknown: no train row had this value", ["column", "rows", "share"], rows, out=screen)
-    if done.untold:
-        rows = [[safe_label(name, **_ONE_LINE), f"{count:,}", f"{count / done.rows:.1%}"] for name, count in sorted(done.untold.items())]
-        title = "Missing here and never in training: read as the median"
-        print_rows(title, ["column", "rows", "share"], rows, out=screen)
+    counted = {
+        "Read as unknown: no train row had this value": done.unseen,
+        "Missing here and never in training: read as the median": done.untold,
+    }
+    for title, counts in counted.items():
+        rows = [
+            [safe_label(name, **_ONE_LINE), f"{count:,}", f"{count / done.rows:.1%}"]
+            for name, count in sorted(counts.items())
+        ]
+        if rows:
+            print_rows(title, ["column", "rows", "share"], rows, out=screen)
     where = f"predictions of {done.rows:,} rows by model {done.model_version[:12]}: {safe_label(str(out), **_ONE_LINE)}"
     screen.print(where, soft_wrap=True)
 

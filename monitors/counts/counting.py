@@ -1,25 +1,21 @@
 """From a log to its profile: one pass that holds a few batches of rows and the counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from audit.errors import raise_violations
-from audit.expressions import key_expressions
-from audit.predictions import PredictionLog, feature_column
+from audit.predictions import PredictionLog
 from monitors.counts.batches import batches, streams
 from monitors.counts.binning import Binning
+from monitors.counts.coding import Coder
 from monitors.counts.engine_counting import add_by_engine
 from monitors.counts.fitting import THREADS
-from monitors.counts.groups import Cells, Counts, Groups
-from monitors.counts.lookup import Numbers, lookup_of
+from monitors.counts.groups import Cells, Counts, Groups, group_columns
 from monitors.counts.profile import IntArray, Profile
-from monitors.counts.values import numbers_of
 from monitors.counts.watched import Watched, watched
 from monitors.timestamps import microseconds, time_expression
 from monitors.windows import Windows
@@ -74,14 +70,7 @@ def count_profile(
         _stream(log, items, binnings, windows, counts)
     else:
         add_by_engine(log, items, binnings, windows, counts)
-    slices = counts.slices()
-    return Profile(
-        windows=(None,) if windows is None else windows.windows,
-        slices=slices,
-        binnings=dict(binnings),
-        counts={name: np.stack([counts.of(name, one) for one in slices], axis=1) for name in binnings},
-        rows=np.stack([counts.rows(one) for one in slices], axis=1),
-    )
+    return counts.profile(binnings, (None,) if windows is None else windows.windows)
 
 
 def _items(log: PredictionLog, binnings: Mapping[str, Binning]) -> list[Watched]:
@@ -105,8 +94,7 @@ def _stream(
     counts: Counts,
 ) -> None:
     coders = [Coder(item, binnings[item.feature]) for item in items]
-    keys = key_expressions(log, log.table.collect_schema(), 1) if log.sensitive_features else {}
-    columns = {feature_column(place): keys[feature_column(place)] for place in range(len(log.sensitive_features))}
+    columns = group_columns(log)
     names = list(columns)
     columns |= {item.column: nw.col(item.column) for item in items}
     edges = None
@@ -127,7 +115,7 @@ def _stream(
             future.result()
 
 
-def _count(coders: "list[Coder]", batch: pa.RecordBatch, cells: Cells, counts: Counts) -> None:
+def _count(coders: list[Coder], batch: pa.RecordBatch, cells: Cells, counts: Counts) -> None:
     for coder in coders:
         counts.add(coder.item.feature, cells, coder.bins(batch.column(coder.item.column)))
 
@@ -138,49 +126,3 @@ def _places(edges: IntArray, times: pa.Array) -> IntArray:
     places: IntArray = np.searchsorted(edges, micros, side="right") - 1
     places[places == len(edges) - 1] = -1
     return places
-
-
-class Coder:
-    """The bin of each value of a column.
-
-    Examples
-    --------
-    >>> ages = Coder(Watched("age", "input_0"), Binning(feature="age", kind="numeric", edges=(40.0,)))
-    >>> ages.bins(pa.array([39.5, 40.0, float("nan"), None])).tolist()
-    [0, 1, 2, 2]
-    """
-
-    def __init__(self, item: Watched, binning: Binning) -> None:
-        self.item = item
-        self.binning = binning
-        self._lookups: dict[np.dtype[Any], Callable[[Numbers], IntArray]] = {}
-        self._categories = pa.array(binning.categories, pa.string())
-
-    def bins(self, column: pa.Array) -> IntArray:
-        """Return the bins of a column, shape (n,)."""
-        return self._of_numbers(column) if self.binning.kind == "numeric" else self._of_texts(column)
-
-    def _of_numbers(self, column: pa.Array) -> IntArray:
-        read = numbers_of(column)
-        kind = read.values.dtype
-        if kind not in self._lookups:
-            self._lookups[kind] = lookup_of(self.binning.edges, kind).bins
-        bins = self._lookups[kind](read.values)
-        missing = self.binning.size - 1
-        if kind.kind == "f":
-            gone = np.isnan(read.values)
-            if gone.any():
-                bins[gone] = missing
-        if read.absent is not None:
-            bins[read.absent] = missing
-        return bins
-
-    def _of_texts(self, column: pa.Array) -> IntArray:
-        texts = self.item.texts(column)
-        new, missing = self.binning.size - 2, self.binning.size - 1
-        places = pc.index_in(texts.dictionary, value_set=self._categories).fill_null(new)
-        codes = np.append(places.to_numpy(zero_copy_only=False).astype(np.int64), missing)
-        codes[:-1][texts.dictionary.is_null().to_numpy(zero_copy_only=False)] = missing
-        rows = texts.indices.fill_null(len(texts.dictionary)).to_numpy(zero_copy_only=False)
-        found: IntArray = codes[rows]
-        return found

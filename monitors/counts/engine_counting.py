@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from audit.errors import InputError
-from audit.expressions import key_expressions, number
+from audit.expressions import number
 from audit.predictions import PredictionLog, feature_column
 from audit.values import BINARY
 from monitors.counts.binning import Binning
-from monitors.counts.groups import Cells, Counts
+from monitors.counts.groups import Cells, Counts, group_columns
 from monitors.counts.profile import IntArray
 from monitors.counts.watched import Watched
 from monitors.timestamps import collected
@@ -51,9 +51,7 @@ def add_by_engine(
     """
     schema = log.table.collect_schema()
     keys = {} if windows is None else {_WINDOW: place_expression(windows, log)}
-    if log.sensitive_features:
-        features = key_expressions(log, schema, 1)
-        keys |= {feature_column(i): features[feature_column(i)] for i in range(len(log.sensitive_features))}
+    keys |= group_columns(log)
     values = {f"bin_{i}": _value(item, binnings[item.feature], schema) for i, item in enumerate(items)}
     bins = {name: _bin(nw.col(name), binnings[item.feature]) for name, item in zip(values, items, strict=True)}
     wide = log.table.select(**keys, **values).select(*keys, **bins)  # values first: each is compared many times

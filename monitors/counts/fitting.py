@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,8 +16,10 @@ from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog
 from monitors.counts.batches import batches
 from monitors.counts.binning import Binning
+from monitors.counts.coding import Coder
+from monitors.counts.groups import Counts, Groups, group_columns
 from monitors.counts.lookup import Numbers
-from monitors.counts.profile import IntArray
+from monitors.counts.profile import IntArray, Profile
 from monitors.counts.ranks import order_statistics
 from monitors.counts.values import is_numeric, is_text, numbers_of
 from monitors.counts.watched import Watched, watched
@@ -28,7 +31,7 @@ THREADS = 2
 
 _MAX_BINS = 10_000
 _NOTHING = "the reference holds no value"
-_BYTES_AT_ONCE = 2**25  # of numbers; at least one column is held whole, 8 bytes a row
+_BYTES_AT_ONCE = 2**25  # of numbers, twice: what is counted and what is read; at least one column, 8 bytes a row
 
 
 def fit_binnings(log: PredictionLog, *, bins: int = BINS) -> dict[str, Binning]:
@@ -64,6 +67,37 @@ def fit_binnings(log: PredictionLog, *, bins: int = BINS) -> dict[str, Binning]:
     >>> binnings["age"].edges, binnings["sex"].categories
     ((2.0,), ('F', 'M'))
     """
+    return _fitted(log, bins, None)
+
+
+def fit_and_count(log: PredictionLog, *, bins: int = BINS, depth: int = 1) -> Profile:
+    """Return the counts of a reference in bins of its own, as `count_profile` would; it is read once for both.
+
+    Raises
+    ------
+    InputError
+        As `fit_binnings` and `monitors.counts.counting.count_profile`.
+
+    Examples
+    --------
+    >>> table = pa.table({"y": [0, 1, 0, 1], "p": [0, 1, 1, 1], "age": [4, 1, 3, 2]})
+    >>> log = PredictionLog.from_frame(table, y_true="y", y_pred="p", features=["age"])
+    >>> fit_and_count(log, bins=2).counts["age"].tolist()
+    [[[1, 3, 0]]]
+    """
+    counts = Counts(Groups(log.sensitive_features, log.reading.missing), {}, windows=1, depth=depth)
+    return counts.profile(_fitted(log, bins, counts), (None,))
+
+
+class _Portion(NamedTuple):
+    """Some columns of all rows, in batches, and each batch's groups."""
+
+    batches: list[pa.RecordBatch]
+    groups: list[list[npt.NDArray[np.int16]]]
+
+
+def _fitted(log: PredictionLog, bins: int, counts: Counts | None) -> dict[str, Binning]:
+    """Fit every column, and count it while it is in memory; the next ones are being read meanwhile."""
     if not isinstance(bins, int) or not 2 <= bins <= _MAX_BINS:
         raise_violations([f"bins must be a whole number from 2 to {_MAX_BINS:,}; got {bins!r}"])
     items = watched(log)
@@ -71,15 +105,68 @@ def fit_binnings(log: PredictionLog, *, bins: int = BINS) -> dict[str, Binning]:
     if not rows:
         msg = "the reference has no rows; expected at least one prediction"
         raise InputError([msg])
-    found: dict[str, Binning] = {}
+    size = max(1, _BYTES_AT_ONCE // (8 * rows))
+    found: list[Binning] = []
     with ThreadPoolExecutor(THREADS) as workers:
-        for some in _portions(items, max(1, _BYTES_AT_ONCE // (8 * rows))):
-            gathered = _gather(log, [_Values(item) for item in some], workers)
-            again = _gather(log, [_Values(values.item, as_text=True) for values in gathered if values.mixed], workers)
-            known = {values.item: values for values in [*gathered, *again]}
-            for binning in workers.map(lambda values: values.binning(bins), known.values()):
-                found[binning.feature] = binning
-    return {item.feature: found[item.feature] for item in items}
+        running: list[Future[Binning]] = []
+        for start in range(0, len(items), size):
+            some = items[start : start + size]
+            portion = _read(log, some, counts)
+            found += [future.result() for future in running]
+            if counts is not None and not start:
+                _count_rows(portion, counts)
+            running = [workers.submit(_fit_one, item, portion, bins, counts) for item in some]
+        found += [future.result() for future in running]
+    return {binning.feature: binning for binning in found}
+
+
+def _read(log: PredictionLog, items: Sequence[Watched], counts: Counts | None) -> _Portion:
+    keys = {} if counts is None else group_columns(log)
+    portion = _Portion([], [])
+    for batch in batches(log, keys | {item.column: nw.col(item.column) for item in items}):
+        portion.batches.append(batch)
+        groups = [] if counts is None else counts.groups.codes([batch.column(name) for name in keys])
+        portion.groups.append([codes.astype(np.int16) for codes in groups])
+    return portion
+
+
+def _count_rows(portion: _Portion, counts: Counts) -> None:
+    for batch, groups in zip(portion.batches, portion.groups, strict=True):
+        counts.add_rows(counts.cells(groups, None, rows=batch.num_rows))
+
+
+def _fit_one(item: Watched, portion: _Portion, bins: int, counts: Counts | None) -> Binning:
+    columns = [batch.column(item.column) for batch in portion.batches]
+    numbers = _numbers(item, columns)
+    if numbers is not None and len(numbers):
+        binning = _numeric(item.feature, numbers, bins)
+    else:
+        if item.labels != "sets":  # spelled once, for fitting and for counting
+            columns = [item.texts(column) for column in columns]
+        binning = _categorical(item.feature, [_counted(item.texts(column)) for column in columns])
+    if counts is not None:
+        counts.watch(item.feature, binning.size)
+        coder = Coder(item, binning)
+        for column, groups in zip(columns, portion.groups, strict=True):
+            counts.add(item.feature, counts.cells(groups, None, rows=len(column)), coder.bins(column))
+    return binning
+
+
+def _numbers(item: Watched, columns: Sequence[pa.Array]) -> Numbers | None:
+    """Return all numbers of a column, missing ones left out; None where it holds anything else."""
+    if item.labels != "none":
+        return None
+    found = []
+    for column in columns:
+        if not (is_numeric(column.type) or is_text(column.type)):
+            return None
+        read = numbers_of(column)
+        if read.unread:
+            return None
+        numbers = read.values if read.absent is None else read.values[~read.absent]
+        absent = np.isnan(numbers)
+        found.append(numbers[~absent] if absent.any() else numbers)
+    return np.concatenate(found) if found else None
 
 
 class _CountedTexts(NamedTuple):
@@ -89,57 +176,9 @@ class _CountedTexts(NamedTuple):
     counts: IntArray
 
 
-class _Values:
-    """All values of a column, as numbers where they are, otherwise as counts of texts."""
-
-    def __init__(self, item: Watched, *, as_text: bool = False) -> None:
-        self.item = item
-        self.as_text = as_text or item.labels != "none"
-        self.mixed = False
-        self._numbers: list[Numbers] = []
-        self._counts: list[_CountedTexts] = []
-
-    def add(self, column: pa.Array) -> None:
-        if self.mixed:
-            return
-        if not self.as_text and (is_numeric(column.type) or is_text(column.type)):
-            read = numbers_of(column)
-            if not read.unread:
-                self._keep(read.values if read.absent is None else read.values[~read.absent])
-                return
-            self.mixed = any(len(numbers) for numbers in self._numbers)  # texts among numbers: read again as texts
-        self.as_text = True
-        if not self.mixed:
-            texts = self.item.texts(column)
-            codes = texts.indices.fill_null(len(texts.dictionary)).to_numpy(zero_copy_only=False)
-            counts = np.bincount(codes, minlength=len(texts.dictionary) + 1)[:-1]
-            self._counts.append(_CountedTexts(texts.dictionary, counts))
-
-    def binning(self, bins: int) -> Binning:
-        if not self.as_text and any(len(numbers) for numbers in self._numbers):
-            numbers = np.concatenate(self._numbers)
-            self._numbers.clear()  # memory holds a column once
-            return _numeric(self.item.feature, numbers, bins)
-        return _categorical(self.item.feature, self._counts)
-
-    def _keep(self, numbers: Numbers) -> None:
-        absent = np.isnan(numbers)
-        self._numbers.append(numbers[~absent] if absent.any() else numbers)
-
-
-def _portions(items: Sequence[Watched], size: int) -> Iterator[Sequence[Watched]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _gather(log: PredictionLog, columns: list[_Values], workers: ThreadPoolExecutor) -> list[_Values]:
-    if not columns:
-        return []
-    for batch in batches(log, {values.item.column: nw.col(values.item.column) for values in columns}):
-        arrays = [batch.column(values.item.column) for values in columns]
-        for _ in workers.map(_Values.add, columns, arrays):
-            pass
-    return columns
+def _counted(texts: pa.DictionaryArray) -> _CountedTexts:
+    codes = texts.indices.fill_null(len(texts.dictionary)).to_numpy(zero_copy_only=False)
+    return _CountedTexts(texts.dictionary, np.bincount(codes, minlength=len(texts.dictionary) + 1)[:-1])
 
 
 def _numeric(feature: str, numbers: Numbers, bins: int) -> Binning:

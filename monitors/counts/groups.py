@@ -2,22 +2,47 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from threading import Lock
 from typing import NamedTuple
 
+import narwhals.stable.v2 as nw
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from audit.counting import MAX_GROUPS
 from audit.errors import InputError
-from audit.measurement import EVERYONE, Slice
+from audit.expressions import key_expressions
+from audit.measurement import EVERYONE, Slice, Window
+from audit.predictions import PredictionLog, feature_column
 from audit.reading import Missing
-from monitors.counts.profile import IntArray, slice_order
+from monitors.counts.binning import Binning
+from monitors.counts.profile import IntArray, Profile, slice_order
 from monitors.counts.values import texts_of
+
+GroupCodes = npt.NDArray[np.int64] | npt.NDArray[np.int16]
 
 MAX_CELLS = 2**27
 """Counts of one profile, 8 bytes each."""
 
 _ROWS = "\0rows"  # no feature is called so
+
+
+def group_columns(log: PredictionLog) -> dict[str, nw.Expr]:
+    """Return the sensitive features of a log as its audit groups them, by the names of their columns.
+
+    Examples
+    --------
+    >>> table = pa.table({"y": [1], "p": [1], "age": [30]})
+    >>> log = PredictionLog.from_frame(table, y_true="y", y_pred="p", sensitive_features=["age"], bins={"age": [25]})
+    >>> log.table.select(**group_columns(log)).collect(backend="pyarrow").to_native().to_pylist()
+    [{'feature_0': '>=25'}]
+    """
+    if not log.sensitive_features:
+        return {}
+    keys = key_expressions(log, log.table.collect_schema(), 1)
+    names = [feature_column(place) for place in range(len(log.sensitive_features))]
+    return {name: keys[name] for name in names}
 
 
 class Groups:
@@ -114,9 +139,17 @@ class Counts:
         self._room = [1] * len(groups.features)
         self._sizes = {**sizes, _ROWS: 1}
         self._counts = {name: [self._empty(chosen, size) for chosen in self.sets] for name, size in self._sizes.items()}
+        self._lock = Lock()
         self._check()
 
-    def cells(self, groups: Sequence[IntArray], windows: IntArray | None, *, rows: int) -> "Cells":
+    def watch(self, name: str, size: int) -> None:
+        """Make room for the counts of one more feature."""
+        with self._lock:
+            self._sizes[name] = size
+            self._check()
+            self._counts[name] = [self._empty(chosen, size) for chosen in self.sets]
+
+    def cells(self, groups: Sequence[GroupCodes], windows: IntArray | None, *, rows: int) -> "Cells":
         """Return where each row is counted; a window or a group of -1 leaves it out."""
         self._grow()
         found: list[IntArray | None] = []
@@ -148,6 +181,17 @@ class Counts:
     def add_rows(self, cells: "Cells", times: IntArray | None = None) -> None:
         """Count rows, whatever their values."""
         self.add(_ROWS, cells, np.zeros(cells.rows, dtype=np.int64), times)
+
+    def profile(self, binnings: Mapping[str, Binning], windows: tuple[Window | None, ...]) -> Profile:
+        """Return what was counted of some features."""
+        slices = self.slices()
+        return Profile(
+            windows=windows,
+            slices=slices,
+            binnings=dict(binnings),
+            counts={name: np.stack([self.of(name, one) for one in slices], axis=1) for name in binnings},
+            rows=np.stack([self.rows(one) for one in slices], axis=1),
+        )
 
     def slices(self) -> tuple[Slice, ...]:
         """Return everyone and every group, or combination of up to `depth` groups, that has rows."""

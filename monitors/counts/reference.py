@@ -10,9 +10,8 @@ from audit.measurement import Window
 from audit.predictions import PredictionLog, Role
 from audit.tally import Tally
 from monitors.counts.binning import Binning
-from monitors.counts.counting import count_profile
 from monitors.counts.digests import digest_of, part_digests
-from monitors.counts.fitting import BINS, fit_binnings
+from monitors.counts.fitting import BINS, fit_and_count
 from monitors.counts.profile import Profile
 from monitors.counts.reference_files import Stored, read, write
 from monitors.windows import Windows, place_expression
@@ -92,7 +91,7 @@ class Reference:
 
 
 def make_reference(log: PredictionLog, *, bins: int = BINS, depth: int = 1, within: Window | None = None) -> Reference:
-    """Fit the bins of a reference and count it: twice read (three times with labels), never again.
+    """Fit the bins of a reference and count it.
 
     Parameters
     ----------
@@ -118,7 +117,7 @@ def make_reference(log: PredictionLog, *, bins: int = BINS, depth: int = 1, with
     if within is not None:
         inside = place_expression(Windows(edges=within, regular=False, complete=0), log) >= 0
         log = replace(log, table=log.table.filter(inside))
-    profile = count_profile(log, fit_binnings(log, bins=bins), depth=depth)
+    profile = fit_and_count(log, bins=bins, depth=depth)
     tally = None
     if log.reading.task in _LABELLED and _has_labels(profile):
         # a tally of one model; which one does not matter to what is compared with

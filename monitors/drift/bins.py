@@ -14,6 +14,8 @@ COARSE = 10
 MOST_CATEGORIES = 64
 """Bins of categories for the tests: beyond it neighbours in the order of their names are taken together."""
 
+_MOST = 2 * COARSE + 1  # merged bins of a number where values are tied: heavy ones and what lies between them
+
 FEWEST = 10
 """Rows of the reference in a merged bin of a number, at least."""
 
@@ -61,9 +63,10 @@ def coarse(reference: npt.ArrayLike, *, most: int = COARSE, fewest: float = 0.0)
     reference
         Counts of the value bins in their order, shape (n_bins,).
     most
-        Number of merged bins.
+        Number of merged bins of equal shares; a bin that holds such a share by itself, such as that of a constant, is
+        kept apart from its neighbours, even empty ones.
     fewest
-        Rows that each merged bin has; fewer merged bins where there are not enough.
+        Rows that each other merged bin has; fewer merged bins where there are not enough.
 
     Returns
     -------
@@ -72,17 +75,22 @@ def coarse(reference: npt.ArrayLike, *, most: int = COARSE, fewest: float = 0.0)
 
     Examples
     --------
-    >>> coarse([10, 10, 10, 10], most=2).tolist(), coarse([10, 1, 1, 10], most=4, fewest=5).tolist()
-    ([0, 0, 1, 1], [0, 1, 1, 1])
+    >>> coarse([10, 10, 10, 10], most=2).tolist(), coarse([10, 1, 1, 10], most=4, fewest=11).tolist()
+    ([0, 0, 1, 1], [0, 0, 1, 1])
+    >>> coarse([0, 0, 50, 0]).tolist()
+    [0, 0, 1, 2]
     """
     counts = np.asarray(reference, dtype=np.float64)
     total = counts.sum()
     if total <= 0:
         return np.zeros(len(counts), dtype=np.int64)
-    share, places, place, held, left = max(total / most, fewest), [], 0, 0.0, total
-    for rows in counts:
+    share = max(total / most, fewest)
+    heavy = (counts >= max(share, 1.0)) & (counts >= 2.0 * fewest)
+    places, place, held, left = [0], 0, float(counts[0]), float(total - counts[0])
+    for bin_, rows in enumerate(counts[1:], start=1):
         # half of what the next bin holds may go over, so that the merged shares stay near to equal
-        if held > 0 and held + rows / 2.0 > share and held >= fewest and left >= fewest and place < most - 1:
+        full = held > 0 and held + rows / 2.0 > share and held >= fewest and left >= fewest
+        if place < _MOST - 1 and (heavy[bin_] or heavy[bin_ - 1] or (full and place < most - 1)):
             place, held = place + 1, 0.0
         places.append(place)
         held, left = held + rows, left - rows
@@ -154,16 +162,17 @@ def merged_bins(binning: Binning, reference: npt.ArrayLike, current: npt.ArrayLi
     Notes
     -----
     Rows of values that occur once speak for new ones: E(share of unseen values) = E(values seen once) / n. The
-    estimate's variance is (f1 + 2 f2) / n^2 with f1 values seen once, f2 twice, so its weight is f1 / (f1 + 2 f2) of
-    that of f1 rows among n. I. J. Good (1953), doi:10.1093/biomet/40.3-4.237; W. W. Esty (1983),
-    doi:10.1214/aos/1176346256.
+    estimate's variance is (f1 + 2 f2) / n^2 with f1 values seen once, f2 twice, so the reference weighs at most
+    (f1 + 1) / (f1 + 2 f2 + 3) of its rows, and so little that new values have no more than one row there: that fewer
+    are new than before, as when all values have been seen, is no evidence. I. J. Good (1953),
+    doi:10.1093/biomet/40.3-4.237; W. W. Esty (1983), doi:10.1214/aos/1176346256.
 
     Examples
     --------
     >>> ages = Binning(feature="age", kind="numeric", edges=(40.0,))
     >>> found = merged_bins(ages, np.array([[20, 30, 0]]), np.array([[[1, 2, 3]]]), 1.0)
-    >>> found.base[0, :3].tolist(), found.counts[0, 0, :3].tolist(), found.aside_base.tolist(), found.exact.tolist()
-    ([21.0, 30.0, 0.0], [1.0, 2.0, 0.0], [[[0.5, 50.5]]], [True])
+    >>> found.base[0].tolist(), found.counts[0, 0].tolist(), found.aside_base.tolist(), found.exact.tolist()
+    ([21.0, 30.0], [1.0, 2.0], [[[0.5, 50.5]]], [True])
     """
     was, now = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
     missing = [np.stack([side[..., -1], side[..., :-1].sum(axis=-1)], axis=-1) for side in (was, now)]
@@ -181,14 +190,15 @@ def merged_bins(binning: Binning, reference: npt.ArrayLike, current: npt.ArrayLi
 def _of_number(
     was: FloatArray, now: FloatArray, exact: npt.NDArray[np.bool_], dispersion: float
 ) -> tuple[FloatArray, FloatArray]:
-    base, counts = np.zeros((len(was), COARSE)), np.zeros((*now.shape[:2], COARSE))
+    base, counts = np.zeros((len(was), _MOST)), np.zeros((*now.shape[:2], _MOST))
     for place in range(len(was)):
         into = coarse(was[place], fewest=FEWEST * dispersion)
         size = int(into[-1]) + 1
         more = np.eye(1, size)[0] if exact[place] else np.full(size, 0.5)
         base[place, :size] = merged(was[place], into, size) / dispersion + more
         counts[:, place, :size] = merged(now[:, place], into, size) / dispersion
-    return base, counts
+    used = max(1, int((base > 0).any(axis=0).sum()))
+    return base[:, :used], counts[..., :used]
 
 
 def _of_categories(
@@ -210,7 +220,7 @@ def _of_categories(
 def _new_values(was: FloatArray, now: FloatArray, dispersion: float) -> tuple[FloatArray, FloatArray]:
     once, twice = ((was[:, :-1] == times).sum(axis=-1) for times in (1, 2))
     rows, unseen = was.sum(axis=-1), once + was[:, -1]
-    weight = (unseen + 0.5) / (unseen + 0.5 + 2.0 * twice) / dispersion
+    weight = np.minimum((unseen + 1.0) / (unseen + 3.0 + 2.0 * twice), 0.5 / np.maximum(unseen, 0.5)) / dispersion
     base = np.stack([unseen * weight, (rows - unseen) * weight], axis=-1) + 0.5
     new = np.where(was[:, :-1] > 0, 0.0, now[..., :-1]).sum(axis=-1) + now[..., -1]
     return base, np.stack([new, now.sum(axis=-1) - new], axis=-1) / dispersion

@@ -192,7 +192,8 @@ def _pairs(
     held = np.where(present, contents, 0.0)
     total = held.sum(axis=-1, keepdims=True)
     inside = np.cumsum(held, axis=-1) if ordered else held
-    usable = present & (np.cumsum(present, axis=-1) < present.sum(axis=-1, keepdims=True)) if ordered else present
+    number = present.sum(axis=-1, keepdims=True)
+    usable = present & ((np.cumsum(present, axis=-1) < number) if ordered else (number > 1))
     both = np.stack([inside, np.maximum(total - inside, 0.0)], axis=-1)
     return both, np.broadcast_to(usable[..., None], (*present.shape, 2))
 

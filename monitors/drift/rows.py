@@ -158,9 +158,11 @@ def _moved(pair: Pair) -> Iterator[Column]:
     moved = wasserstein_distance(known, pair.current[:, :1, :-1], edges=edges)
     upper, lower = (quantile_on_bins(known, edges=edges, share=share) for share in (0.75, 0.25))
     width = upper - lower
+    # an edge just above a value that many rows share is no width
+    width = np.where(width > 1e-13 * np.maximum(np.abs(upper), np.abs(lower)), width, 0.0)
     yield Column("wasserstein_distance", moved, "between_edges", reason=_TAILS)
-    relative = moved / np.where(width > 0, width, np.nan)
-    reason = _TAILS if np.all(width > 0) else "the middle half of the reference has one value"
+    relative = moved / np.where(width > 1e-300, width, np.nan)
+    reason = _TAILS if np.all(width > 1e-300) else "the middle half of the reference has one value"
     yield Column("wasserstein_distance_iqr", relative, "between_edges", reason=reason)
 
 

@@ -104,6 +104,6 @@ def _row(kind: Kind, evidence: Evidence, where: tuple[int, int], held: Held, *, 
 
 def _assumed(streams: Streams) -> str:
     if streams.dispersion is None:
-        return "assumed: rows are independent of each other, in clusters where they are named"
+        return "assumed: rows are independent of each other, where clusters are named those within a window"
     top = float(streams.dispersion.max(initial=1.0))
     return f"assumed: windows scatter as those of the reference did (dispersion up to {top:.3g})"

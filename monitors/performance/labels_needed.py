@@ -111,6 +111,8 @@ def labels_needed(reference: Tally, *, goal: LabelGoal) -> tuple[Measurement, ..
     [385]
     """
     whole = without_windows(reference)
+    if whole.task != "binary" or whole.deferral:
+        raise InputError(["labels are planned for two labels without deferral; look at one class against the rest"])
     if not answers(whole, goal.metric) or view_of(whole, goal.metric).metric.kind != "rate":
         msg = f"{goal.metric} is no rate of these counts; expected one such as accuracy or false_positive_rate"
         raise InputError([msg])

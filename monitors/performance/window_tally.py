@@ -52,6 +52,11 @@ def windowed_tally(log: PredictionLog, windows: Windows, *, by: TimeRole = "time
     >>> [in_window(tally, window).rows for window in windows_of(tally)]
     [2, 1]
     """
+    if log.reading.task in {"regression", "ranking"}:
+        msg = (
+            f"windows are counted for tasks with labels; this log is {log.reading.task!r}: audit each window by itself"
+        )
+        raise InputError([msg])
     joint = joint_cells(staged(log, by), bins=bins, keys={_PLACE: place_of(windows, by)})
     cells = joint.cells.filter(pc.greater_equal(pc.fill_null(joint.cells[_PLACE], -1), 0))
     if not cells.num_rows:
@@ -70,7 +75,8 @@ def windows_of(tally: Tally) -> tuple[Window, ...]:
     >>> windows_of(collapse(raw, features=(), positive="1", bins=None, weights="none"))
     ()
     """
-    starts, ends = (tally.cells[name].to_pylist() for name in _ENDS)
+    distinct = tally.cells.select(list(_ENDS)).group_by(list(_ENDS)).aggregate([])
+    starts, ends = (distinct[name].to_pylist() for name in _ENDS)
     return tuple(sorted({(start, end) for start, end in zip(starts, ends, strict=True) if start is not None}))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audit.errors import InputError
 from audit.predictions import PredictionLog
-from monitors.timestamps import EPOCH, microseconds, moment, time_expression, time_span
+from monitors.timestamps import EPOCH, microseconds, moment, time_expression, time_span, with_times
 
 HOSTILE = '=1+1"><script>\u202e\n'
 TIMES = [
@@ -194,3 +194,20 @@ def test_moments_and_microseconds_are_inverse_and_naive_times_are_refused():
     assert microseconds(EPOCH) == 0
     with pytest.raises(ValueError, match="expected a time with a zone"):
         microseconds(datetime(2026, 1, 5))
+
+
+@pytest.mark.parametrize("engine", ["arrow", "polars", "ibis"])
+def test_a_log_with_times_that_are_read_once_has_the_same_times(engine, tmp_path):
+    texts = [
+        "2026-01-05T09:30:00Z", "2026-01-05 09:30:00.5+05:30", "2026-01-05T09:30-0800", "2024-02-29t23:59:59.999999z",
+        "2000-02-29T00:00:00.123456789+00", "1999-12-31T23:59:59.000001-11:45", "2026-01-05T09:30+23:59",
+    ]  # fmt: skip
+    log = log_of(pa.table({"t": texts}), engine, tmp_path)
+    assert micros(with_times(log)) == micros(log)
+    assert with_times(with_times(log)).columns == log.columns
+
+
+def test_times_are_checked_before_they_are_read_once(tmp_path):
+    log = log_of(pa.table({"t": ["2026-02-30T00:00Z"]}), "arrow", tmp_path)
+    with pytest.raises(InputError, match="must be ISO 8601"):
+        with_times(log)

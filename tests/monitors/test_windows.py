@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from audit.errors import InputError
 from audit.predictions import PredictionLog
+from monitors.log_facts import log_facts
 from monitors.timestamps import microseconds, moment
 from monitors.windows import (
     ANCHOR,
@@ -248,3 +249,16 @@ def test_spark_cuts_alike_whatever_its_zone(spark, everything, tmp_path):
         assert found_in(spark.read.parquet(str(tmp_path / "log.parquet")), rule) == found_in(everything, rule)
     there = found_in(spark.read.parquet(str(tmp_path / "text.parquet")), "13h")
     assert there == found_in(pq.read_table(tmp_path / "text.parquet"), "13h")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_spark_knows_the_same_of_ids(spark, everything, tmp_path):
+    ids = pa.array([None if row % 50 == 0 else f"i{row % 200}" for row in range(300)])
+    pq.write_table(everything.append_column("id", ids), tmp_path / "log.parquet")
+    roles = {"y_true": "y", "y_pred": "p", "timestamp": "t", "prediction_id": "id"}
+    here = PredictionLog.from_file(tmp_path / "log.parquet", **roles)
+    there = PredictionLog.from_frame(spark.read.parquet(str(tmp_path / "log.parquet")), **roles)
+    one, other = (log_facts(log, resolve(parse_windows("7d"), log)) for log in (here, there))
+    assert one.with_id.tolist() == other.with_id.tolist()
+    assert one.first_seen.tolist() == other.first_seen.tolist()
+    assert (one.without_id, one.complete, one.starts_whole) == (other.without_id, other.complete, other.starts_whole)

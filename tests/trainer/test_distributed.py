@@ -163,6 +163,15 @@ def test_what_cannot_be_gathered_is_refused(two, table_of_weighted, tmp_path):
                   device="cpu")  # fmt: skip
         fit_seeds(table_of_weighted, lambda one: one.fit_one_cycle(2), seeds=[2], folder=tmp_path, network=NETWORK,
                   device="cpu")  # fmt: skip
+    other = Resident(inputs=table_of_weighted.resident.inputs, target=1 - table_of_weighted.resident.target)
+    with cpu_threads(1):
+        fit_seeds(replace(table_of_weighted, resident=other), lambda one: one.fit_one_cycle(1), seeds=[3],
+                  folder=tmp_path, network=NETWORK, device="cpu")  # fmt: skip
+        fit_seeds(table_of_weighted, lambda one: one.fit_one_cycle(2), seeds=[4], folder=tmp_path, network=NETWORK,
+                  device="cpu")  # fmt: skip
+    with pytest.raises(InputError, match="seed-3 was trained with another content of the rows than") as caught:
+        gather_seeds(tmp_path, seeds=[2, 3], into=tmp_path / "all")
+    assert "cycles" in str(caught.value)
     with pytest.raises(InputError, match="seed-2 was trained with another cycles than"):
         gather_seeds(tmp_path, seeds=range(3), into=tmp_path / "all")
     assert not (tmp_path / "all").exists()

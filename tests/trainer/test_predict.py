@@ -4,6 +4,7 @@ import pytest
 
 from audit.errors import InputError
 from audit.run import run_audit
+from trainer import answers
 from trainer.data.columns import Columns
 from trainer.data.splits import split_rows
 from trainer.data.table import Table
@@ -125,5 +126,19 @@ def test_an_answer_that_is_no_finite_number_is_no_answer(frame, use):
     learner = Learner(table, network=MLPSettings(hidden=(8,)), device="cpu")
     learner.fit_one_cycle(1)
     list(learner.model.parameters())[-1].data.fill_(float("nan"))
-    with pytest.raises(InputError, match=r"answers rows 0, 1, 2, 3, 4 and 175 more, counted from 0 with what is no fin"):
+    with pytest.raises(InputError, match=r"answers rows 0, 1, 2, 3, 4 and 175 more, counted from 0 with what"):
         getattr(learner, use)("test")
+
+
+def test_rows_are_answered_in_pieces_with_the_bits_of_one(frame, monkeypatch):
+    columns = Columns(y="y", features=["x"])
+    table = Table.from_frame(frame.assign(y=frame["x"] > 0), columns=columns, split=split_rows(900, seed=0))
+    found = []
+    for streamed in (None, 64):
+        learner = Learner(table, network=MLPSettings(hidden=(8,)), device="cpu", streamed_rows=streamed)
+        learner.fit_one_cycle(1)
+        found.append(learner.predict_proba("train"))
+        monkeypatch.setattr(answers, "PREDICT_ROWS", 100)
+        found += [learner.predict_proba("train"), learner.predict_proba(table.part("train"))]
+        monkeypatch.undo()
+    assert all(np.allclose(found[0], each, atol=1e-7) for each in found)

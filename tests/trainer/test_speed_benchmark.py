@@ -32,10 +32,8 @@ def test_the_table_of_a_device_has_roof_energy_and_equality(speed, capsys):
     assert first.startswith("device ")
     assert "of roof" in head
     assert [row.split()[:2] for row in rows[:3]] == [["eager", "1"], ["replayed", "1"], ["replayed", "2"]]
-    for row in rows[:3]:
-        assert re.search(
-            r"\d+\.\d%  *\d\.\d{4}  energy not measured: .*CUDA.*; (memory|arithmetic|launches) binds$", row
-        )
+    end = r"\d+\.\d%  *\d\.\d{4}  energy not measured: .*CUDA.*; (memory|arithmetic|launches) binds$"
+    assert all(re.search(end, row) for row in rows[:3])
     assert rows[3] == "determinism: the same run twice, largest difference of a weight 0 (bitwise equal)"
     assert rows[4] == "equality: replayed against one by one, largest difference of a weight 0 (bitwise equal)"
 

@@ -8,7 +8,7 @@ from trainer.data.category import spelled
 from trainer.data.columns import Columns
 from trainer.data.dates import date_violations, is_date_column
 from trainer.data.encoders import missing_violations
-from trainer.data.numeric import as_floats, infinite_rows, is_number_column, row_list
+from trainer.data.numeric import infinite_rows, is_number_column, row_list
 from trainer.data.splits import Split
 from trainer.data.text import fit_text, text_violations
 from trainer.data.truth import class_list, truth_violations

@@ -50,9 +50,11 @@ def _encoders(spec: Spec) -> Iterator[Encoder]:
         yield from (spec.users, spec.items)
     if isinstance(spec, TableSpec):
         encoder = spec.encoder
-        yield from (*encoder.numeric, *encoder.category, *encoder.ordered, *encoder.dates, *encoder.text)
+        for some in (encoder.numeric, encoder.category, encoder.ordered, encoder.dates, encoder.text):
+            yield from some
         for date in encoder.dates:
-            yield from (*date.numeric, *date.category)
+            yield from date.numeric
+            yield from date.category
 
 
 def _target_violations(target: Target) -> list[str]:

@@ -113,8 +113,8 @@ def readable(split: Split, n_rows: int) -> tuple[Rows, Split]:
         return rows, split
     there = ~np.isin(rows, split.test)
     places = there.cumsum() - 1
-    parts = {"train": places[split.train], "valid": places[split.valid], "test": rows[:0]}
-    return rows[there], Split(**parts, method=split.method, seed=split.seed)
+    train, valid = places[split.train], places[split.valid]
+    return rows[there], Split(train=train, valid=valid, test=rows[:0], method=split.method, seed=split.seed)
 
 
 def split_rows(n_rows: int, *, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:

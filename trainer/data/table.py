@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from audit.errors import raise_violations
 from trainer.data.card import CardRow, card_rows

@@ -179,11 +179,11 @@ def choose_band(
     Notes
     -----
     Of each band the lower Clopper-Pearson bound of the accuracy at 1 - (1 - level) / 20, one-sided, so that all bounds
-    hold together and the best may be picked. Of clusters that of as many rows as there are clusters, (sum m)^2 / sum m^2
-    where their sizes m differ: as if all rows of a cluster were right or wrong together. It holds however alike they
-    are (of independent numbers in [0, 1] with a given mean those that are 0 or 1 have the heaviest tails: Hoeffding
-    1956, doi:10.1214/aoms/1177728178), where a spread that few clusters happen to show does not. As Geifman & El-Yaniv 2017, Selective classification for deep neural
-    networks, arXiv:1705.08500, whose search divides the error by the number of its steps.
+    hold together and the best may be picked; the search divides the error by the number of its steps as that of Geifman
+    & El-Yaniv 2017, Selective classification for deep neural networks, arXiv:1705.08500. Of clusters it is the bound of
+    as many rows as there are clusters ((sum m)^2 / sum m^2 of them where their sizes m differ, Kish 1965): as if all
+    rows of a cluster were right or wrong together, the most that they can vary. The spread that a few clusters happen
+    to show is not relied on: near an accuracy of 1 it is often far too small.
     """
     raise_violations(share_violations(accuracy=wanted, level=level))
     ordered, clusters = np.sort(confidence), None if cluster is None else len(np.unique(cluster))

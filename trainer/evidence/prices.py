@@ -143,8 +143,8 @@ def _side_by_side(
         add(f"score of {name}", answers[:, classes.index(_positive(learner))], wanted=f"score of {name}")
     add("truth", [canonical(each) for each in frame[label]], wanted="true label")
     add("positive", canonical(_positive(next(iter(learners.values())))), wanted="positive")
-    cluster = next((name for each in learners.values() if (name := cluster_of(each, frame)) is not None), None)
-    if cluster is not None:
+    clusters = filter(None, (cluster_of(each, frame) for each in learners.values()))
+    for cluster in [*clusters][:1]:
         add("cluster", frame[cluster].to_numpy(), wanted="cluster")
     return table, columns
 

@@ -180,7 +180,7 @@ def _shares(weights: Floats) -> Floats:
     total = float(weights.sum())
     if not 0 < total < np.inf:
         mend = "give the rows weights, or calibrate on a part whose rows have some"
-        raise InputError([f"the weights of the {len(weights)} rows add up to {total:g}, so none of them counts: {mend}"])
+        raise InputError([f"the weights of the {len(weights)} rows add up to {total:g}, so none counts: {mend}"])
     shares: Floats = weights / total
     return shares
 

@@ -198,7 +198,8 @@ def held(module: nn.Module, settings: LayerSettings | None) -> Iterator[None]:
 def freeze(module: nn.Module, *, groups: int = -1) -> None:
     """Let so many groups of layers, counted from the input, keep their weights until `unfreeze`; -1: all but the last.
 
-    Their batch normalisation is as in prediction while others learn: its means stay too. Within one cycle ``Recipe(layers=LayerSettings(frozen=...))`` does it, and is written into the record.
+    Their batch normalisation is as in prediction while others learn: its means stay too. Within one cycle
+    ``Recipe(layers=LayerSettings(frozen=...))`` does it, and is written into the record.
 
     Examples
     --------
@@ -278,7 +279,7 @@ def _resting(module: nn.Module, groups: Sequence[LayerGroup]) -> list[nn.Module]
     """Return the layers of batch normalisation that are frozen: themselves, or with all of their group."""
     parameters = _named(module)
     still = [prefix for group in groups if not any(map(_learns, group.parameters)) for prefix in group.names]
-    found = []
+    found: list[nn.Module] = []
     for name, layer in layers_of(module):
         own = [f"{name}.{item}".lstrip(".") for item, _ in layer.named_parameters(recurse=False)]
         frozen = own and not any(_learns(parameters[each]) for each in own)

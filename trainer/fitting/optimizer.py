@@ -47,8 +47,8 @@ class GuardedAdamW:
     Notes
     -----
     Loshchilov & Hutter, "Decoupled weight decay regularization" (2019), arXiv:1711.05101. `stacked`, `models` and
-    `taken` say whether models are stacked, how many there are, and, as int64 of shape (models,) on the device, how many steps of each had a finite gradient
-    since `taken` was last set to 0.
+    `taken` say whether models are stacked, how many there are, and, as int64 of shape (models,) on the device, how many
+    steps of each had a finite gradient since `taken` was last set to 0.
 
     Examples
     --------

@@ -135,7 +135,8 @@ class Stepper:
             begun += share
         finite = self.optimizer.step(course.rates.index_select(0, course.step)[0])
         taken = finite.any()
-        self._buffers.restore(before, finite)
+        if before:
+            self._buffers.restore(before, finite)
         if self.average is not None:
             self.average.update(taken)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()

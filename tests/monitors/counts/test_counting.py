@@ -180,6 +180,11 @@ def test_a_log_without_rows_counts_nothing():
     assert (profile.rows.tolist(), profile.counts["x"].sum()) == ([[0]], 0)
 
 
+def test_no_window_is_left():
+    profile = count_profile(log_of([(1.0, "a", "F", 0)]), BINNINGS, DAYS.since(START + timedelta(days=9)))
+    assert (profile.windows, profile.rows.shape, profile.counts["x"].shape) == ((), (0, 1), (0, 1, 6))
+
+
 def test_labels_are_spelled_as_the_audit_spells_them():
     table = pa.table({"y": ["1.0", "0", "true", None], "p": [True, False, True, True]})
     profile = count_profile(log := PredictionLog.from_frame(table, **LABELS), fit_binnings(log))

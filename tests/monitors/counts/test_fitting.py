@@ -9,9 +9,9 @@ import pytest
 
 from audit.errors import InputError
 from audit.predictions import PredictionLog
-from monitors.counts import fitting
+from monitors.counts import batches, fitting
 from monitors.counts.counting import count_profile
-from monitors.counts.fitting import fit_binnings
+from monitors.counts.fitting import fit_and_count, fit_binnings
 
 
 def log_of(values, name="x"):
@@ -129,6 +129,25 @@ def test_columns_read_in_portions_give_the_same_bins(monkeypatch):
     monkeypatch.setattr(fitting, "_BYTES_AT_ONCE", 1)
     assert fit_binnings(log) == whole
     assert list(whole) == ["x0", "x1", "x2", "x3", "x4", "y_pred", "y_true"]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("missing", ["group", "drop"])
+def test_fitting_and_counting_at_once_gives_what_both_give(monkeypatch, depth, missing):
+    random = np.random.default_rng(0)
+    columns = {f"x{i}": random.choice([0.0, 1.5, None, *random.normal(size=9)], 700).tolist() for i in range(3)}
+    groups = {name: random.choice(["a", "b", None], 700).tolist() for name in ("sex", "place")}
+    table = pa.table({"y": [0, 1] * 350, "p": [1] * 700, "c": ["1", "2"] * 349 + ["x", ""], **columns, **groups})
+    options = {"features": ["x0", "x1", "x2", "c"], "sensitive_features": ["sex", "place"], "missing": missing}
+    log = PredictionLog.from_frame(table, y_true="y", y_pred="p", **options)
+    monkeypatch.setattr(fitting, "_BYTES_AT_ONCE", 12_000)
+    monkeypatch.setattr(batches, "ROWS", 64)
+    found = fit_and_count(log, bins=5, depth=depth)
+    expected = count_profile(log, fit_binnings(log, bins=5), depth=depth)
+    assert (found.slices, found.binnings) == (expected.slices, expected.binnings)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    for name, counts in expected.counts.items():
+        np.testing.assert_array_equal(found.counts[name], counts)
 
 
 def test_no_rows_and_odd_numbers_of_bins_are_refused():

@@ -21,8 +21,10 @@ def binning_of(name: str, values: np.ndarray, bins: int) -> Binning:
         known = np.unique(values[values >= 0])
         return Binning(feature=name, kind="categorical", categories=tuple(f"{value:06d}" for value in known))
     there = np.sort(values[~np.isnan(values)])
-    edges, times = np.unique(there[np.unique(-(-np.arange(1, bins) * len(there) // bins)) - 1], return_counts=True)
-    tied = bool((times > 1).any()) or len(np.unique(there)) < len(there)
+    ranks = np.unique(-(-np.arange(1, bins) * len(there) // bins)) if len(there) else np.array([], dtype=int)
+    edges, times = np.unique(there[ranks - 1], return_counts=True)
+    edges = np.unique(np.concatenate([edges, np.nextafter(edges[times > 1], np.inf)]))  # a value with a bin of its own
+    tied = len(np.unique(there)) < len(there)
     return Binning(feature=name, kind="numeric", edges=tuple(edges.tolist()), tied=tied)
 
 

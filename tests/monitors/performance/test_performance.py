@@ -347,3 +347,44 @@ def test_bad_input_is_named_at_once(world: World) -> None:
         PerformanceSettings(tolerance=2.0, alpha=0.0, windows_per_false_alarm=1, settled=datetime(2026, 1, 1))
     with pytest.raises(InputError, match="the reference has no rows"):
         performance(in_windows(current, []), current)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "deferral"])
+def test_several_labels_and_deferral_are_watched_by_what_they_answer(task: str) -> None:
+    rng = np.random.default_rng(12)
+
+    def tally(rows: int, wrong: float) -> Tally:
+        y = rng.choice(["cat", "dog", "owl"] if task == "multiclass" else ["cat", "dog"], rows)
+        p = np.where(rng.random(rows) < wrong, rng.permutation(y), y)
+        if task == "deferral":
+            p = np.where(rng.random(rows) < 0.1, "ask", p)
+        time = [START + timedelta(days=float(day)) for day in rng.random(rows) * 35]
+        table = pa.table({"y": y.tolist(), "p": p.tolist(), "t": time, "g": rng.choice(["a", "b"], rows).tolist()})
+        roles = {"y_true": "y", "y_pred": "p", "timestamp": "t", "sensitive_features": ["g"]}
+        more = {"task": "multiclass"} if task == "multiclass" else {"positive": "cat", "abstain": "ask"}
+        log = PredictionLog.from_frame(table, **roles, **more)
+        return windowed_tally(log, resolve(parse_windows("7d"), log))
+
+    reference = tally(20000, 0.1)
+    assert not _alarms(reference, tally(3000, 0.1))
+    keys = {alarm.key.split(",")[0] for alarm in _alarms(reference, tally(3000, 0.6))}
+    assert '["accuracy_e_value"' in keys if task == "multiclass" else keys
+    Result(measurements=performance(reference, tally(500, 0.1)).rows)
+
+
+def test_a_reference_without_labels_leaves_only_what_rests_on_predictions(world: World) -> None:
+    rng = np.random.default_rng(13)
+    reference, current = world(rng, 1, 500, _steady, cut=False), world(rng, 2, 100, _steady)
+    gone = reference.cells.set_column(1, "y_true", pa.nulls(reference.cells.num_rows, pa.string()))
+    bare = collapse(gone, features=("g",), positive="1", bins=None, weights="none")
+    found = performance_evidence(bare, current)
+    assert {row.metric.partition("_e_")[0] for row in found.rows} == {"selection_rate", "selection_rate_gap"}
+    only = performance_evidence(bare, current, settings=PerformanceSettings(watched=("accuracy",)))
+    assert only == ((), ())
+
+
+def test_windows_of_numbers_are_refused() -> None:
+    table = pa.table({"y": [1.5, 2.0], "p": [1.0, 2.0], "t": ["2026-01-05T00:00Z", "2026-01-06T00:00Z"]})
+    log = PredictionLog.from_frame(table, y_true="y", y_pred="p", timestamp="t", task="regression")
+    with pytest.raises(InputError, match="this log is 'regression'"):
+        windowed_tally(log, resolve(parse_windows("7d"), log))

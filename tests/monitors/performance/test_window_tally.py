@@ -1,5 +1,6 @@
 """A windowed tally: the same counts as those of the rows of each window alone, in one pass."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from audit.counting import count
@@ -14,6 +16,7 @@ from audit.errors import InputError
 from audit.predictions import PredictionLog
 from audit.tally import Tally
 from audit.tally_rows import measure
+from monitors.performance.arrivals import count_arrivals
 from monitors.performance.window_tally import in_window, in_windows, windowed_tally, windows_of, without_windows
 from monitors.windows import Windows, parse_windows, resolve
 
@@ -165,3 +168,25 @@ def test_polars_arrow_and_csv_give_the_same_counts(tmp_path) -> None:
         for by in ("timestamp", "label_timestamp"):
             digests = {windowed_tally(log, windows, by=by).digest() for log in logs}
             assert len(digests) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_spark_gives_the_same_integers(tmp_path) -> None:
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or newer, which is not installed")
+    from pyspark.sql import SparkSession
+
+    options = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2"}
+    session = SparkSession.builder.master("local[1]").config(map=options).getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    frame = _frame().drop(columns=["w", "who"])
+    arrow = pa.Table.from_pandas(frame.assign(y=frame.y.astype("Int64")), preserve_index=False)
+    pq.write_table(arrow, tmp_path / "log.parquet", coerce_timestamps="us")
+    roles = {"y_true": "y", "y_score": "s", "timestamp": "t", "label_timestamp": "l"}
+    tables = [arrow, session.read.parquet(str(tmp_path / "log.parquet"))]
+    logs = [PredictionLog.from_frame(t, threshold=0.5, sensitive_features=["g"], **roles) for t in tables]
+    windows = Windows(edges=tuple(START + timedelta(weeks=place) for place in range(5)), regular=True, complete=4)
+    assert windowed_tally(logs[0], windows).digest() == windowed_tally(logs[1], windows).digest()
+    assert count_arrivals(logs[0], windows).cells.equals(count_arrivals(logs[1], windows).cells)
+    session.stop()

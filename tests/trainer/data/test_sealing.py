@@ -224,3 +224,13 @@ def test_a_card_of_images_compares_no_sealed_ones(box):
     data = images(pixels)
     assert [row.name for row in data.card() if row.role == "leak"] == ["test"]
     assert not [row.name for row in seal_test(data, box, by=BY).card() if row.role == "leak"]
+
+
+def test_a_learner_opens_its_own_test(table, box):
+    learner = Learner(seal_test(table, box, by=BY), network=SMALL, device="cpu")
+    learner.fit_one_cycle(1)
+    for ask in (lambda: learner.abstain(0.5, part="test"), lambda: learner.conformal(0.2, part="test")):
+        with pytest.raises(InputError, match="the test rows are sealed in"):
+            ask()
+    assert learner.open_test(by=BY)["by"] == BY
+    assert learner.abstain(0.5, part="test").n == len(table.split.test)

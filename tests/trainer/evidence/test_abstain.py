@@ -8,6 +8,7 @@ from trainer.data.columns import Columns
 from trainer.data.splits import split_groups, split_rows
 from trainer.data.table import Table
 from trainer.evidence.abstain import ABSTAINS, choose_band
+from trainer.evidence.prices import prices
 from trainer.learner import Learner
 from trainer.networks.tabular import MLPSettings
 
@@ -135,3 +136,26 @@ def test_a_learner_knows_who_belongs_together(frame):
     band = learner.abstain(0.99)
     assert band.clusters == frame["person"].iloc[split.valid].nunique()
     assert f"(n = {len(split.valid)} in {band.clusters} clusters)" in band.reason
+
+
+def test_a_part_in_the_place_of_a_number_is_named(learner):
+    with pytest.raises(InputError, match=r"accuracy must lie in \(0, 1\); came 'test'"):
+        learner.abstain("test")
+    with pytest.raises(InputError, match=r"alpha must lie in \(0, 1\); came 'test'"):
+        learner.conformal("test")
+
+
+def test_several_labels_per_row_are_refused_clearly(frame, learner):
+    flags = frame.assign(old=frame["age"] > 50, sure=frame["angle"] > 0)
+    columns = Columns(labels=["old", "sure"], features=["angle"], sensitive_features=["sex"])
+    table = Table.from_frame(flags, columns=columns, split=split_rows(len(frame), seed=3))
+    several = Learner(table, network=SMALL, device="cpu")
+    several.fit_one_cycle(1)
+    band, limits = learner.abstain(0.5), learner.conformal(0.2)
+    asks = [lambda: several.abstain(0.5), several.conformal, lambda: band.log(several)]
+    asks += [lambda: limits.audit(several), lambda: limits.sets(several, "test")]
+    for ask in asks:
+        with pytest.raises(InputError, match="needs one class per row; this model answers labels"):
+            ask()
+    with pytest.raises(InputError, match="model 'one' has no two classes with a positive one"):
+        prices({"one": several, "other": several}, by=["sex"])

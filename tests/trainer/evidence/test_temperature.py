@@ -179,7 +179,7 @@ def test_rows_without_weight_calibrate_nothing_and_leave_what_was(frame, models)
     assert learner.history[-1].valid_loss is None
     assert learner.history[-1].valid_reason == "the weights of these rows add up to 0: no weighted loss"
     kept = learner.calibrate("train").temperatures
-    with pytest.raises(InputError, match="the weights of the 300 rows add up to 0, so none of them counts"):
+    with pytest.raises(InputError, match="the weights of the 300 rows add up to 0, so none counts"):
         learner.calibrate()
     assert learner.temperatures == kept
 

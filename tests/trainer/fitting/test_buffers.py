@@ -101,7 +101,7 @@ def test_a_model_without_buffers_that_are_saved_costs_nothing():
 class Overflowing(Normalising):
     """Overflows in training for some rows, and in no prediction."""
 
-    def forward(self, codes, numerics):
+    def forward(self, _codes, numerics):
         far = torch.where((numerics > 2.0) & self.training, 1e38, 1.0)
         return self.head(torch.relu(self.norm(self.body(numerics) * far * far)))
 
