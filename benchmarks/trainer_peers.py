@@ -1,8 +1,8 @@
 """What other frameworks take for the work of ``benchmarks/trainer_speed.py``, which runs this file.
 
 ``python trainer_peers.py DATA.npz NETWORK LOOP`` trains once per line on its input and answers each with one line of
-JSON: seconds by the clock, seconds of the processor, accuracy on the train rows. It needs torch, numpy and the framework
-of the loop, which it alone imports, and nothing of this project.
+JSON: seconds by the clock, seconds of the processor, accuracy on the train rows. It needs torch, numpy and the
+framework of the loop, which it alone imports, and nothing of this project.
 """
 
 import json

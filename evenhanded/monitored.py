@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog, Role
+from audit.provenance import Provenance
+from audit.result import Result
 from audit.tables import open_file
 from evenhanded.logs import bins_of
 from monitors.counts.reference import Reference, make_reference
@@ -92,6 +94,27 @@ def is_log(path: Path) -> bool:
     False
     """
     return (path / "predictions" / "_delta_log").is_dir()
+
+
+def with_versions(result: Result, chosen: Compared, options: Mapping[str, Any]) -> Result:
+    """Return a result that names the versions of the prediction logs that it was read from.
+
+    Examples
+    --------
+    >>> result = Result(measurements=())
+    >>> sides = {"current": Path("log.csv"), "reference": Path("spring.csv")}
+    >>> with_versions(result, Compared(None, None), sides) == result
+    True
+    """
+    given: dict[str, Any] = dict(result.provenance.given)
+    for name, log in (("current", chosen.current), ("reference", chosen.reference)):
+        folder = options[name]
+        if folder is not None and isinstance(log, PredictionLog) and is_log(folder):
+            from monitors.log_store.version import cited
+
+            files = (path.absolute().relative_to(folder.absolute()).as_posix() for path in log.source)
+            given[f"{name}_version"] = cited(Provenance(data=dict.fromkeys(files, "")))
+    return replace(result, provenance=replace(result.provenance, given=given))
 
 
 def _needless(options: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from audit.predictions import PredictionLog
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from monitors.action_counts import action_counts
+from monitors.counts.binning import Binning
 from monitors.counts.counting import count_profile
 from monitors.counts.differences import schema_differences
 from monitors.counts.profile import Profile
@@ -152,7 +153,7 @@ def run_monitors(
     chosen = settings or _DEFAULTS
     raise_violations(_violations(chosen, reference, current))
     held = reference if isinstance(reference, Reference) else make_reference(reference)
-    raise_violations(schema_differences(held, current))
+    raise_violations(_differences(held, current))
     before = None if isinstance(reference, Reference) else reference
     rule = parse_windows(chosen.window)
     logs = {"": current}
@@ -168,7 +169,7 @@ def run_monitors(
             before=before,
             log=log,
             windows=windows,
-            profile=count_profile(log, held.binnings, windows),
+            profile=count_profile(log, _known(held, log), windows),
             previous=previous,
             alpha=chosen.alpha / (len(names) * len(logs)),
         )
@@ -191,7 +192,20 @@ def _schema(run: _Run) -> Found:
     settings = SchemaSettings(alpha=run.alpha / 2)
     then, now = _without_labels(run.reference.profile), _without_labels(run.profile)
     found = schema(then, now, complete=run.windows.complete, settings=settings)
-    return gathered([found, units(run.reference.profile, run.profile, run.log, run.windows, alpha=run.alpha / 2)])
+    return gathered([found, units(then, now, run.log, run.windows, alpha=run.alpha / 2)])
+
+
+def _differences(reference: Reference, current: PredictionLog) -> list[str]:
+    """Return how the columns differ; that one side has no labels is no fault: then errors are not compared."""
+    found = schema_differences(reference, current)
+    if ("y_true" in reference.binnings) == ("y_true" in current.columns):
+        return found
+    return [fault for fault in found if not fault.startswith("feature 'y_true'")]
+
+
+def _known(reference: Reference, log: PredictionLog) -> dict[str, Binning]:
+    """Return the features that both sides have."""
+    return {name: each for name, each in reference.binnings.items() if name != "y_true" or "y_true" in log.columns}
 
 
 def _without_labels(profile: Profile) -> Profile:
@@ -271,9 +285,7 @@ def _at_version(found: Found, version: str) -> Found:
     return Found(tuple(rows.values()), alarms)
 
 
-def _violations(
-    settings: MonitorSettings, reference: PredictionLog | Reference, current: PredictionLog
-) -> list[str]:
+def _violations(settings: MonitorSettings, reference: PredictionLog | Reference, current: PredictionLog) -> list[str]:
     found = [
         f"{name} must lie in (0, 1); got {value}"
         for name, value in (("alpha", settings.alpha), ("effect", settings.effect))
@@ -320,9 +332,6 @@ def _provenance(
     }
     defaults = {name: getattr(_DEFAULTS, name) for name in chosen}
     given |= {name: value for name, value in chosen.items() if value != defaults[name]}
-    for name, log in (("reference_version", before), ("version", current)):
-        read = None if log is None else cited(Provenance(data=dict.fromkeys(file_names(log.source), "")))
-        given |= {} if read is None else {name: read}
     return Provenance(
         data=file_digests(sources),
         versions=recorded_versions(),

@@ -13,7 +13,7 @@ from audit.result import Result
 from audit.store import list_runs, load_run
 from checklists.gate import judge
 from evenhanded.logs import bin_option, cluster_option, column_option, positive_option, threshold_option, version_option
-from evenhanded.monitored import Compared, compared, frozen, time_of
+from evenhanded.monitored import Compared, compared, frozen, time_of, with_versions
 from evenhanded.options import InParts, Names, config_option
 from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
 from evenhanded.policies import open_policy
@@ -120,6 +120,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     settings = MonitorSettings(**{name: options[name] for name in _SETTINGS}, as_of=options["until"])
     with progress(f"counting {options['current']}"):
         result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=last)
+    result = with_versions(result, chosen, options)
     if options["evidently"]:
         result = _with_evidently(result, chosen, options)
     if options["save_reference"]:

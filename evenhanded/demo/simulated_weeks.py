@@ -75,6 +75,7 @@ def simulate(learner: Learner, people: pd.DataFrame, *, threshold: float, seed: 
     time = pd.to_datetime(START) + pd.to_timedelta(seconds, unit="s")
     known = time + pd.to_timedelta(np.ceil(rng.exponential(DELAY_DAYS * 86_400.0, len(week))), unit="s")
     until = START + timedelta(weeks=weeks)
+    in_time = np.asarray(known <= pd.Timestamp(until))
     frame = inputs.assign(
         id=[f"p{place:06d}" for place in range(len(week))],
         time=time,
@@ -83,8 +84,8 @@ def simulate(learner: Learner, people: pd.DataFrame, *, threshold: float, seed: 
         called=(scores >= threshold).astype(np.int64),
         model_version=learner.model_version,
     )
-    frame[LABEL] = chosen[LABEL].where(pd.Series(known <= until), None).astype("Int64")
-    frame["label_time"] = pd.Series(known).where(known <= until)
+    frame[LABEL] = chosen[LABEL].where(in_time, None).astype("Int64")
+    frame["label_time"] = pd.Series(known).where(in_time)
     ordered = frame.iloc[np.argsort(seconds, kind="stable")].reset_index(drop=True)
     since = ordered["time"] >= START + timedelta(weeks=WEEKS_BEFORE)
     return Weeks(ordered[~since].reset_index(drop=True), ordered[since].reset_index(drop=True), until)

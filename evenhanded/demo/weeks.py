@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audit.extras import require
-from audit.predictions import PredictionLog
+from audit.predictions import PredictionLog, Role
 from audit.result import Result
 from audit.store import save_run
 from dashboards.report.render import render_report
@@ -101,7 +101,7 @@ def _kept(weeks: Weeks, place: Path) -> "LogStore":
     from monitors.log_store.columns import LogColumns
     from monitors.log_store.store import LogStore
 
-    roles = {
+    roles: dict[Role, str] = {
         "prediction_id": "id", "timestamp": "time", "y_pred": "called", "y_score": "score", "place": "clinic",
         "action": "alerted", "model_version": "model_version",
     }  # fmt: skip
