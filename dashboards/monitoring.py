@@ -112,13 +112,29 @@ does not ring.'
             "No alarm rang. That is no proof that nothing changed: a change smaller than what is tolerated, or of few "
             "rows, does not ring."
         )
-        return (opening, promise_sentence(result))
+        return tuple(filter(None, (opening, labels_sentence(result), promise_sentence(result))))
     first = told[0]
     alike = next(episode for episode in episodes_of(told) if first in episode)
     others = sorted({change.whom for change in told} - {first.whom})
     more = f"Later, alarms also rang for {_listed(others)}." if others else ""
     head = f"{len(changes)} alarm{'s' if len(changes) > 1 else ''} rang. {episode_sentence(alike)}"
-    return tuple(filter(None, (head, more, promise_sentence(result))))
+    return tuple(filter(None, (head, more, labels_sentence(result), promise_sentence(result))))
+
+
+def labels_sentence(result: Result) -> str:
+    """Return how many rows to have labelled where labels are missing; empty where none are asked for.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="labels_needed", value=385, n=900, method="sample size",
+    ...                   reason="accuracy to within .05")
+    >>> labels_sentence(Result(measurements=[row]))
+    'Labels are missing: have about 385 rows drawn at random labelled, accuracy to within .05.'
+    """
+    row = next((row for row in result.measurements if row.metric == "labels_needed" and not row.slice), None)
+    if row is None or row.value is None:
+        return ""
+    return f"Labels are missing: have about {row.value:,.0f} rows drawn at random labelled, {row.reason}."
 
 
 def promise_sentence(result: Result) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -55,6 +56,9 @@ class MonitorSettings:
     as_of
         When the log was looked at: windows go on to then, so that a log that fell silent shows it. None = its newest
         row.
+    dispersion
+        How much more the counts of weeks scatter in the reference than those of independent rows, at least 1
+        (`monitors.drift.dispersion.feature_dispersion`): the drift monitor then asks for as much more evidence.
     tell_apart
         Whether a classifier also tries to tell the rows of each window from those of the reference
         (`monitors.shift.then_now`), which finds shifts of several features together. It fits models: seconds a window.
@@ -70,6 +74,7 @@ class MonitorSettings:
     tolerance: float = 0.02
     effect: float = 0.05
     as_of: datetime | None = None
+    dispersion: float = 1.0
     tell_apart: bool = False
 
 
@@ -183,7 +188,7 @@ def run_monitors(
 
 def _drift(run: _Run) -> Found:
     limit = run.settings.effect
-    settings = DriftSettings(alpha=run.alpha, ks_limit=limit, tv_limit=limit)
+    settings = DriftSettings(alpha=run.alpha, ks_limit=limit, tv_limit=limit, dispersion=run.settings.dispersion)
     then = replace(run.reference, profile=_without_labels(run.reference.profile))
     return drift(then, _without_labels(run.profile), settings=settings)
 
@@ -293,6 +298,8 @@ def _violations(settings: MonitorSettings, reference: PredictionLog | Reference,
     ]
     if not 0.0 <= settings.tolerance < 1.0:
         found.append(f"tolerance must lie in [0, 1); got {settings.tolerance}; 0.02 tolerates two percentage points")
+    if not 1.0 <= settings.dispersion < inf:
+        found.append(f"dispersion must be at least 1 and finite; got {settings.dispersion}; 1 is independent rows")
     if settings.as_of is not None and settings.as_of.tzinfo is None:
         found.append(f"as_of must have a time zone; got {settings.as_of.isoformat()}")
     if "timestamp" not in current.columns:
@@ -318,6 +325,7 @@ def _provenance(
         "tolerance": settings.tolerance,
         "effect": settings.effect,
         "as_of": None if settings.as_of is None else utc_text(settings.as_of),
+        "dispersion": settings.dispersion,
         "tell_apart": settings.tell_apart,
     }
     given = {

@@ -190,7 +190,7 @@ def load_checkpoint(path: Path, *, own: nn.Module | None = None) -> Checkpoint:
             weights=safetensors.torch.load(raw),
             training=config["training"],
             models=model["models"],
-            state=None if state is None else _upgraded(safetensors.torch.load(state)),
+            state=None if state is None else _state(safetensors.torch.load(state), schema=config["schema"]),
             temperatures=read_temperatures(model.get("temperatures"), models=model["models"]),
         )
         raise_violations(spec_violations(checkpoint.spec))
@@ -247,10 +247,10 @@ def _finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def _upgraded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _state(state: Mapping[str, Tensor], *, schema: str) -> dict[str, Tensor]:
     """Return a state of training as it is held now: of group DRO the logarithm of q."""
     held = dict(state)
-    if "objective.q" in held:
+    if schema == BEFORE and "objective.q" in held:
         held["objective.log_q"] = held.pop("objective.q").double().log()
     return held
 

@@ -14,6 +14,7 @@ from dashboards.monitoring import (
     episode_sentence,
     episodes_of,
     is_monitoring,
+    labels_sentence,
     lead_sentences,
     promise_sentence,
     publishable,
@@ -25,6 +26,7 @@ from dashboards.report.section import Section
 from dashboards.report.svg import GRID, INK, MUTED
 from dashboards.tables import DEFAULT_MIN_CELL
 from dashboards.theme import EMPHASIS, POINT
+from dashboards.two_verdicts import two_verdicts
 from dashboards.words import metric_title, unit_of
 
 MOST = 12
@@ -56,19 +58,38 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
     if len(told) < len(changes):
         texts.append(f"{len(changes) - len(told)} of the alarms are of groups too small to be named.")
     advice = dict.fromkeys(change.advice for change in told)
-    texts += [*(["What to do:"] if advice else []), *(f"• {each}" for each in advice), promise_sentence(result)]
+    texts += [*(["What to do:"] if advice else []), *(f"• {each}" for each in advice)]
+    texts += [*filter(None, [labels_sentence(result)]), promise_sentence(result)]
     tabled = {row.key(): row for change in told if (row := change.shown) is not None}
     text = "\n\n".join(texts)
     kept = frozenset({(), *(change.slice for change in told)})
     pictures = _pictures(result, told, kept)
-    return (
-        Section(
-            title="What changed since the reference",
-            text=text,
-            measurements=tuple(tabled.values())[:MOST],
-            pictures=pictures,
-        ),
+    first = Section(
+        title="What changed since the reference",
+        text=text,
+        measurements=tuple(tabled.values())[:MOST],
+        pictures=pictures,
     )
+    return (first, *_evidently(result))
+
+
+def _evidently(result: Result) -> tuple[Section, ...]:
+    """Return the section on Evidently's verdicts: how often they differ from ours, and why."""
+    verdicts = two_verdicts(result)
+    if not verdicts:
+        return ()
+    differ = [each for each in verdicts if each.why]
+    texts = [
+        f"Evidently tests every feature of every window by itself, with a fixed threshold. In {len(differ)} of "
+        f"{len(verdicts)} verdicts it differs from ours."
+    ]
+    texts += [
+        f"• {each.since:%Y-%m-%d}, {each.feature}: {each.theirs}; {each.ours}. Why: {each.why}."
+        for each in differ[:MOST]
+    ]
+    if len(differ) > MOST:
+        texts.append("More of them stand in the JSON and on the page Over time.")
+    return (Section(title="Evidently on the same windows", text="\n\n".join(texts)),)
 
 
 def _pictures(result: Result, told: Sequence[Change], kept: frozenset[Slice]) -> tuple[Picture, ...]:

@@ -21,6 +21,7 @@ from dashboards.monitoring import (
     watched_features,
 )
 from dashboards.tables import display_row, value_text
+from dashboards.two_verdicts import two_verdicts
 from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_list, show_table
 from dashboards.words import metric_sentence, metric_title
@@ -54,6 +55,7 @@ def page() -> None:
     _table(changes)
     _drift(result, changes)
     _performance(result, changes)
+    _evidently(result)
     _offer(result, file_name=f"{entry.run_id}-over-time.csv")
 
 
@@ -148,6 +150,32 @@ def _performance(result: Result, changes: Sequence[Change]) -> None:
         ],
         alt=f"{metric_title(metric)} of each window and group that is drawn",
         key="rates-table",
+    )
+
+
+def _evidently(result: Result) -> None:
+    verdicts = two_verdicts(result)
+    if not verdicts:
+        return
+    st.header("Evidently on the same windows")
+    differ = sum(bool(each.why) for each in verdicts)
+    st.markdown(
+        f"Evidently tests every feature of every window by itself, with a fixed threshold. In {differ} of "
+        f"{len(verdicts)} verdicts it differs from the alarms above; these come first, with the reason."
+    )
+    show_table(
+        [
+            {
+                "Window from": f"{each.since:%Y-%m-%d %H:%M}",
+                "Feature": each.feature,
+                "Evidently": each.theirs,
+                "Ours": each.ours,
+                "Why they differ": each.why,
+            }
+            for each in verdicts
+        ],
+        alt="Evidently's verdict on each feature and window beside ours, and why they differ",
+        key="evidently",
     )
 
 

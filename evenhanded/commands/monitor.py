@@ -31,7 +31,7 @@ _PARTS = {
         "ignore", "label_timestamp", "prediction_id", "model_version", "place", "action", "cluster", "positive",
         "threshold", "score_max", "task", "labels", "bins",
     ),
-    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "until", "tell_apart"),
+    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "dispersion", "until", "tell_apart"),
     "More (again and again)": ("since_last", "save_reference", "webhook", "fail_on_alarm"),
     "More (judging, writing)": ("evidently", "stage", "json_file", "junit_file", "title", "config"),
 }  # fmt: skip
@@ -98,6 +98,7 @@ class Time(click.ParamType[datetime]):
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance that a quiet log ever rings.")
 @click.option("--tolerance", type=float, default=0.02, show_default=True, help="Rise of an error rate let pass.")
 @click.option("--effect", type=float, default=0.05, show_default=True, help="Drift let pass: KS, total variation.")
+@click.option("--dispersion", type=float, default=1.0, help="How much more weeks scatter than independent rows; 1.")
 @click.option("--until", type=Time(), help="When the log was looked at; without it, its newest row.")
 @click.option("--tell-apart", is_flag=True, help="Also let a classifier tell the windows from the reference; slow.")
 @click.option("--since-last", is_flag=True, help="Show only what rang since the last run in --out.")
@@ -139,7 +140,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     return gate.exit_code
 
 
-_SETTINGS = ("window", "alpha", "tolerance", "effect", "tell_apart")
+_SETTINGS = ("window", "alpha", "tolerance", "effect", "dispersion", "tell_apart")
 
 
 def _violations(options: dict[str, Any]) -> list[str]:

@@ -30,8 +30,9 @@ MAX_CATEGORIES = 1000
 THREADS = 2
 
 _MAX_BINS = 10_000
+_MORE_OF_TEXT = 8
 _NOTHING = "the reference holds no value"
-_BYTES_AT_ONCE = 2**25  # of numbers, twice: what is counted and what is read; at least one column, 8 bytes a row
+_BYTES_AT_ONCE = 2**24  # of numbers, twice: what is counted and what is read; at least one column, 8 bytes a row
 
 
 def fit_binnings(log: PredictionLog, *, bins: int = BINS) -> dict[str, Binning]:
@@ -105,7 +106,9 @@ def _fitted(log: PredictionLog, bins: int, counts: Counts | None) -> dict[str, B
     if not rows:
         msg = "the reference has no rows; expected at least one prediction"
         raise InputError([msg])
-    size = max(1, _BYTES_AT_ONCE // (8 * rows))
+    schema = log.table.collect_schema()
+    only_text = all(schema[item.column] == nw.String for item in items)  # CSV: each reading parses the whole file
+    size = max(1, _BYTES_AT_ONCE * (_MORE_OF_TEXT if only_text else 1) // (8 * rows))
     found: list[Binning] = []
     with ThreadPoolExecutor(THREADS) as workers:
         running: list[Future[Binning]] = []

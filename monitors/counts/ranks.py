@@ -7,7 +7,8 @@ import numpy as np
 from monitors.counts.lookup import Grid, Numbers, grid_between
 from monitors.counts.profile import IntArray
 
-_STRETCHES = 65536
+_STRETCHES = 65536  # as many as 16 bits tell apart
+_AT_ONCE = 131_072
 _SAMPLED = 4096
 
 
@@ -46,9 +47,13 @@ def order_statistics(numbers: Numbers, ranks: IntArray) -> OrderStatistics:
     grid = _grid_through(numbers)
     if grid is None:
         return _of_sorted(np.sort(numbers), ranks - 1)
+    stretch = np.empty(len(numbers), dtype=np.uint16)
+    on_each = np.zeros(grid.size, dtype=np.int64)
     with np.errstate(all="ignore"):
-        stretch = grid.place(numbers)
-    on_each = np.bincount(stretch, minlength=grid.size)
+        for start in range(0, len(numbers), _AT_ONCE):
+            some = grid.place(numbers[start : start + _AT_ONCE])
+            stretch[start : start + _AT_ONCE] = some
+            on_each += np.bincount(some, minlength=grid.size)
     up_to = np.cumsum(on_each)
     holding = np.searchsorted(up_to, ranks, side="left")
     wanted = np.zeros(grid.size, dtype=np.bool_)

@@ -127,8 +127,8 @@ def evidence_over_windows(counts: npt.ArrayLike, base: npt.ArrayLike, *, ordered
     n, a = np.asarray(counts, dtype=np.float64), np.asarray(base, dtype=np.float64)
     windows, tests, _ = n.shape
     before = np.concatenate([np.zeros((1, *n.shape[1:])), np.cumsum(n, axis=0)])
-    whole = _Urns.of(before + a, a > 0)
-    split = _Urns.of(*_pairs(before + a, a > 0, ordered=ordered))
+    whole = _Urns.of(before + a, a > 0, KAPPAS)
+    split = _Urns.of(*_pairs(before + a, a > 0, ordered=ordered), SPLIT_KAPPAS)
     log_e, since = np.full((windows, tests), _NOTHING), np.zeros((windows, tests), dtype=np.int64)
     best = np.full((windows, tests), _NOTHING)
     for back in _lookbacks(windows):
@@ -139,7 +139,7 @@ def evidence_over_windows(counts: npt.ArrayLike, base: npt.ArrayLike, *, ordered
             first = np.zeros(len(last), dtype=np.int64)
         if not len(last):
             continue
-        of_all, of_pairs = whole.log_e(first, last + 1, KAPPAS), split.log_e(first, last + 1, SPLIT_KAPPAS)
+        of_all, of_pairs = whole.log_e(first, last + 1), split.log_e(first, last + 1)
         pairs = _mean_of_present(of_pairs, split.present)
         weighted = np.logaddexp(of_all, pairs) - np.log(2.0) + np.log(_weights(first))[:, None]
         log_e[last] = np.logaddexp(log_e[last], weighted)
@@ -150,39 +150,57 @@ def evidence_over_windows(counts: npt.ArrayLike, base: npt.ArrayLike, *, ordered
 
 
 class _Urns(NamedTuple):
-    """Contents of urns after each window, with what their likelihood needs: shape (n_windows + 1, ..., n_bins)."""
+    """Urns before the first and after each window, and what their likelihoods need at all of these times.
+
+    Attributes
+    ----------
+    contents
+        Shape (n_windows + 1, ..., n_bins).
+    log_null
+        The part of the null's log likelihood that depends on the content alone, shape (n_windows + 1, ...).
+    alternatives, log_norms
+        For each kappa the alternative's content, and the part of its log likelihood that depends on it alone.
+    """
 
     contents: FloatArray
     present: npt.NDArray[np.bool_]
-    log_gamma: FloatArray
+    log_null: FloatArray
+    alternatives: tuple[FloatArray, ...]
+    log_norms: tuple[FloatArray, ...]
 
     @classmethod
-    def of(cls, contents: FloatArray, present: npt.NDArray[np.bool_]) -> "_Urns":
-        held = np.where(present, contents, 0.0)
-        inner = np.where(present, gammaln(np.where(present, held, 1.0)), 0.0).sum(axis=-1)
-        total = np.maximum(held.sum(axis=-1), 1e-9)
-        return cls(held, present, inner - gammaln(total))
-
-    def log_e(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64], kappas: tuple[float, ...]) -> FloatArray:
-        """Return the log e-values of the rows put in between two times, the mean over kappas; shape (n, ...)."""
-        start = self.contents[first]
-        added = self.contents[last] - start
-        total = np.maximum(start.sum(axis=-1, keepdims=True), 1e-9)
-        null = self.log_gamma[last] - self.log_gamma[first]
-        found = []
+    def of(cls, contents: FloatArray, present: npt.NDArray[np.bool_], kappas: tuple[float, ...]) -> "_Urns":
+        held = np.where(present, contents, 1.0)
+        total = np.maximum(np.where(present, contents, 0.0).sum(axis=-1, keepdims=True), 1e-9)
+        alternatives, norms = [], []
         for kappa in kappas:
             concentration = np.minimum(kappa, np.maximum(total / 4.0, 2.0))
-            alternative = np.maximum(concentration * start / total, np.minimum(start, _FLOOR))
-            found.append(_log_urn(added, np.where(self.present, alternative, 1.0), self.present))
-        return _log_mean(np.stack(found), axis=0) - null
+            content = np.where(present, np.maximum(concentration * held / total, np.minimum(held, _FLOOR)), 1.0)
+            alternatives.append(content)
+            norms.append(_log_content(content, present))
+        return cls(contents, present, -_log_content(held, present), tuple(alternatives), tuple(norms))
+
+    def log_e(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> FloatArray:
+        """Return the log e-values of the rows put in between two times, the mean over kappas; shape (n, ...)."""
+        added = np.where(self.present, self.contents[last] - self.contents[first], 0.0)
+        found = [
+            norms[first] - _log_content(content[first] + added, self.present)
+            for content, norms in zip(self.alternatives, self.log_norms, strict=True)
+        ]
+        return _log_mean(np.stack(found), axis=0) - (self.log_null[last] - self.log_null[first])
 
 
-def _log_urn(added: FloatArray, content: FloatArray, present: npt.NDArray[np.bool_] | None = None) -> FloatArray:
+def _log_content(content: FloatArray, present: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return lnG of the sum less the sum of lnG, over the bins that are present."""
+    inner = np.where(present, gammaln(content), 0.0).sum(axis=-1)
+    total = np.where(present, content, 0.0).sum(axis=-1)
+    return np.asarray(gammaln(np.maximum(total, 1e-9)) - inner)
+
+
+def _log_urn(added: FloatArray, content: FloatArray) -> FloatArray:
     """Return the log chance of a sequence of rows with these counts, drawn from an urn with this content."""
-    shown = np.True_ if present is None else present
-    inner = np.where(shown, gammaln(content + added) - gammaln(content), 0.0).sum(axis=-1)
-    total = np.maximum(np.where(shown, content, 0.0).sum(axis=-1), 1e-9)
-    return np.asarray(inner + gammaln(total) - gammaln(total + added.sum(axis=-1)))
+    everywhere = np.ones(content.shape, dtype=np.bool_)
+    return _log_content(content, everywhere) - _log_content(content + added, everywhere)
 
 
 def _pairs(

@@ -14,7 +14,8 @@ from audit.measurement import Measurement, Slice
 from audit.result import Alarm
 from monitors.counts.profile import Profile
 from monitors.counts.reference import Reference
-from monitors.drift.rejections import MAX_LOG_E, Pair, bound_since, error_of_bound, tested
+from monitors.drift import rejections
+from monitors.drift.rejections import MAX_LOG_E, Pair, bound_since, error_of_bound
 from monitors.drift.settings import DriftSettings
 from monitors.found import Found
 
@@ -123,7 +124,7 @@ def within_context(
     if not pairs or not strata:
         return Found()
     strata = [group._replace(places=tuple(kept.index(place) for place in group.places)) for group in strata]
-    found = tested(pairs, alpha=settings.alpha, min_reference=settings.min_reference)
+    found = rejections.tested(pairs, alpha=settings.alpha, min_reference=settings.min_reference)
     evidence = _Evidence(found.log_e, found.since)
     judged = _judged(pairs, evidence, strata, settings)
     against = {"kind": "reference", "digest": reference.digest}

@@ -174,8 +174,9 @@ def test_where_labels_are_missing_estimates_and_the_number_to_ask_for_stand_in_t
     [
         ({"alpha": 0.0}, "alpha must lie in (0, 1); got 0.0"),
         ({"effect": 1.5}, "effect must lie in (0, 1); got 1.5"),
+        ({"dispersion": 0.5}, "dispersion must be at least 1 and finite; got 0.5"),
         ({"tolerance": -0.1}, "tolerance must lie in [0, 1); got -0.1"),
-        ({"as_of": datetime(2026, 5, 1)}, "as_of must have a time zone"),  # noqa: DTZ001 - that is the fault
+        ({"as_of": datetime(2026, 5, 1)}, "as_of must have a time zone"),
         ({"window": "fortnight"}, "fortnight"),
     ],
 )
@@ -320,6 +321,22 @@ def rings_of(runs, *, first, spread=None):
 
 def test_quiet_logs_of_twelve_windows_ring_in_at_most_alpha_of_runs():
     assert rings_of(10, first=100) <= 2  # P(X > 2) of Binomial(10, .05) is 1 %
+
+
+def test_weeks_that_wander_within_what_is_tolerated_ring_nothing():
+    assert rings_of(4, first=500, spread=0.05) == 0
+
+
+def test_weeks_that_wander_further_ring_and_with_their_dispersion_declared_they_do_not():
+    before, since = (make(7, weeks, spread=0.3) for make, weeks in ((frame_of, 30), (since_of, 12)))
+    quiet_x = [
+        log_of(part, sensitive_features=[], features=["x"], y_true=None, task="watch") for part in (before, since)
+    ]
+    assert "drift_e_value" in rang(run_monitors(*quiet_x, settings=MonitorSettings(effect=0.02)))
+    wide = MonitorSettings(
+        effect=0.02, dispersion=12.0
+    )  # about 1 + 150 x 0.09 x (the share of a bin that a mean moves)
+    assert "drift_e_value" not in rang(run_monitors(*quiet_x, settings=wide))
 
 
 @pytest.mark.slow
