@@ -86,8 +86,6 @@ def leak_lines(leaks: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
 def with_notes(result: Result, leaks: Sequence[Mapping[str, object]], together: Measurement | None) -> Result:
     """Return the result of a training with what looks like a leak, and how its models do together.
 
-    Of several models the metric by epoch is a mean of shares: it keeps no interval of a single share.
-
     Parameters
     ----------
     result
@@ -99,25 +97,16 @@ def with_notes(result: Result, leaks: Sequence[Mapping[str, object]], together: 
 
     Examples
     --------
-    >>> row = Measurement(metric="valid_accuracy", at=(("round", 1),), value=0.7, low=0.6, high=0.8, n=90, level=0.95,
-    ...                   method="wilson")
+    >>> row = Measurement(metric="valid_accuracy", at=(("round", 1),), value=0.7, n=90, method="mean")
     >>> one = Measurement(metric="valid_ensemble_accuracy", at=(("round", 1),), value=0.8, n=90, method="x")
-    >>> [(row.metric, row.low) for row in with_notes(Result(measurements=[row]), (), one).measurements]
-    [('valid_accuracy', None), ('valid_ensemble_accuracy', None)]
+    >>> [row.metric for row in with_notes(Result(measurements=[row]), (), one).measurements]
+    ['valid_accuracy', 'valid_ensemble_accuracy']
     """
     rows = result.measurements
     if together is not None:
-        rows = tuple(_plain_mean(row) for row in rows if row.metric != together.metric)
-        rows = (*rows, together)
+        rows = (*(row for row in rows if row.metric != together.metric), together)
     given = {**result.provenance.given, "leaks": [dict(leak) for leak in leaks]}
     return replace(result, measurements=rows, provenance=replace(result.provenance, given=given))
-
-
-def _plain_mean(row: Measurement) -> Measurement:
-    if row.low is None or not row.metric.startswith("valid_"):
-        return row
-    reason = "the mean of what each model reaches alone"
-    return replace(row, low=None, high=None, level=None, method="mean", reason=reason)
 
 
 def validation_lines(learner: "Learner", together: Measurement | None) -> tuple[str, ...]:

@@ -80,9 +80,7 @@ class Time(click.ParamType[datetime]):
 @click.option("--sensitive", type=Names(), default="", help="Columns whose groups are watched one by one.")
 @click.option("--features", type=Names(), help="Columns whose distribution is watched; without it all that are left.")
 @click.option("--ignore", type=Names(), help="Columns that are not watched.")
-@click.option(
-    "--window", default="7d", show_default=True, help="7d, 12h, '5000 rows' or model_version."
-)
+@click.option("--window", default="7d", show_default=True, help="7d, 12h, '5000 rows' or model_version.")
 @column_option("--label-timestamp", "When the label was known: late labels are allowed for.")
 @column_option("--prediction-id", "Id of the prediction: duplicates are counted.")
 @version_option

@@ -35,8 +35,8 @@ def training_result(learner: "Learner") -> Result:
         One row per epoch (``at.round``) and quantity: `train_loss` and `valid_loss` (without an interval: the losses of
         one model on rows that it was chosen by), `valid_accuracy` with the interval of a rate, or
         `valid_label_accuracy` and `valid_mean_absolute_error` without one; `skipped_steps`; of group DRO the
-        `group_weight` of each group. Where the data name a cluster there is no interval: the history does not hold who
-        was answered rightly, and the rows of one cluster are not independent. The provenance names model, split, seeds
+        `group_weight` of each group. Where the data name a cluster, or of several models, there is no interval: the
+        history does not hold who was answered rightly, and a mean of shares is not the share of one model. The provenance names model, split, seeds
         and settings.
 
     Raises
@@ -61,7 +61,9 @@ def training_result(learner: "Learner") -> Result:
     data, _ = learner.training_data()
     n_train, n_valid = len(data.split.train), len(data.split.valid)
     cluster = cluster_of(learner, data.frame)
-    rows = [row for epoch in learner.history for row in _epoch_rows(epoch, n_train, n_valid, cluster)]
+    mean_of = len(learner.seeds) if len(learner.seeds) > 1 else None
+    unsure = _MEAN.format(mean_of) if mean_of else None if cluster is None else _CLUSTERED.format(cluster)
+    rows = [row for epoch in learner.history for row in _epoch_rows(epoch, n_train, n_valid, unsure)]
     rows += group_weight_rows(learner)
     given = {
         "model_version": learner.model_version,
@@ -76,26 +78,29 @@ def training_result(learner: "Learner") -> Result:
     return Result(measurements=tuple(rows), provenance=provenance)
 
 
-def _epoch_rows(epoch: EpochRow, n_train: int, n_valid: int, cluster: str | None) -> Iterator[Measurement]:
+_CLUSTERED = "no interval: rows of one {!r} are not independent; audit the model's log of these rows"
+_MEAN = "no interval: the mean of what each of {} models reaches alone; audit the log of all together"
+
+
+def _epoch_rows(epoch: EpochRow, n_train: int, n_valid: int, unsure: str | None) -> Iterator[Measurement]:
     at = (("round", epoch.epoch),)
     values = {"train_loss": (epoch.train_loss, n_train), "valid_loss": (epoch.valid_loss, n_valid)}
     for name, (value, n) in values.items():
         reason = None if value is not None else _reason(epoch, "no rows to measure it on", n)
         yield Measurement(metric=name, at=at, value=value, n=n, method="mean", reason=reason)
-    yield _metric_row(epoch, at, n_valid, cluster)
+    yield _metric_row(epoch, at, n_valid, unsure)
     yield Measurement(metric="skipped_steps", at=at, value=epoch.skipped_steps, n=n_train, method="count")
 
 
-def _metric_row(epoch: EpochRow, at: tuple[tuple[str, int], ...], n: int, cluster: str | None) -> Measurement:
+def _metric_row(epoch: EpochRow, at: tuple[tuple[str, int], ...], n: int, unsure: str | None) -> Measurement:
     name, value = f"valid_{epoch.metric}", epoch.valid_value
     if value is None:
         reason = _reason(epoch, "no validation rows", n)
         return Measurement(metric=name, at=at, value=None, n=n, method="mean", reason=reason)
     if epoch.metric != "accuracy":
         return Measurement(metric=name, at=at, value=value, n=n, method="mean")
-    if cluster is not None:
-        reason = f"no interval: rows of one {cluster!r} are not independent; audit the model's log of these rows"
-        return Measurement(metric=name, at=at, value=value, n=n, method="mean", reason=reason)
+    if unsure is not None:
+        return Measurement(metric=name, at=at, value=value, n=n, method="mean", reason=unsure)
     low, high = (float(end) for end in rate(np.float64(value * n), np.float64(n), level=LEVEL))
     method = "wilson" if min(value, 1 - value) * n >= 10 else "clopper_pearson"
     return Measurement(metric=name, at=at, value=value, low=low, high=high, n=n, level=LEVEL, method=method)

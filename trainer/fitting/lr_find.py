@@ -6,7 +6,7 @@ This is a method of `trainer.learner.Learner`, kept in a file of its own.
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from trainer.fitting.memory import fitted_cycle
 from trainer.fitting.step import Course
 from trainer.history import Cycle, Recipe
 from trainer.seeds import derived_seed
+from trainer.setting_checks import above_zero_violations, kind_violations, whole_violations
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
@@ -73,7 +74,7 @@ class LrSweep:
         Why the sweep ended.
     """
 
-    rows: tuple[LrRow, ...]
+    rows: tuple[LrRow, ...] = field(repr=False)
     suggestion: float | None
     reason: str | None
     stopped: str
@@ -198,9 +199,11 @@ def round_lr(lr: float) -> float:
 
 
 def _cycle(learner: "Learner", low: float, high: float, steps: int, *, batch_size: int, recipe: Recipe | None) -> Cycle:
-    violations = [] if 0 < low < high < math.inf else [f"rates must be 0 < low < high; came {low} and {high}"]
-    violations += [] if steps >= 10 else [f"steps must be at least 10; came {steps}"]
-    violations += [] if batch_size >= 1 else [f"batch_size must be at least 1; came {batch_size}"]
+    violations = above_zero_violations({"low": low, "high": high})
+    if not violations and not low < high:
+        violations = [f"rates must be 0 < low < high; came {low} and {high}"]
+    violations += whole_violations({"steps": steps}, least=10) + whole_violations({"batch_size": batch_size})
+    violations += kind_violations("recipe", recipe, [Recipe], "a Recipe, such as Recipe(ema=0.99)")
     raise_violations(violations)
     n_rows = len(learner.rows("train"))
     size = min(batch_size, n_rows)

@@ -1,0 +1,227 @@
+"""The page Over time, its figures and its part of the report: what changed, hostile names, empty states, Evidently."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import dashboards
+from audit.measurement import Measurement
+from audit.predictions import PredictionLog
+from audit.provenance import Provenance
+from audit.result import Alarm, Result
+from audit.store import save_run
+from dashboards.figures.over_time import heat_figure, series_figure
+from dashboards.monitoring import changes_of, effect_of, episodes_of, labels_sentence, lead_sentences, series_of
+from dashboards.report.monitoring_part import sections
+from dashboards.report.render import render_report
+from dashboards.two_verdicts import two_verdicts
+from monitors.run import run_monitors
+
+APP = Path(dashboards.__file__).with_name("app.py")
+START = datetime(2026, 1, 5, tzinfo=UTC)
+FEATURE = "=1+1<script>"
+NASTY = ("<script>alert(1)</script>", "=1+1", "line\nbreak", "\u202egnp.exe", "$x$ & `y`", "![x](http://evil.example)")
+
+
+def log_of(seed, weeks, *, first=0, groups=NASTY, moved=None, per_week=600):
+    """Return predictions; the groups `moved` send a feature twice too large and are called more often."""
+    rng = np.random.default_rng(seed)
+    rows = weeks * per_week
+    group = np.array(groups, dtype=object)[rng.integers(0, len(groups), rows)]
+    hit = np.isin(group.astype(str), [*map(str, moved or ())])
+    seconds = first * 604_800 + np.sort(rng.integers(0, weeks * 604_800, rows))
+    frame = pd.DataFrame(
+        {
+            "t": pd.to_datetime(START) + pd.to_timedelta(seconds, unit="s"),
+            "y": (rng.random(rows) < 0.3).astype(int),
+            "p": (rng.random(rows) < np.where(hit, 0.9, 0.3)).astype(int),
+            FEATURE: rng.normal(10, 2, rows) * np.where(hit, 2, 1),
+            "c": rng.choice(["n", "s"], rows),
+            "g": group,
+        }
+    )
+    return PredictionLog.from_frame(
+        frame, y_true="y", y_pred="p", timestamp="t", sensitive_features=["g"], features=[FEATURE, "c"]
+    )
+
+
+@pytest.fixture(scope="module")
+def changed():
+    return run_monitors(log_of(1, 6), log_of(2, 3, first=6, moved=[NASTY[0], NASTY[3]]))
+
+
+@pytest.fixture(scope="module")
+def quiet():
+    return run_monitors(log_of(3, 6, groups=("a", "b")), log_of(4, 3, first=6, groups=("a", "b")))
+
+
+def page_of(tmp_path, monkeypatch, result, **query):
+    monkeypatch.setenv("EVENHANDED_RUNS", str(tmp_path / "runs"))
+    path = save_run(result, tmp_path / "runs")
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in {"run": path.name, **query}.items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page("views/monitoring.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def texts(app):
+    kinds = ("title", "header", "subheader", "markdown", "text", "caption", "info", "error", "code")
+    return [element.value for kind in kinds for element in getattr(app, kind)]
+
+
+def with_evidently(result):
+    rows = [
+        Measurement(metric="evidently_drift_score", at=(("feature", feature),), window=(START, START + timedelta(7)),
+                    value=0.04, n=90, method="evidently, K-S p_value", reason=reason)
+        for feature, reason in (
+            ("c", "chi-square p_value 0.4 against a threshold of 0.05: no drift; no alarm of ours"),
+            (FEATURE, "K-S p_value 0.04 against a threshold of 0.05: drift; no alarm of ours; they differ (it looks "
+             "once (not at every window); <script>)"),
+        )
+    ]  # fmt: skip
+    return replace(result, measurements=(*result.measurements, *rows))
+
+
+def test_the_page_tells_each_change_with_since_when_for_whom_and_what_to_do(tmp_path, monkeypatch, changed):
+    app = page_of(tmp_path, monkeypatch, changed)
+    assert app.title[0].value == "Over time"
+    table = app.dataframe[0].value
+    assert len(table) == len(changes_of(changed))
+    assert set(table.columns) == {"Since", "What", "For whom", "Before", "Now", "How sure", "What to do"}
+    assert (table["What to do"] != "").all()
+    headers = [header.value for header in app.header]
+    assert headers == ["What changed", "Drift of features and predictions", "Rates by window", "Take it along"]
+
+
+def test_hostile_names_are_text_on_the_page(tmp_path, monkeypatch, changed):
+    app = page_of(tmp_path, monkeypatch, changed)
+    said = texts(app) + [str(value) for frame in app.dataframe for value in frame.value.to_numpy().ravel()]
+    assert not any("\u202e" in text for text in said)
+    assert not any("![x](" in markdown.value for markdown in app.markdown)
+
+
+def test_another_group_and_another_rate_are_chosen_by_hand(tmp_path, monkeypatch, changed):
+    app = page_of(tmp_path, monkeypatch, changed)
+    chosen = app.selectbox(key="of")
+    app = chosen.select(chosen.options[1]).run()
+    assert not app.exception
+    rate = app.selectbox(key="rate")
+    assert len(rate.options) >= 4
+    app = rate.select_index(2).run()
+    assert not app.exception
+
+
+def test_a_quiet_log_has_no_table_of_changes_and_says_it_is_no_proof(tmp_path, monkeypatch, quiet):
+    quiet = replace(quiet, alarms=())
+    app = page_of(tmp_path, monkeypatch, quiet)
+    assert any("No alarm rang" in text and "no proof" in text for text in texts(app))
+    assert "Since" not in app.dataframe[0].value.columns
+
+
+def test_a_result_of_something_else_says_which_command_makes_one(tmp_path, monkeypatch, build):
+    app = page_of(tmp_path, monkeypatch, build(["A", "B"]))
+    assert any("evenhanded monitor" in text for text in texts(app))
+
+
+def test_a_run_without_windows_or_rows_is_shown_without_a_fault(tmp_path, monkeypatch):
+    empty = Result(measurements=(), provenance=Provenance(given={"monitors": ["traffic"]}))
+    app = page_of(tmp_path, monkeypatch, empty)
+    assert any("No alarm rang" in text for text in texts(app))
+
+
+def test_evidently_stands_beside_ours_those_that_differ_first(tmp_path, monkeypatch, quiet):
+    result = with_evidently(quiet)
+    found = two_verdicts(result)
+    assert [bool(each.why) for each in found] == [True, False]
+    assert found[0].why == "it looks once (not at every window); <script>"
+    assert found[1].ours == "no alarm of ours"
+    app = page_of(tmp_path, monkeypatch, result)
+    assert any("In 1 of 2 verdicts" in markdown.value for markdown in app.markdown)
+    page = render_report(result, title="t")
+    assert "Evidently on the same windows" in page
+    assert "<script>)" not in page
+
+
+def test_the_report_tells_episodes_the_promise_and_what_to_do(changed):
+    first, *_ = sections(changed)
+    assert "alarms rang, the earliest first" in first.text
+    assert "What to do:" in first.text
+    assert "at most 5 %" in first.text
+    page = render_report(changed, title="t")
+    assert "<script>alert(1)" not in page
+    assert "\u202e" not in page
+
+
+def test_the_report_names_no_group_that_is_too_small(changed):
+    small = next(row for row in changed.measurements if row.metric == "traffic" and row.slice == (("g", NASTY[0]),))
+    rows = tuple(replace(row, value=3, n=3) if row == small else row for row in changed.measurements)
+    (first,) = sections(replace(changed, measurements=rows))
+    assert "too small to be named" in first.text
+    assert "alert(1)" not in first.text
+
+
+def test_episodes_gather_what_began_at_once_for_the_same_people(changed):
+    changes = changes_of(changed)
+    episodes = episodes_of(changes)
+    assert sum(map(len, episodes)) == len(changes)
+    assert all(len({(change.since, change.whom) for change in episode}) == 1 for episode in episodes)
+    assert lead_sentences(changed)[0].startswith(f"{len(changes)} alarms rang. Since 2026-02-16")
+
+
+def test_one_alarm_is_told_in_the_singular_and_one_subject_once():
+    window = (START, START + timedelta(7))
+    later = (START + timedelta(7), START + timedelta(14))
+    rows = [
+        Measurement(metric="missing_share", at=(("feature", "age"),), window=each, value=0.3, low=0.2, high=0.4, n=90,
+                    level=0.95, method="wilson")
+        for each in (window, later)
+    ]  # fmt: skip
+    alarms = [Alarm(key=row.key(), e_value=90.0, limit=80.0, since=row.window[0]) for row in rows]
+    result = Result(measurements=rows, alarms=alarms)
+    (change,) = changes_of(result)
+    assert change.since == START
+    assert lead_sentences(result)[0].startswith("1 alarm rang.")
+
+
+def test_an_alarm_whose_row_is_gone_is_told_from_its_key():
+    row = Measurement(metric="accuracy_e_value", slice=(("g", "a"),), window=(START, START + timedelta(7)),
+                      value=90.0, n=9, method="e-process")  # fmt: skip
+    result = Result(measurements=(), alarms=[Alarm(key=row.key(), e_value=90.0, limit=80.0, since=START)])
+    (change,) = changes_of(result)
+    assert (change.subject, change.whom, change.now) == ("Accuracy", "g = a", "")
+
+
+def test_labels_are_asked_for_only_where_some_are_missing(quiet):
+    assert labels_sentence(quiet) == ""
+    row = Measurement(metric="labels_needed", value=1234, n=900, method="sample size", reason="to find a risk of 0.2")
+    asked = replace(quiet, measurements=(*quiet.measurements, row))
+    assert "have about 1,234 rows drawn at random labelled, to find a risk of 0.2." in " ".join(lead_sentences(asked))
+    assert "1,234 rows" in sections(asked)[0].text
+
+
+def test_figures_hold_a_cross_for_each_alarm_and_gaps_where_nothing_was_measured(changed):
+    metric = effect_of(changed, FEATURE)
+    assert metric == "kolmogorov_smirnov_statistic"
+    rows = series_of(changed, metric, feature=FEATURE)[()]
+    figure = heat_figure({"x": rows}, title="t", rang={"x": START + timedelta(weeks=6)})
+    crosses = [trace for trace in figure.data if trace.name == "alarm"]
+    assert len(crosses) == 1
+    assert len(crosses[0].x) == 1
+    hole = replace(rows[0], value=None, low=None, high=None, level=None, n=0, method="none", reason="no rows")
+    lines = series_figure({(): (hole, *rows[1:])}, title="t", rang={})
+    assert any(value is None or np.isnan(value) for trace in lines.data for value in (trace.y or ()))
+
+
+def test_every_alarm_of_a_run_has_its_row(changed):
+    keys = {row.key() for row in changed.measurements}
+    assert {alarm.key for alarm in changed.alarms} <= keys
+    assert {json.loads(alarm.key)[0] for alarm in changed.alarms} >= {"drift_e_value"}
