@@ -187,12 +187,12 @@ def opened(path: Path, options: Mapping[str, Any]) -> PredictionLog:
             msg = f"{path} has {len(features):,} columns beside those that are named; name --features, at most 500"
             raise InputError([msg])
     settings = {name: options[name] for name in _SETTINGS if options.get(name) is not None}
-    task = options.get("task") or "binary"
+    task: Any = (options.get("task") or "binary") if "y_true" in roles else "watch"
     return PredictionLog.from_file(
         path,
         sensitive_features=sensitive,
         features=features,
-        task=task if "y_true" in roles else "watch",
+        task=task,
         bins=bins,
         **settings,
         **roles,

@@ -1,6 +1,7 @@
 """Whether a numeric feature changed its unit: its quartiles are the reference's, multiplied by a known factor."""
 
 from collections.abc import Sequence
+from math import inf, isfinite
 from typing import NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -246,12 +247,14 @@ def _row(
         f"{f' plus {change.offset:.4g}' if change.offset else ''} ({change.meaning})"
         for change in changes[:_NAMED]
     ]
+    # A median of (next to) nothing has no multiple; that the values moved stands in the reason.
+    factor = now[1] / then[1] if then[1] else inf
     return Measurement(
         metric="unit_factor",
         slice=suspect.of,
         at=(("feature", suspect.feature),),
         window=windows.windows[place],
-        value=now[1] / then[1] if then[1] else None,
+        value=factor if isfinite(factor) else None,
         n=n,
         method="quartiles",
         reason=f"the unit may have changed: values look {', or '.join(looks)}",

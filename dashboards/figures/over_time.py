@@ -48,7 +48,7 @@ def series_figure(
     """
     figure = go.Figure()
     for (slice_, rows), (colour, dash, symbol) in zip(series.items(), _STYLES, strict=False):
-        shown = [row for row in rows if row.value is not None and row.window is not None]
+        shown = [row for row in rows if row.window is not None]  # without a value a window is a gap in the line
         up, down = ([_arm(row, end) for row in shown] for end in ("high", "low"))
         figure.add_trace(
             go.Scatter(

@@ -71,7 +71,7 @@ class Time(click.ParamType[datetime]):
 @click.command("monitor", cls=InParts, parts=_PARTS, help=_HELP)
 @config_option
 @click.option("--current", type=_PATH, required=True, help="The log since: a file, a folder, or an ingested log.")
-@click.option("--reference", type=_PATH, help="What it is held against: a file, or what --save-reference wrote.")
+@click.option("--reference", type=_PATH, help="What it is held against: as --current, or what --save-reference wrote.")
 @click.option("--reference-until", type=Time(), help="Instead: the rows of --current before this time.")
 @column_option("--timestamp", "When the prediction was made; with a zone.")
 @column_option("--y-pred", "Predicted labels.")

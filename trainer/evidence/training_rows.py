@@ -35,9 +35,9 @@ def training_result(learner: "Learner") -> Result:
         One row per epoch (``at.round``) and quantity: `train_loss` and `valid_loss` (without an interval: the losses of
         one model on rows that it was chosen by), `valid_accuracy` with the interval of a rate, or
         `valid_label_accuracy` and `valid_mean_absolute_error` without one; `skipped_steps`; of group DRO the
-        `group_weight` of each group.Where the data name a cluster, or of several models, there is no
-        interval: the history does not hold who was answered rightly, and a mean of shares is not the share of one
-        model. The provenance names model, split, seeds and settings.
+        `group_weight` of each group. Where the data name a cluster, or of several models, there is no interval: the
+        history does not hold who was answered rightly, and a mean of shares is not the share of one model. The
+        provenance names model, split, seeds and settings.
 
     Raises
     ------
