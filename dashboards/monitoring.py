@@ -127,14 +127,17 @@ def labels_sentence(result: Result) -> str:
     Examples
     --------
     >>> row = Measurement(metric="labels_needed", value=385, n=900, method="sample size",
-    ...                   reason="accuracy to within .05")
+    ...                   reason="to find a risk of 0.24 where 0.22 is tolerated, behind accuracy")
     >>> labels_sentence(Result(measurements=[row]))
-    'Labels are missing: have about 385 rows drawn at random labelled, accuracy to within .05.'
+    'Labels are missing: about 385 rows drawn at random and labelled would show an error rate that rose by twice what \
+is tolerated.'
     """
     row = next((row for row in result.measurements if row.metric == "labels_needed" and not row.slice), None)
     if row is None or row.value is None:
         return ""
-    return f"Labels are missing: have about {row.value:,.0f} rows drawn at random labelled, {row.reason}."
+    rise = (row.reason or "").startswith("to find")
+    shown = "would show an error rate that rose by twice what is tolerated" if rise else "would tell the error rate"
+    return f"Labels are missing: about {row.value:,.0f} rows drawn at random and labelled {shown}."
 
 
 def promise_sentence(result: Result) -> str:

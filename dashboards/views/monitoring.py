@@ -75,6 +75,8 @@ def _table(changes: Sequence[Change]) -> None:
     ]
     if rows:
         show_table(rows, alt="every alarm: since when, what, for whom, how large, how sure, what to do", key="changes")
+        st.subheader("What to do")
+        show_list(list(dict.fromkeys(change.advice for change in changes)))
 
 
 def _drift(result: Result, changes: Sequence[Change]) -> None:
@@ -161,7 +163,7 @@ def _evidently(result: Result) -> None:
     differ = sum(bool(each.why) for each in verdicts)
     st.markdown(
         f"Evidently tests every feature of every window by itself, with a fixed threshold. In {differ} of "
-        f"{len(verdicts)} verdicts it differs from the alarms above; these come first, with the reason."
+        f"{len(verdicts)} verdicts it differs from our alarms of everyone; these come first, with the reason."
     )
     show_table(
         [

@@ -1,5 +1,7 @@
 """Where labels are missing: what scores let expect, put right by the labels there are, and how many to ask for."""
 
+from dataclasses import replace
+
 import pyarrow.compute as pc
 
 from audit.measurement import Window
@@ -30,8 +32,8 @@ def missing_labels(reference: Tally, current: Tally, *, tolerance: float) -> Fou
     -------
     Found
         No alarms. Of windows with missing labels the rows of `monitors.performance.label_free.label_free`, where both
-        sides have scores; and "labels_needed" of everyone and of each group. Nothing where every row has its label,
-        and of tasks other than two labels.
+        sides have scores; and "labels_needed" of everyone and of each group, with the time that these windows span.
+        Nothing where every row has its label, and of tasks other than two labels.
 
     Examples
     --------
@@ -54,7 +56,8 @@ def missing_labels(reference: Tally, current: Tally, *, tolerance: float) -> Fou
     if not open_windows or reference.task != "binary" or reference.deferral:
         return Found()
     goal = LabelGoal(tolerance=tolerance) if tolerance > 0 else LabelGoal(half_width=_HALF_WIDTH)
-    needed = labels_needed(reference, goal=goal)
+    span = (open_windows[0][0], open_windows[-1][1])
+    needed = tuple(replace(row, window=span) for row in labels_needed(reference, goal=goal))
     if score_violations(reference, current, [METRIC]):
         return Found(rows=needed)
     estimated = label_free(reference, current, metrics=[METRIC]).rows

@@ -204,7 +204,7 @@ def test_labels_are_asked_for_only_where_some_are_missing(quiet):
     assert labels_sentence(quiet) == ""
     row = Measurement(metric="labels_needed", value=1234, n=900, method="sample size", reason="to find a risk of 0.2")
     asked = replace(quiet, measurements=(*quiet.measurements, row))
-    assert "have about 1,234 rows drawn at random labelled, to find a risk of 0.2." in " ".join(lead_sentences(asked))
+    assert "about 1,234 rows drawn at random and labelled would show an error rate" in " ".join(lead_sentences(asked))
     assert "1,234 rows" in sections(asked)[0].text
 
 

@@ -291,7 +291,7 @@ def test_labels_that_are_missing_lead_to_how_many_to_ask_for(monitor, files):
     moved.loc[moved["at"] >= "2026-04-01", "y"] = None
     moved.to_csv(files / "moved.csv", index=False)
     done = monitor(*against("moved"), code=0)
-    assert "have about" in " ".join(done.stdout.split())
+    assert "rows drawn at random and labelled" in " ".join(done.stdout.split())
 
 
 def test_windows_end_when_the_log_was_looked_at(monitor, files):
