@@ -31,6 +31,7 @@ from monitors.performance.settings import PerformanceSettings
 from monitors.performance.window_tally import windowed_tally
 from monitors.schema import SchemaSettings, schema
 from monitors.shift.then_now import ThenNowSettings, then_now
+from monitors.timestamps import with_times
 from monitors.units import units
 from monitors.volume import VolumeSettings, volume
 from monitors.windows import Windows, of_version, parse_windows, resolve, versions
@@ -157,6 +158,7 @@ def run_monitors(
     """
     chosen = settings or _DEFAULTS
     raise_violations(_violations(chosen, reference, current))
+    current = with_times(current)
     held = reference if isinstance(reference, Reference) else make_reference(reference)
     raise_violations(_differences(held, current))
     before = None if isinstance(reference, Reference) else reference

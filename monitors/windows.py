@@ -69,7 +69,7 @@ class Windows:
         Whether all windows are of equal length.
     complete
         How many of the first windows are over: no row in order of time can fall into them any more. The last one of a
-        log usually is not.
+        log usually is not; that of a version of the model counts as over.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def resolve(rule: WindowRule, log: PredictionLog, *, as_of: datetime | None = No
     if rule.kind == "rows":
         return _by_rows(rule, log, span)
     end = span.newest + timedelta(microseconds=1)
-    return Windows(edges=(span.oldest, end), regular=False, complete=0)
+    return Windows(edges=(span.oldest, end), regular=False, complete=1)  # a version is judged by the rows that it has
 
 
 def place_expression(windows: Windows, log: PredictionLog, *, role: TimeRole = "timestamp") -> nw.Expr:

@@ -1,11 +1,18 @@
-"""What tests of several packages share: threads, the folder of real data, and how many examples Hypothesis draws."""
+"""What tests of several packages share: threads, Spark, the folder of real data, how many examples Hypothesis draws."""
 
 import gc
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
+from xdist.scheduler import LoadFileScheduling
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 THOROUGH = "thorough"
@@ -20,6 +27,19 @@ settings.register_profile(THOROUGH, derandomize=False, deadline=None, print_blob
 # this when they are first imported, and conftest is read before that.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+
+class SparkTogether(LoadFileScheduling):
+    """One process for each file, and one for all tests of Spark: its session takes a core 15 seconds to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "spark" if "_spark_" in nodeid else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Let ``--dist loadfile`` keep the tests of Spark together."""
+    return SparkTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -51,6 +71,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         named = own.max_examples if own.max_examples != settings().max_examples else 100
         wider = settings(own, max_examples=min(TIMES * named, MOST), derandomize=False, print_blob=True)
         function._hypothesis_internal_use_settings = wider
+
+
+@pytest.fixture(scope="session")
+def new_session() -> Iterator[Callable[[], "SparkSession"]]:
+    """Return what gives this process's one session of Spark, and starts it again where a test has stopped it."""
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or newer, which is not installed")
+    from pyspark.sql import SparkSession
+
+    given = {
+        "spark.ui.enabled": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "2",
+    }
+
+    def start() -> SparkSession:
+        session = SparkSession.builder.master("local[2]").config(map=given).getOrCreate()
+        session.sparkContext.setLogLevel("OFF")
+        return session
+
+    yield start
+    start().stop()
 
 
 @pytest.fixture(scope="session")

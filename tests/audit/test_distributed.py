@@ -1,7 +1,5 @@
 """The same call on a Spark DataFrame and on an Ibis table: identical counts, whatever the columns are called."""
 
-import shutil
-
 import ibis
 import numpy as np
 import pyarrow as pa
@@ -57,28 +55,6 @@ def parquet(table, tmp_path_factory):
     path = tmp_path_factory.mktemp("engines") / "log.parquet"
     pq.write_table(table, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def new_session():
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java 17 or newer, which is not installed")
-    from pyspark.sql import SparkSession
-
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2",
-    }
-
-    def start():
-        session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
-        session.sparkContext.setLogLevel("OFF")
-        return session
-
-    yield start
-    start().stop()
 
 
 @EACH

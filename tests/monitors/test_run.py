@@ -362,3 +362,22 @@ def test_where_one_side_has_no_labels_errors_are_not_compared_and_the_rest_is(qu
     result = run_monitors(*logs)
     assert result.provenance.given["monitors"] == ["drift", "schema", "traffic"]
     assert rang(result) == []
+
+
+def test_a_version_is_held_against_the_reference_by_itself():
+    rng = np.random.default_rng(0)
+
+    def predictions(rows, right, start, version):
+        y = rng.integers(0, 2, rows)
+        time = pd.Timestamp(start, tz="UTC") + pd.to_timedelta(np.arange(rows), unit="min")
+        said = np.where(rng.random(rows) < right, y, 1 - y)
+        return pd.DataFrame({"y": y, "p": said, "x": rng.normal(size=rows), "t": time, "v": version})
+
+    roles = {"y_true": "y", "y_pred": "p", "timestamp": "t", "model_version": "v", "features": ["x"]}
+    before = predictions(3000, 0.9, "2026-01-05", "a")
+    since = pd.concat([predictions(2000, 0.9, "2026-02-02", "a"), predictions(2000, 0.5, "2026-02-10", "b")])
+    logs = (PredictionLog.from_frame(frame, **roles) for frame in (before, since))
+    result = run_monitors(*logs, settings=MonitorSettings(window="model_version"))
+    rang = {json.loads(alarm.key)[0]: json.loads(alarm.key)[2] for alarm in result.alarms}
+    assert rang["accuracy_e_value"] == {"model_version": "b"}
+    assert {at["model_version"] for at in rang.values()} == {"b"}

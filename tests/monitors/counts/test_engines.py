@@ -1,6 +1,5 @@
 """The same log through every door: the same bins, the same integers, the same digest."""
 
-import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -141,29 +140,10 @@ def test_rows_outside_the_windows_are_left_out(everything, expected):
     np.testing.assert_array_equal(some.rows, every.rows[2:])
 
 
-@pytest.fixture(scope="module")
-def spark():
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java 17 or newer, which is not installed")
-    from pyspark.sql import SparkSession
-
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.session.timeZone": "UTC",
-    }
-    session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
-    yield session
-    session.stop()
-
-
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_spark_gives_the_same_integers(spark, everything, expected, tmp_path):
+def test_spark_gives_the_same_integers(new_session, everything, expected, tmp_path):
     binnings, windows, _ = expected
     pq.write_table(everything, tmp_path / "log.parquet")
-    log = framed(spark.read.parquet(str(tmp_path / "log.parquet")))
+    log = framed(new_session().read.parquet(str(tmp_path / "log.parquet")))
     assert_same(count_profile(log, binnings, windows), count_profile(framed(everything), binnings, windows))
     assert fit_binnings(log, bins=12) == binnings

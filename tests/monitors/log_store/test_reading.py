@@ -165,24 +165,22 @@ def counted(log, rule):
 
 
 @pytest.mark.slow
-def test_spark_reads_the_same_rows_and_counts_the_same_windows(store, batch, rows_of):
+def test_spark_reads_the_same_rows_and_counts_the_same_windows(store, batch, rows_of, new_session):
     """Without the jars of Delta, Spark reads the Parquet files that the Delta log names: they are the table."""
-    pyspark = pytest.importorskip("pyspark.sql")
     for day in (1, 9, 20):
         store.append(batch(5, start=5 * day, day=day))
     store.append_labels(pa.table({"id": ["p6", "p47"], "y_true": [1, 0]}))
     store.erase(["p100"])
-    settings = {"spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC", "spark.sql.shuffle.partitions": "1"}
-    spark = pyspark.SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
-    try:
-        files = {name: DeltaTable(f"{store.place.uri}/{name}").file_uris() for name in ("predictions", "labels")}
-        predictions, labels = (spark.read.parquet(*files[name]) for name in ("predictions", "labels"))
-        told = labels.select(labels["prediction_id"].alias("id"), "y_true", "label_timestamp")
-        joined = predictions.join(told, "id", "left")
-        found = {row["id"]: row for row in joined.collect()}
-        by_spark = counted(as_log(joined, store.columns), "7d")
-    finally:
-        spark.stop()
+    spark = new_session()
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    files = {name: DeltaTable(f"{store.place.uri}/{name}").file_uris() for name in ("predictions", "labels")}
+    predictions, labels = (spark.read.parquet(*files[name]) for name in ("predictions", "labels"))
+    told = labels.select(labels["prediction_id"].alias("id"), "y_true", "label_timestamp")
+    joined = predictions.join(told, "id", "left")
+    found = {row["id"]: row for row in joined.collect()}
+    by_spark = counted(as_log(joined, store.columns), "7d")
+    spark.conf.set("spark.sql.session.timeZone", before)
     ours = rows_of(store)
     assert sorted(found) == sorted(ours)
     assert len(ours) == 14

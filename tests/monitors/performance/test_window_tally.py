@@ -1,6 +1,5 @@
 """A windowed tally: the same counts as those of the rows of each window alone, in one pass."""
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -172,21 +171,13 @@ def test_polars_arrow_and_csv_give_the_same_counts(tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_spark_gives_the_same_integers(tmp_path) -> None:
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java 17 or newer, which is not installed")
-    from pyspark.sql import SparkSession
-
-    options = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2"}
-    session = SparkSession.builder.master("local[1]").config(map=options).getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
+def test_spark_gives_the_same_integers(new_session, tmp_path) -> None:
     frame = _frame().drop(columns=["w", "who"])
     arrow = pa.Table.from_pandas(frame.assign(y=frame.y.astype("Int64")), preserve_index=False)
     pq.write_table(arrow, tmp_path / "log.parquet", coerce_timestamps="us")
     roles = {"y_true": "y", "y_score": "s", "timestamp": "t", "label_timestamp": "l"}
-    tables = [arrow, session.read.parquet(str(tmp_path / "log.parquet"))]
+    tables = [arrow, new_session().read.parquet(str(tmp_path / "log.parquet"))]
     logs = [PredictionLog.from_frame(t, threshold=0.5, sensitive_features=["g"], **roles) for t in tables]
     windows = Windows(edges=tuple(START + timedelta(weeks=place) for place in range(5)), regular=True, complete=4)
     assert windowed_tally(logs[0], windows).digest() == windowed_tally(logs[1], windows).digest()
     assert count_arrivals(logs[0], windows).cells.equals(count_arrivals(logs[1], windows).cells)
-    session.stop()
