@@ -1,22 +1,30 @@
 """What the alarms of monitors say: what changed, since when, for whom, how large, how sure, what to do."""
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from audit.measurement import Measurement, Slice, as_slice
+from audit.measurement import Measurement, Slice
 from audit.result import Alarm, Result
-from dashboards.labels import reading_order, safe_label, slice_label
-from dashboards.tables import interval_text, value_text
-from dashboards.words import metric_title
+from dashboards.alarm_words import (
+    LATE,
+    advice_on,
+    alarms_of,
+    base_of,
+    evidence_of,
+    is_withheld,
+    numbered,
+    read_key,
+    small_groups,
+    subject_of,
+    whom_of,
+)
+from dashboards.labels import reading_order, safe_label
+from dashboards.tables import hidden_text, interval_text, value_text
 
-_ENDINGS = ("_gap_e_value", "_e_value", "_e_detector")
+_CHANCE = re.compile(r" \(chance [^)]*\)")
 _EFFECTS = ("kolmogorov_smirnov_statistic", "total_variation_distance")
-_ROLES: Mapping[str, str] = {"y_pred": "the predictions", "y_score": "the scores", "y_true": "the labels"}
-_LARGE = 1e6
-LATE = "alert (a rate)"
-"""Said of detectors, which ring once in so many windows by chance, in place of odds."""
 
 
 class Change(NamedTuple):
@@ -80,20 +88,34 @@ def changes_of(result: Result) -> tuple[Change, ...]:
 
 
 def publishable(result: Result, changes: Sequence[Change], *, min_cell: int) -> tuple[Change, ...]:
-    """Return the changes of groups none of whose windows holds fewer rows than may be published (but for none at all).
+    """Return the changes of groups that may be named; a number of fewer rows than may be published is hidden.
 
     Examples
     --------
     >>> publishable(Result(measurements=()), (), min_cell=10)
     ()
     """
-    rows = [row for row in result.measurements if row.metric == "traffic" and row.slice]
-    small = {row.slice for row in rows if row.value is not None and 0 < row.value < min_cell}
-    return tuple(change for change in changes if change.slice not in small)
+    small = small_groups(result, min_cell=min_cell)
+    return tuple(_published(change, min_cell) for change in changes if change.slice not in small)
 
 
-def lead_sentences(result: Result, *, min_cell: int = 0) -> tuple[str, ...]:
+def _published(change: Change, min_cell: int) -> Change:
+    if change.shown is None or not is_withheld(change.shown, min_cell=min_cell):
+        return change
+    return change._replace(now=hidden_text(min_cell), before="", shown=None)
+
+
+def lead_sentences(result: Result, *, min_cell: int = 0, of: Result | None = None) -> tuple[str, ...]:
     """Return what a run of monitors comes to, in a few sentences: the first changes, the groups after, the promise.
+
+    Parameters
+    ----------
+    result
+        The run; with `of` only those of its alarms that are new.
+    min_cell
+        Numbers that rest on fewer rows are not shown.
+    of
+        The run with all its alarms.
 
     Examples
     --------
@@ -105,20 +127,52 @@ does not ring.'
     """
     changes = changes_of(result)
     told = publishable(result, changes, min_cell=min_cell)
+    after = (traffic_sentence(result), labels_sentence(result), promise_sentence(result))
     if changes and not told:
-        return (f"{len(changes)} alarms rang, all of groups too small to be named.", promise_sentence(result))
+        return (f"{_rang(result, changes, of)}, all of groups too small to be named.", promise_sentence(result))
     if not changes:
         opening = (
             "No alarm rang. That is no proof that nothing changed: a change smaller than what is tolerated, or of few "
             "rows, does not ring."
         )
-        return tuple(filter(None, (opening, labels_sentence(result), promise_sentence(result))))
+        if of is not None and of.alarms:
+            opening = f"No alarm is new; {numbered(alarms_of(of.alarms), 'alarm')} rang in all."
+        return tuple(filter(None, (opening, *after)))
     first = told[0]
     alike = next(episode for episode in episodes_of(told) if first in episode)
     others = sorted({change.whom for change in told} - {first.whom})
-    more = f"Later, alarms also rang for {_listed(others)}." if others else ""
-    head = f"{len(changes)} alarm{'s' if len(changes) > 1 else ''} rang. {episode_sentence(alike)}"
-    return tuple(filter(None, (head, more, labels_sentence(result), promise_sentence(result))))
+    more = f"{'Later, alarms' if of is None else 'Alarms'} also rang for {_listed(others)}." if others else ""
+    head = f"{_rang(result, changes, of)}. {episode_sentence(alike)}"
+    return tuple(filter(None, (head, more, *after)))
+
+
+def _rang(result: Result, changes: Sequence[Change], of: Result | None) -> str:
+    """Return how many alarms rang, of how many changes; as many as `evenhanded alarms list` shows for them."""
+    number = alarms_of(result.alarms)
+    told = f", of {numbered(len(changes), 'change')}" if number != len(changes) else ""
+    every = "" if of is None else f" ({alarms_of(of.alarms):,} in all)"
+    return f"{numbered(number, 'alarm' if of is None else 'new alarm')} rang{told}{every}"
+
+
+def traffic_sentence(result: Result) -> str:
+    """Return why traffic is judged in no window; empty where it is, or was not watched.
+
+    Examples
+    --------
+    >>> row = Measurement(metric="traffic_ratio", value=None, n=0, method="beta_mixture",
+    ...                   reason="fewer than 8 whole windows before")
+    >>> traffic_sentence(Result(measurements=[row]))
+    'Traffic is not judged yet: fewer than 8 whole windows before. The windows of a reference count where it is a log \
+with times, not saved counts.'
+    """
+    rows = [row for row in result.measurements if row.metric == "traffic_ratio" and not row.slice]
+    why = [row.reason for row in rows if row.value is None and (row.reason or "").startswith("fewer")]
+    if not why or any(row.level is not None for row in rows):
+        return ""
+    return (
+        f"Traffic is not judged yet: {why[-1]}. The windows of a reference count where it is a log with times, not "
+        f"saved counts."
+    )
 
 
 def labels_sentence(result: Result) -> str:
@@ -226,17 +280,6 @@ def watched_features(result: Result) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def feature_name(feature: str) -> str:
-    """Return a feature in words: predictions, scores and labels have no name of their own.
-
-    Examples
-    --------
-    >>> feature_name("y_score"), feature_name("age")
-    ('the scores', 'age')
-    """
-    return _ROLES.get(feature) or safe_label(feature, target="text")
-
-
 def effect_of(result: Result, feature: str) -> str | None:
     """Return the name of the effect that the drift of a feature is judged by; None where it was not measured."""
     for row in result.measurements:
@@ -253,24 +296,33 @@ def effect_of(result: Result, feature: str) -> str | None:
 
 
 def _change(alarm: Alarm, row: Measurement | None, plain: Mapping[tuple[object, ...], Measurement]) -> Change:
-    metric, slice_, at = (row.metric, row.slice, dict(row.at)) if row is not None else _read(alarm.key)
-    base = next((metric.removesuffix(ending) for ending in _ENDINGS if metric.endswith(ending)), metric)
+    metric, slice_, at = (row.metric, row.slice, dict(row.at)) if row is not None else read_key(alarm.key)
+    base = base_of(metric)
     shown = row if base == metric else _shown(base, row, slice_, at, plain)
     before = None if shown is None else _reference(shown, plain)
     return Change(
         alarm=alarm,
         since=alarm.since,
-        subject=_subject(base, at),
-        whom=_whom(slice_, at),
-        now="" if shown is None or shown.value is None else f"{value_text(shown)} {interval_text(shown)}".strip(),
+        subject=subject_of(base, at),
+        whom=whom_of(slice_, at),
+        now=_now(shown),
         before="" if before is None else before,
-        evidence=_evidence(alarm, metric),
-        advice=_advice(base),
+        evidence=evidence_of(alarm, metric, shown),
+        advice=advice_on(base),
         metric=base,
         slice=slice_,
         feature=None if at.get("feature") is None else str(at["feature"]),
         shown=shown,
     )
+
+
+def _now(shown: Measurement | None) -> str:
+    if shown is None or shown.value is None:
+        return ""
+    text = f"{value_text(shown)} {interval_text(shown)}".strip()
+    if shown.metric == "vanished_categories" and shown.reason:  # which ones is what matters
+        return f"{text} ({safe_label(_CHANCE.sub('', shown.reason), target='text', limit=120)})"
+    return text
 
 
 def _shown(
@@ -280,11 +332,11 @@ def _shown(
     at: Mapping[str, object],
     plain: Mapping[tuple[object, ...], Measurement],
 ) -> Measurement | None:
-    """Return the number that a piece of evidence is about, in the same window."""
+    """Return the number that a piece of evidence is about, in the same window; evidence itself is no size."""
     names = _EFFECTS if base == "drift" else (base,)
     window = None if row is None else row.window
     found = (plain.get((name, slice_, tuple(sorted(at.items())), window)) for name in names)
-    return next((each for each in found if each is not None), row)
+    return next((each for each in found if each is not None), None)
 
 
 def _place(row: Measurement) -> tuple[object, ...]:
@@ -301,41 +353,6 @@ def _reference(shown: Measurement, plain: Mapping[tuple[object, ...], Measuremen
         return None
     was = Measurement(metric=shown.metric, value=shown.value - difference.value, n=shown.n, method="difference")
     return value_text(was)
-
-
-def _read(key: str) -> tuple[str, Slice, dict[str, object]]:
-    """Return metric, slice and point of a key whose row is not there."""
-    metric, slice_, at = json.loads(key)[:3]
-    return metric, as_slice(slice_), dict(at)
-
-
-def _subject(base: str, at: Mapping[str, object]) -> str:
-    title = "Drift" if base == "drift" else metric_title(base)
-    feature = at.get("feature")
-    return title if feature is None else f"{title}: {feature_name(str(feature))}"
-
-
-def _whom(slice_: Slice, at: Mapping[str, object]) -> str:
-    place = "" if "place" not in at else f"place {safe_label(str(at['place']), target='text')}"
-    version = "" if "model_version" not in at else f"model {safe_label(str(at['model_version']), target='text')}"
-    group = slice_label(slice_) if slice_ or not place else ""
-    return ", ".join(filter(None, (group, place, version)))
-
-
-def _evidence(alarm: Alarm, metric: str) -> str:
-    if metric.endswith("_e_detector"):
-        return LATE
-    return "over a million to one" if alarm.e_value > _LARGE else f"{alarm.e_value:,.0f} to 1"
-
-
-def _advice(base: str) -> str:
-    if base in {"drift", "missing_share", "new_category_share", "vanished_categories", "unit_factor"}:
-        return "Ask whoever sends this column what changed; compare the values of before and since."
-    if base in {"traffic_ratio", "duplicate_share", "late_share", "empty_windows", "removed_rows"}:
-        return "Ask whoever sends the rows: are some missing, doubled, or of other people than before?"
-    if base == "action_ratio":
-        return "Look at a sample of these actions with the people on site, and stop if nobody can explain them."
-    return "Look at a sample of the rows that went wrong since; decide whether decisions of this kind go on."
 
 
 def _lowered(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from audit.measurement import Measurement
 from audit.result import Result
-from dashboards.monitoring import feature_name
+from dashboards.alarm_words import feature_name
 
 _DIFFER = "they differ ("
 

@@ -12,8 +12,10 @@ from audit.provenance import Provenance
 from audit.result import Result
 from audit.tables import open_file
 from evenhanded.logs import bins_of
+from evenhanded.unwatched import unwatched
 from monitors.counts.reference import Reference, make_reference
 from monitors.counts.reference_files import FACTS
+from monitors.watching import with_groups
 from monitors.windows import Windows, place_expression
 
 _ROLES: Mapping[str, Role] = {
@@ -31,19 +33,21 @@ _ROLES: Mapping[str, Role] = {
 _SETTINGS = ("positive", "threshold", "score_max", "labels")
 _OF_FILES = (*_ROLES, *_SETTINGS, "sensitive", "features", "ignore")
 MOST_FEATURES = 500
+_SHOWN_NAMES = 20
 
 
 class Compared(NamedTuple):
-    """What is held against what.
+    """What is held against what, and what is to be said about it.
 
     Examples
     --------
     >>> Compared._fields
-    ('reference', 'current')
+    ('reference', 'current', 'notes')
     """
 
     reference: PredictionLog | Reference
     current: PredictionLog
+    notes: tuple[str, ...] = ()
 
 
 def compared(options: Mapping[str, Any]) -> Compared:
@@ -77,12 +81,58 @@ wrote), or --reference-until TIME for the first part of --current itself
     if reference is not None and until is not None:
         raise InputError(["--reference and --reference-until are both given; name one of them"])
     raise_violations(_needless(options))
-    current = opened(options["current"], options)
+    raise_violations(_untimed(options))
+    frozen_counts = Reference.load(reference) if reference is not None and (reference / FACTS).is_file() else None
+    read, notes = _watching(options, frozen_counts)
+    current = opened(options["current"], read)
     if until is not None:
-        return Compared(between(current, _BEGIN, until), between(current, until, _END))
-    if (reference / FACTS).is_file():
-        return Compared(Reference.load(reference), current)
-    return Compared(opened(reference, options), current)
+        return Compared(between(current, _BEGIN, until), between(current, until, _END), notes)
+    if frozen_counts is not None:
+        return Compared(frozen_counts, current, notes)
+    return Compared(opened(reference, read), current, notes)
+
+
+def _untimed(options: Mapping[str, Any]) -> list[str]:
+    """Return that no column of times is named, with the columns that there are."""
+    path = options["current"]
+    if options.get("timestamp") or is_log(path):
+        return []
+    names = open_file(path).names
+    shown = ", ".join(names[:_SHOWN_NAMES]) + (f" and {len(names) - _SHOWN_NAMES} more" * (len(names) > _SHOWN_NAMES))
+    why = "--timestamp is not named: windows need the time of each prediction"
+    return [f"{why}; name one of the columns of {path}: {shown}"]
+
+
+def _watching(options: Mapping[str, Any], known: Reference | None) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return the options with what is watched where nobody said so, and a line on columns that are left out.
+
+    Frozen counts know what they watched. Of a file, ids and times are left out, by the values of the reference.
+    """
+    path = options["current"]
+    if options.get("features") is not None or is_log(path):
+        return options, ()
+    if known is not None:
+        return _as_frozen(options, known)
+    source = options["reference"] or path
+    if is_log(source):
+        return options, ()
+    found = unwatched(source, tuple(_unnamed(source, options)))
+    ignored = (*(options.get("ignore") or ()), *found.ids, *found.times)
+    return {**options, "ignore": ignored}, tuple(filter(None, [found.sentence()]))
+
+
+def _as_frozen(options: Mapping[str, Any], known: Reference) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    features = tuple(name for name in known.binnings if name not in {"y_true", "y_pred", "y_score"})
+    new = [name for name in _unnamed(options["current"], options) if name not in known.binnings]
+    note = f"Not watched, since the reference does not have them: {', '.join(new)}." if new else ""
+    return {**options, "features": features}, tuple(filter(None, [note]))
+
+
+def _unnamed(path: Path, options: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a file that no option names."""
+    roles = {options[name] for name in _ROLES if options.get(name)}
+    used = {*roles, *(options.get("sensitive") or ()), *(options.get("ignore") or ())}
+    return [name for name in dict.fromkeys(open_file(path).names) if name not in used]
 
 
 def is_log(path: Path) -> bool:
@@ -181,8 +231,7 @@ def opened(path: Path, options: Mapping[str, Any]) -> PredictionLog:
     bins = bins_of(options)
     features = options.get("features")
     if features is None:
-        used = {*roles.values(), *sensitive, *(options.get("ignore") or ())}
-        features = tuple(dict.fromkeys(name for name in open_file(path).names if name not in used))
+        features = tuple(_unnamed(path, options))
         if len(features) > MOST_FEATURES:
             msg = f"{path} has {len(features):,} columns beside those that are named; name --features, at most 500"
             raise InputError([msg])
@@ -208,7 +257,7 @@ def frozen(reference: PredictionLog | Reference) -> Reference:
     >>> frozen(PredictionLog.from_frame(pa.table({"p": [1, 0]}), task="watch", y_pred="p")).rows
     2
     """
-    return reference if isinstance(reference, Reference) else make_reference(reference)
+    return reference if isinstance(reference, Reference) else make_reference(with_groups(reference))
 
 
 def time_of(text: str) -> datetime:

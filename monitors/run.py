@@ -1,6 +1,6 @@
 """All monitors on one log: drift, performance, labels, traffic and actions, in one result."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
@@ -13,6 +13,7 @@ from audit.predictions import PredictionLog
 from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.result import Result
 from monitors.action_counts import action_counts
+from monitors.clock_jumps import jump_violations
 from monitors.counts.binning import Binning
 from monitors.counts.counting import count_profile
 from monitors.counts.differences import schema_differences
@@ -20,6 +21,7 @@ from monitors.counts.profile import Profile
 from monitors.counts.reference import Reference, make_reference
 from monitors.drift.run import drift
 from monitors.drift.settings import DriftSettings
+from monitors.earlier_looks import earlier_look, looked_at
 from monitors.found import Found, gathered
 from monitors.log_facts import log_facts, reported_rows
 from monitors.performance.arrivals import count_arrivals
@@ -32,8 +34,10 @@ from monitors.performance.window_tally import windowed_tally
 from monitors.schema import SchemaSettings, schema
 from monitors.shift.then_now import ThenNowSettings, then_now
 from monitors.timestamps import with_times
+from monitors.traffic_before import Before, traffic_before
 from monitors.units import units
 from monitors.volume import VolumeSettings, volume
+from monitors.watching import with_groups
 from monitors.windows import Windows, of_version, parse_windows, resolve, versions
 
 LABELLED = frozenset({"binary", "multiclass", "multilabel"})
@@ -101,7 +105,7 @@ def run_monitors(
     current: PredictionLog,
     *,
     settings: MonitorSettings | None = None,
-    previous: Result | None = None,
+    previous: Result | Iterable[Result] | None = None,
 ) -> Result:
     """Hold a log of predictions against a reference, window by window and group by group.
 
@@ -120,7 +124,8 @@ def run_monitors(
     settings
         Windows, tolerances and the promise; None = the defaults.
     previous
-        An earlier run on the same log: rows that came since into windows that it saw to their end are late.
+        Earlier runs, the newest first: rows that came since into windows that the first of them on this reference and
+        these columns saw to their end are late. Others are runs on another log, and tell nothing.
 
     Returns
     -------
@@ -137,7 +142,8 @@ def run_monitors(
     Notes
     -----
     The promise, and what it assumes: while nothing changes, no alarm ever rings with probability at least 1 - `alpha`
-    (Bonferroni over the monitors that run; each keeps its share over any number of looks). Alerts of late changes
+    (Bonferroni over all monitors, run or not, and over versions in their order of time with weights 1 / (k (k + 1));
+    each keeps its share over any number of looks). Only windows that are over ring. Alerts of late changes
     (metrics that end in "_e_detector") promise a rate instead: one in so many windows
     (`monitors.performance.settings`). Rows of a window are taken for independent, and the reference for a fair sample
     of what is normal; each monitor says what else it assumes.
@@ -159,15 +165,18 @@ def run_monitors(
     chosen = settings or _DEFAULTS
     raise_violations(_violations(chosen, reference, current))
     current = with_times(current)
-    held = reference if isinstance(reference, Reference) else make_reference(reference)
+    held = reference if isinstance(reference, Reference) else make_reference(with_groups(reference))
+    current = with_groups(current, only=held.binnings)
     raise_violations(_differences(held, current))
     before = None if isinstance(reference, Reference) else reference
+    earlier = earlier_look(previous, held, current)
     rule = parse_windows(chosen.window)
     logs = {"": current}
     if rule.kind == "model_version":
         logs = {version: of_version(current, version) for version in versions(current)}
     found, used = [], set[str]()
-    for version, log in logs.items():
+    shared = len(_MONITORS) - (0 if chosen.tell_apart else 1)  # whichever run: alarms do not depend on what comes later
+    for number, (version, log) in enumerate(logs.items(), start=1):
         windows = resolve(rule, log, as_of=chosen.as_of)
         names = [*_needed(log, held, before), *(("apart",) if chosen.tell_apart else ())]
         run = _Run(
@@ -177,15 +186,22 @@ def run_monitors(
             log=log,
             windows=windows,
             profile=count_profile(log, _known(held, log), windows),
-            previous=previous,
-            alpha=chosen.alpha / (len(names) * len(logs)),
+            previous=earlier,
+            alpha=chosen.alpha / shared / (number * (number + 1) if version else 1),
         )
-        part = gathered(_MONITORS[name](run) for name in names)
+        raise_violations(jump_violations(run.profile))
+        part = _over(gathered(_MONITORS[name](run) for name in names), windows)
         found.append(_at_version(part, version) if version else part)
         used |= set(names)
     both = gathered(found)
     provenance = _provenance(current, before, held, chosen, sorted(used))
     return Result(measurements=both.rows, alarms=both.alarms, provenance=provenance)
+
+
+def _over(found: Found, windows: Windows) -> Found:
+    """Return what was found without alarms of windows that are not over: half a week is not like a whole one."""
+    end = windows.edges[windows.complete]
+    return Found(found.rows, tuple(alarm for alarm in found.alarms if alarm.since < end))
 
 
 def _drift(run: _Run) -> Found:
@@ -224,7 +240,18 @@ def _without_labels(profile: Profile) -> Profile:
 def _volume(run: _Run) -> Found:
     reported = None if run.previous is None else reported_rows(run.previous)
     facts = log_facts(run.log, run.windows)
-    return volume(run.profile, facts=facts, reported=reported, settings=VolumeSettings(alpha=run.alpha))
+    earlier = Before(None, 0)
+    if run.before is not None:
+        earlier = traffic_before(run.before, parse_windows(run.settings.window), run.windows)
+    settings = VolumeSettings(alpha=run.alpha)
+    return volume(
+        run.profile,
+        facts=facts,
+        reference=earlier.profile,
+        left_out=earlier.left_out,
+        reported=reported,
+        settings=settings,
+    )
 
 
 def _performance(run: _Run) -> Found:
@@ -332,13 +359,8 @@ def _provenance(
     }
     given = {
         "monitors": used,
-        "reference": reference.digest,
         "reference_rows": reference.rows,
-        "columns": dict(current.columns),
-        "sensitive_features": list(current.sensitive_features),
-        "features": list(current.features),
-        "task": current.reading.task,
-        "positive": current.reading.positive,
+        **looked_at(reference, current),
     }
     defaults = {name: getattr(_DEFAULTS, name) for name in chosen}
     given |= {name: value for name, value in chosen.items() if value != defaults[name]}

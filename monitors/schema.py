@@ -1,6 +1,7 @@
 """What features may hold: values that went missing, categories that are new, categories that no longer occur."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from audit.result import Alarm
 from monitors.counts.binning import Binning
 from monitors.counts.profile import IntArray, Profile
 from monitors.found import Found
+from monitors.unseen import unseen_share_bound
 from monitors.window_evidence import FloatArray, Ring, log_e_never, log_e_share_above, rings
 
 _LEVEL = 0.95
@@ -60,17 +62,32 @@ class _Feature:
     then: IntArray | None
     comparisons: int
     alpha: float
+    dispersion: float
 
     def where(self) -> dict[str, Any]:
         return {"slice": self.of, "at": (("feature", self.binning.feature),)}
 
     def upper(self, events: int, rows: int) -> float:
         """Return the upper bound of a share of the reference; all bounds hold together with probability 1 - alpha."""
-        return float(rate(events, rows, level=1.0 - self.alpha, comparisons=self.comparisons).high) if rows else 1.0
+        if not rows:
+            return 1.0
+        counts = events / self.dispersion, rows / self.dispersion
+        return float(rate(*counts, level=1.0 - self.alpha, comparisons=self.comparisons).high)
+
+    def unseen(self) -> float | None:
+        """Return the upper bound of the share of unseen categories, likewise; None where it is not known."""
+        if self.then is None or self.then[-2]:  # the reference has more categories than are counted apart
+            return None
+        return unseen_share_bound(self.then[:-2], alpha=self.alpha / self.comparisons, dispersion=self.dispersion)
 
 
 def schema(
-    reference: Profile | None, current: Profile, *, complete: int | None = None, settings: SchemaSettings | None = None
+    reference: Profile | None,
+    current: Profile,
+    *,
+    complete: int | None = None,
+    settings: SchemaSettings | None = None,
+    dispersion: float = 1.0,
 ) -> Found:
     """Measure what is missing, new and gone in each feature, window and group, and ring where it was not so before.
 
@@ -84,6 +101,9 @@ def schema(
         How many of the first windows are over; only those ring. None = all.
     settings
         Tolerances and error; None = the defaults.
+    dispersion
+        Divides the rows of both sides, at least 1: how many rows are worth one where rows depend on each other, such as
+        the design effect of clusters (`monitors.design_effect`).
 
     Returns
     -------
@@ -92,10 +112,13 @@ def schema(
         (of rows that are not missing) and "vanished_categories" (how many of the reference have no row; the reason
         names those whose absence surprises most: a category of share p stays unseen in n rows with probability
         (1 - p)^n). A window without rows has no value. Alarms: the share lies above the upper bound of the reference's
-        plus the tolerance, or a category of at least the lower bound of its share is unseen (the mean of the e-values
+        plus the tolerance (of new categories above what `monitors.unseen.unseen_share_bound` lets expect, plus the
+        tolerance; a column of which the reference has more categories than are counted apart is not judged), or a
+        category of at least the lower bound of its share is unseen (the mean of the e-values
         of all categories); half of `alpha` goes to the bounds of the reference (Bonferroni), half to e-BH over metrics,
-        features and slices with evidence added up over windows (`monitors.window_evidence`). Rows of a window are
-        taken for independent.
+        features and slices of the reference with evidence added up over windows (`monitors.window_evidence`); groups
+        that the reference lacks have rows and no alarms. Rows of a window are taken for independent, but for what the
+        dispersion says.
 
     Raises
     ------
@@ -115,10 +138,14 @@ def schema(
     ('vanished_categories', 1.0, "'B': 20 % of the reference, none in 200 rows (chance 4e-20)")
     """
     chosen = settings or SchemaSettings()
-    raise_violations([*_violations(chosen), *_unlike(reference, current)])
+    raise_violations([*_violations(chosen, dispersion), *_unlike(reference, current)])
     stop = len(current.windows) if complete is None else complete
+    known = () if reference is None else reference.slices
+    current = current.at_slices([*known, *(of for of in current.slices if of not in set(known))])
     watches = [
-        watch for feature in _features(reference, current, chosen.alpha / 2) for watch in _watches(feature, chosen)
+        watch
+        for feature in _features(reference, current, chosen.alpha / 2, dispersion)
+        for watch in _watches(feature, chosen)
     ]
     rows = tuple(row for watch in watches for row in watch.rows.values())
     judged = [watch for watch in watches if watch.log_e is not None]
@@ -135,8 +162,10 @@ def _alarm(row: Measurement, ring: Ring) -> Alarm | None:
     return Alarm(key=row.key(), e_value=ring.e_value, limit=ring.limit, since=row.window[0])
 
 
-def _violations(settings: SchemaSettings) -> list[str]:
+def _violations(settings: SchemaSettings, dispersion: float) -> list[str]:
     found = [] if 0 < settings.alpha < 1 else [f"alpha must lie in (0, 1); got {settings.alpha}; pass 0.05"]
+    if not 1.0 <= dispersion < inf:
+        found.append(f"dispersion must be at least 1 and finite; got {dispersion}; 1 stands for independent rows")
     return found + [
         f"{name} must lie in [0, 1); got {share}; pass 0.02 to let a share rise by two rows in a hundred"
         for name, share in (("missing", settings.missing), ("new", settings.new))
@@ -154,9 +183,9 @@ def _unlike(reference: Profile | None, current: Profile) -> list[str]:
     ]
 
 
-def _features(reference: Profile | None, current: Profile, alpha: float) -> list[_Feature]:
+def _features(reference: Profile | None, current: Profile, alpha: float, dispersion: float) -> list[_Feature]:
     places = {} if reference is None else {of: place for place, of in enumerate(reference.slices)}
-    comparisons = sum(binning.size for binning in current.binnings.values()) * len(current.slices)
+    comparisons = sum(binning.size for binning in current.binnings.values()) * max(1, len(places))
     return [
         _Feature(
             binning=binning,
@@ -166,6 +195,7 @@ def _features(reference: Profile | None, current: Profile, alpha: float) -> list
             then=reference.counts[name][:, places[of]].sum(axis=0) if reference and of in places else None,
             comparisons=comparisons,
             alpha=alpha,
+            dispersion=dispersion,
         )
         for name, binning in current.binnings.items()
         for place, of in enumerate(current.slices)
@@ -175,12 +205,11 @@ def _features(reference: Profile | None, current: Profile, alpha: float) -> list
 def _watches(feature: _Feature, settings: SchemaSettings) -> list[_Watch]:
     now, then = feature.now, feature.then
     total = now.sum(axis=1)
-    before = None if then is None else (int(then[-1]), int(then.sum()))
-    found = [_share(feature, "missing_share", (now[:, -1], total), before, settings.missing)]
+    upper = None if then is None else feature.upper(int(then[-1]), int(then.sum()))
+    found = [_share(feature, "missing_share", (now[:, -1], total), upper, settings.missing)]
     if feature.binning.kind == "categorical":
         present = total - now[:, -1]
-        known = None if then is None else (int(then[-2]), int(then[:-1].sum()))
-        found.append(_share(feature, "new_category_share", (now[:, -2], present), known, settings.new))
+        found.append(_share(feature, "new_category_share", (now[:, -2], present), feature.unseen(), settings.new))
         if then is not None:
             found.append(_vanished(feature, then, present))
     return found
@@ -190,7 +219,7 @@ def _share(
     feature: _Feature,
     metric: str,
     counts: tuple[IntArray, IntArray],
-    before: tuple[int, int] | None,
+    upper: float | None,
     tolerance: float,
 ) -> _Watch:
     events, totals = counts
@@ -210,10 +239,10 @@ def _share(
             method="clopper_pearson" if exact[place] else "wilson",
             reason=None if n else "no rows in this window",
         )
-    if before is None:
+    if upper is None:
         return _Watch(rows, None)
-    limit = min(1.0, feature.upper(*before) + tolerance)
-    return _Watch(rows, log_e_share_above(events, totals, limit=limit))
+    limit, divisor = min(1.0, upper + tolerance), feature.dispersion
+    return _Watch(rows, log_e_share_above(events / divisor, totals / divisor, limit=limit))
 
 
 def _vanished(feature: _Feature, then: IntArray, present: IntArray) -> _Watch:
@@ -221,8 +250,9 @@ def _vanished(feature: _Feature, then: IntArray, present: IntArray) -> _Watch:
     known = then[:-2]
     there, total = np.flatnonzero(known > 0), int(then[:-1].sum())
     gone = feature.now[:, there] == 0
-    low = rate(known[there], total, level=1.0 - feature.alpha, comparisons=feature.comparisons).low
-    evidence = log_e_never(present[:, None], share=low[None, :])
+    divisor = feature.dispersion
+    low = rate(known[there] / divisor, total / divisor, level=1.0 - feature.alpha, comparisons=feature.comparisons).low
+    evidence = log_e_never(present[:, None] / divisor, share=low[None, :])
     with np.errstate(divide="ignore"):
         log_e = np.logaddexp.reduce(np.where(gone, evidence, -np.inf), axis=1) - np.log(max(1, len(there)))
     rows = {}

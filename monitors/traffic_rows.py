@@ -1,6 +1,6 @@
 """The traffic of each window and group as rows: what came, what was expected, and alarms where it changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,13 +19,19 @@ _LEVEL = 0.95
 
 
 def traffic_rows(
-    current: Profile, facts: LogFacts, reference: Profile | None, *, alpha: float, tolerance: float
+    current: Profile,
+    facts: LogFacts,
+    reference: Profile | None,
+    *,
+    alpha: float,
+    tolerance: float,
+    left_out: int = 0,
 ) -> Found:
     """Return the traffic of each window and slice, what was expected, their ratio, and alarms where it changed.
 
     Parameters
     ----------
-    current, facts, reference
+    current, facts, reference, left_out
         As in `monitors.volume.volume`.
     alpha, tolerance
         As in `monitors.volume.VolumeSettings`.
@@ -45,13 +51,14 @@ def traffic_rows(
     start, stop = series.first_look, max(series.first_look, facts.complete)
     look = np.maximum(1, np.arange(len(current.windows)) - start + 1)
     limits = look * (look + 1) / alpha
+    note = _left_out_text(left_out)
     rows: list[Measurement] = []
     ratios: dict[tuple[int, int], str] = {}
     log_e = np.full((stop - start, len(current.slices)), np.nan)
     for place in range(len(current.slices)):
         log_e[:, place] = series.log_evidence(place, tolerance)[start:stop]
         for window, before in enumerate(series.expected(place, limits)):
-            rows += _rows_of(current, facts, (window, place), before, alpha)
+            rows += _rows_of(current, facts, (window, place), before, alpha, note)
             ratios[window, place] = rows[-1].key()
     windows = known(current.windows)
     alarms = [
@@ -135,7 +142,7 @@ def _series(current: Profile, facts: LogFacts, reference: Profile | None) -> _Se
     lengths = np.array([(end - start).total_seconds() for start, end in windows])
     return _Series(
         current=current,
-        reference=reference if _is_before(reference, windows, period) else None,
+        reference=_before(reference, windows, period),
         first=first,
         stop=max(first, facts.complete),
         period=period,
@@ -149,18 +156,28 @@ def _period(windows: list[Window]) -> int:
     return _WEEK // length if length < _WEEK and _WEEK % length == timedelta(0) else 1
 
 
-def _is_before(reference: Profile | None, windows: list[Window], period: int) -> bool:
-    """Return whether a reference is cut into windows like these, ends before them, and keeps the phase of a cycle."""
+def _before(reference: Profile | None, windows: list[Window], period: int) -> Profile | None:
+    """Return the windows of a reference that are cut like these and end before them, at the same phase of a cycle."""
     if reference is None or None in reference.windows:
-        return False
+        return None
     length, earlier = windows[0][1] - windows[0][0], known(reference.windows)
-    alike = all(end - start == length for start, end in earlier)
-    apart = windows[0][0] - earlier[-1][1]
-    return alike and apart >= timedelta(0) and apart % (period * length) == timedelta(0)
+    if any(end - start != length for start, end in earlier):
+        return None
+    apart = [windows[0][0] - end for _, end in earlier]
+    fitting = [gap >= timedelta(0) and gap % (period * length) == timedelta(0) for gap in apart]
+    stop = max((place + 1 for place, fits in enumerate(fitting) if fits), default=0)
+    if not stop:
+        return None
+    return replace(reference, windows=reference.windows[:stop], rows=reference.rows[:stop], counts={}, binnings={})
+
+
+def _left_out_text(rows: int) -> str:
+    """Return how much of a reference is not among the windows before; empty where all of it is."""
+    return f"; left out: {rows:,} rows of the reference, in windows that are not whole or not before" if rows else ""
 
 
 def _rows_of(
-    current: Profile, facts: LogFacts, place: tuple[int, int], before: Expected | None, alpha: float
+    current: Profile, facts: LogFacts, place: tuple[int, int], before: Expected | None, alpha: float, note: str
 ) -> list[Measurement]:
     """Return the rows of a window and slice, the ratio last."""
     rows = int(current.rows[place])
@@ -171,14 +188,14 @@ def _rows_of(
     )
     if before is None:
         whole = over and (place[0] > 0 or facts.starts_whole)
-        reason = f"fewer than {MIN_BLOCKS} whole windows before" if whole else "the window is not whole"
+        reason = f"fewer than {MIN_BLOCKS} whole windows before{note}" if whole else "the window is not whole"
         here |= {"value": None, "n": 0, "reason": reason}
         return [
             found,
             Measurement(metric="expected_traffic", method="prediction", **here),
             Measurement(metric="traffic_ratio", method="beta_mixture", **here),
         ]
-    why = f"counts divided by {before.dispersion:.3g}, the dispersion of the {before.blocks} windows before"
+    why = f"counts divided by {before.dispersion:.3g}, the dispersion of the {before.blocks} windows before{note}"
     expectation = Measurement(
         metric="expected_traffic",
         value=before.rows,

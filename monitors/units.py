@@ -83,11 +83,19 @@ class _Suspect(NamedTuple):
     ring: Ring
 
 
-def units(reference: Profile, current: Profile, log: PredictionLog, windows: Windows, *, alpha: float = 0.05) -> Found:
+def units(
+    reference: Profile,
+    current: Profile,
+    log: PredictionLog,
+    windows: Windows,
+    *,
+    alpha: float = 0.05,
+    dispersion: float = 1.0,
+) -> Found:
     """Look for features whose unit may have changed, by window and group.
 
     A change of unit moves rows into the outer bins. Only where the share of an outer bin was shown to lie more than .1
-    above the reference's (`monitors.window_evidence`, rows taken for independent, e-BH over features and slices) are
+    above the reference's (`monitors.window_evidence`, rows taken for independent, e-BH over features and slices of the reference) are
     quartiles computed; a change of unit is named where, taken back, it brings all three within a quarter of the
     reference's interquartile range of the reference's quartiles (interpolated in its bins), and they lie outside
     without. Another cause may have the same effect: this is a hint with evidence of a shift, not of its cause.
@@ -102,6 +110,8 @@ def units(reference: Profile, current: Profile, log: PredictionLog, windows: Win
         What was counted; rows of suspected features are read once more.
     alpha
         Bound on the expected share of false alarms, in (0, 1).
+    dispersion
+        Divides the rows of both sides, at least 1, where rows depend on each other (`monitors.design_effect`).
 
     Returns
     -------
@@ -125,7 +135,7 @@ def units(reference: Profile, current: Profile, log: PredictionLog, windows: Win
     """
     rows: list[Measurement] = []
     alarms: list[Alarm] = []
-    for suspect in _suspects(reference, current, windows.complete, alpha):
+    for suspect in _suspects(reference, current, windows.complete, alpha, dispersion):
         binning = reference.binnings[suspect.feature]
         counts = reference.counts[suspect.feature][:, reference.slices.index(suspect.of)].sum(axis=0)
         then = reference_quartiles(binning, counts)
@@ -184,28 +194,35 @@ def reference_quartiles(binning: Binning, counts: IntArray) -> tuple[float, floa
     return first, middle, last
 
 
-def _suspects(reference: Profile, current: Profile, complete: int, alpha: float) -> list[_Suspect]:
+def _suspects(
+    reference: Profile, current: Profile, complete: int, alpha: float, dispersion: float
+) -> list[_Suspect]:
     pairs = [
         (name, of)
         for name, binning in current.binnings.items()
         if binning.kind == "numeric" and len(binning.edges) > 1 and name in reference.binnings
-        for of in current.slices
-        if of in reference.slices and len(of) < 2
+        for of in reference.slices
+        if len(of) < 2
     ]
     if not pairs:
         return []
-    log_e = np.stack([_log_e_tails(reference, current, name, of, len(pairs), alpha / 2) for name, of in pairs], axis=1)
+    current = current.at_slices(reference.slices)
+    error = alpha / 2 / (2 * len(pairs))
+    log_e = np.stack([_log_e_tails(reference, current, pair, error, dispersion) for pair in pairs], axis=1)
     return [_Suspect(*pairs[ring.hypothesis], ring) for ring in rings(log_e[:complete], alpha=alpha / 2)]
 
 
-def _log_e_tails(reference: Profile, current: Profile, name: str, of: Slice, pairs: int, alpha: float) -> FloatArray:
+def _log_e_tails(
+    reference: Profile, current: Profile, pair: tuple[str, Slice], error: float, dispersion: float
+) -> FloatArray:
     """Return the evidence of each window that the first or the last bin holds more than it did."""
-    then = reference.counts[name][:, reference.slices.index(of)].sum(axis=0)[:-1]
-    now = current.counts[name][:, current.slices.index(of)][:, :-1]
+    name, of = pair
+    then = reference.counts[name][:, reference.slices.index(of)].sum(axis=0)[:-1] / dispersion
+    now = current.counts[name][:, current.slices.index(of)][:, :-1] / dispersion
     both = []
     for place in (0, -1):
-        share = rate(int(then[place]), int(then.sum()), level=1 - alpha, comparisons=2 * pairs).high
-        limit = min(1.0, float(share) + _TOLERANCE) if then.sum() else 1.0
+        share = rate(then[place], then.sum(), level=1 - error).high if then.sum() else 1.0
+        limit = min(1.0, float(share) + _TOLERANCE)
         both.append(log_e_share_above(now[:, place], now.sum(axis=1), limit=limit))
     return np.asarray(np.logaddexp(*both) - np.log(2.0))
 

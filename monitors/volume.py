@@ -49,6 +49,7 @@ def volume(
     *,
     facts: LogFacts,
     reference: Profile | None = None,
+    left_out: int = 0,
     reported: Mapping[Window, int] | None = None,
     settings: VolumeSettings | None = None,
 ) -> Found:
@@ -61,7 +62,10 @@ def volume(
     facts
         What `monitors.log_facts.log_facts` found. Windows that are not over are counted, and not judged.
     reference
-        Where it is cut into windows of the same kind that end before the log starts, they count as earlier windows.
+        Where it is cut into windows of the same kind, those that end before the log starts count as earlier windows
+        (`monitors.traffic_before`).
+    left_out
+        Rows of the reference that are in none of these; the rows say so.
     reported
         Rows by window that an earlier run saw (`monitors.log_facts.reported_rows`): what came since is late, what is
         gone was removed.
@@ -97,7 +101,7 @@ def volume(
     chosen = settings or VolumeSettings()
     raise_violations([*_violations(chosen), *_violations_of(current, facts)])
     parts = [
-        traffic_rows(current, facts, reference, alpha=chosen.alpha, tolerance=chosen.tolerance),
+        traffic_rows(current, facts, reference, alpha=chosen.alpha, tolerance=chosen.tolerance, left_out=left_out),
         _empty(current, facts),
     ]
     parts.append(_duplicates(current, facts, chosen))

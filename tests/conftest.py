@@ -85,6 +85,7 @@ def new_session() -> Iterator[Callable[[], "SparkSession"]]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",
+        "spark.sql.session.timeZone": "UTC",
     }
 
     def start() -> SparkSession:

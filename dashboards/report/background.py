@@ -7,10 +7,11 @@ from typing import Any
 
 from audit.measurement import Slice, canonical_json
 from audit.result import Result
+from dashboards.alarm_words import is_withheld, small_groups
 from dashboards.labels import safe_label
 from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_table
 from dashboards.report.section import Section
-from dashboards.tables import display_row
+from dashboards.tables import display_row, hidden_text
 
 LONGEST = 24
 """Most rows of the table of a section; the JSON holds them all."""
@@ -141,8 +142,10 @@ def _shortened(table: Table) -> Table:
     return replace(table, head=(table.head[0], *(table.head[1 + place] for place in kept)), rows=body, note=note)
 
 
-def alarm_table(result: Result) -> Table | None:
+def alarm_table(result: Result, *, min_cell: int = 0) -> Table | None:
     """Return the alarms that are raised; None where there are none.
+
+    Those of groups that are too small to be named are counted only; evidence of a window with too few rows is hidden.
 
     Examples
     --------
@@ -157,14 +160,20 @@ def alarm_table(result: Result) -> Table | None:
     if not result.alarms:
         return None
     by_key = {row.key(): row for row in result.measurements}
-    rows = []
+    small = small_groups(result, min_cell=min_cell)
+    rows, unnamed = [], 0
     for alarm in result.alarms:
         found = by_key.get(alarm.key)
+        if found is not None and found.slice in small:
+            unnamed += 1
+            continue
+        withheld = found is not None and is_withheld(found, min_cell=min_cell)
+        evidence = hidden_text(min_cell) if withheld else f"{alarm.e_value:.4g}"
         name = safe_label(alarm.key, target="text", limit=160) if found is None else display_row(found).name
-        rows.append(
-            TableRow(head=name, cells=(f"{alarm.e_value:.4g}", f"{alarm.limit:.4g}", f"{alarm.since:%Y-%m-%d}"))
-        )
-    return Table(caption="Alarms that are raised", head=("Alarm", "Evidence e", "Rings at", "Since"), rows=tuple(rows))
+        rows.append(TableRow(head=name, cells=(evidence, f"{alarm.limit:.4g}", f"{alarm.since:%Y-%m-%d}")))
+    note = f"{unnamed:,} more are of groups too small to be named." if unnamed else ""
+    head = ("Alarm", "Evidence e", "Rings at", "Since")
+    return Table(caption="Alarms that are raised", head=head, rows=tuple(rows), note=note)
 
 
 def provenance_table(result: Result) -> Table:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
+from dashboards.alarm_words import alarms_of, is_withheld, numbered
 from dashboards.labels import slice_label
 from dashboards.monitoring import (
     Change,
@@ -19,6 +20,7 @@ from dashboards.monitoring import (
     promise_sentence,
     publishable,
     series_of,
+    traffic_sentence,
 )
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn, lay_out
@@ -39,7 +41,8 @@ _PICTURES = 2
 def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
     """Return the section on what changed; none of any other result.
 
-    Groups whose windows hold fewer rows than may be published are counted, not named.
+    Groups that hold fewer rows than may be published over all windows are counted, not named; windows of other groups
+    with fewer rows are neither drawn nor told.
 
     Examples
     --------
@@ -51,19 +54,20 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
     changes = changes_of(result)
     told = publishable(result, changes, min_cell=min_cell)
     episodes = episodes_of(told)
-    texts = [f"{len(changes)} alarms rang, the earliest first:" if told else lead_sentences(result)[0]]
+    rang = f"{numbered(alarms_of(result.alarms), 'alarm')} rang, of {numbered(len(changes), 'change')}"
+    texts = [f"{rang}; the earliest first:" if told else lead_sentences(result, min_cell=min_cell)[0]]
     texts += [f"• {episode_sentence(episode)}" for episode in episodes[:MOST]]
     if len(episodes) > MOST:
         texts.append("More of them stand in the JSON and on the page Over time.")
     if len(told) < len(changes):
-        texts.append(f"{len(changes) - len(told)} of the alarms are of groups too small to be named.")
+        texts.append(f"{len(changes) - len(told)} of the changes are of groups too small to be named.")
     advice = dict.fromkeys(change.advice for change in told)
     texts += [*(["What to do:"] if advice else []), *(f"• {each}" for each in advice)]
-    texts += [*filter(None, [labels_sentence(result)]), promise_sentence(result)]
+    texts += [*filter(None, [traffic_sentence(result), labels_sentence(result)]), promise_sentence(result)]
     tabled = {row.key(): row for change in told if (row := change.shown) is not None}
     text = "\n\n".join(texts)
     kept = frozenset({(), *(change.slice for change in told)})
-    pictures = _pictures(result, told, kept)
+    pictures = _pictures(result, told, kept, min_cell)
     first = Section(
         title="What changed since the reference",
         text=text,
@@ -92,12 +96,16 @@ def _evidently(result: Result) -> tuple[Section, ...]:
     return (Section(title="Evidently on the same windows", text="\n\n".join(texts)),)
 
 
-def _pictures(result: Result, told: Sequence[Change], kept: frozenset[Slice]) -> tuple[Picture, ...]:
+def _pictures(result: Result, told: Sequence[Change], kept: frozenset[Slice], min_cell: int) -> tuple[Picture, ...]:
     found: list[Picture] = []
     rung = [change for change in told if change.metric in _SHOWN]
     metrics = list(dict.fromkeys([*(change.metric for change in rung), *_SHOWN]))
     for metric in metrics:
-        series = {slice_: rows for slice_, rows in series_of(result, metric).items() if slice_ in kept}
+        series = {
+            slice_: tuple(row for row in rows if not is_withheld(row, min_cell=min_cell))
+            for slice_, rows in series_of(result, metric).items()
+            if slice_ in kept
+        }
         if len(found) == _PICTURES or not any(row.value is not None for rows in series.values() for row in rows):
             continue
         first = next((change for change in rung if change.metric == metric and change.slice in series), None)

@@ -104,7 +104,7 @@ def render_report(
         groups=[_weighted(section, result) for section in group_sections(result, min_cell=smallest)],
         gaps=_captioned(gap_table(result, min_cell=smallest), result),
         intersections=[_weighted(section, result) for section in intersection_sections(result, min_cell=smallest)],
-        alarms=alarm_table(public),
+        alarms=alarm_table(public, min_cell=smallest),
         leading=shown(part_sections(LEADING, public, min_cell=smallest)),
         further=shown([*part_sections(FURTHER, public, min_cell=smallest), *more]),
         methods=interval_methods(result),

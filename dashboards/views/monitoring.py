@@ -7,6 +7,7 @@ import streamlit as st
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
+from dashboards.alarm_words import feature_name
 from dashboards.export import csv_text
 from dashboards.figures.over_time import MOST, heat_figure, series_figure
 from dashboards.labels import reading_order, safe_label, slice_label
@@ -14,7 +15,6 @@ from dashboards.monitoring import (
     Change,
     changes_of,
     effect_of,
-    feature_name,
     is_monitoring,
     lead_sentences,
     series_of,

@@ -9,6 +9,7 @@ import click
 
 from audit.errors import InputError
 from audit.measurement import utc_text
+from dashboards.alarm_words import alarm_words
 from dashboards.labels import safe_label
 from evenhanded.printing import console, print_rows
 from monitors.alarms.states import AlarmState, acknowledge, clear, load_alarms, snooze
@@ -106,19 +107,8 @@ def _cells(state: AlarmState) -> list[str]:
     status = state.status if state.by is None or state.status == "raised" else f"{state.status} by {state.by}"
     status += "" if state.sent in {None, True} else " (not sent)"
     since, latest = state.since.date().isoformat(), state.latest.date().isoformat()
-    cells = [state.alarm, status, since, latest, _what(state.key), f"{state.e_value:.3g} >= {state.limit:.3g}"]
+    cells = [state.alarm, status, since, latest, alarm_words(state.key), f"{state.e_value:.3g} >= {state.limit:.3g}"]
     return [safe_label(cell, target="terminal", limit=80) for cell in cells]
-
-
-def _what(key: str) -> str:
-    """Return metric, group and point of the key of a measurement."""
-    try:
-        metric, of, at, *_ = json.loads(key)
-        pairs = {**of, **at}
-    except (ValueError, TypeError):
-        return key
-    who = ", ".join(f"{name}={'(missing)' if value is None else value}" for name, value in pairs.items())
-    return f"{metric}: {who or 'everyone'}"
 
 
 def _time(text: str) -> datetime:

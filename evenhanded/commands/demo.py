@@ -42,7 +42,7 @@ def _weeks(out: Path, seed: int, epochs: int) -> None:
     screen = console()
     with screen.status("starting") as status:
         outcome = run_weeks(out, seed=seed, epochs=epochs, say=status.update)
-    print_monitoring(outcome.result, since=None, out=screen)
+    print_monitoring(outcome.result, out=screen)
     screen.print(f"Report:    {outcome.path / 'report.html'}")
     screen.print(f"Log:       {outcome.log}")
     if outcome.evidently is not None:

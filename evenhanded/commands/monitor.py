@@ -1,5 +1,6 @@
 """``evenhanded monitor``: what changed since the reference, for whom, since when, and how sure that is."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,15 +10,18 @@ import click
 
 from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog
-from audit.result import Result
+from audit.result import Alarm, Result
 from audit.store import list_runs, load_run
 from checklists.gate import judge
+from dashboards.alarm_words import alarms_of, numbered
+from dashboards.labels import safe_label
 from evenhanded.logs import bin_option, cluster_option, column_option, positive_option, threshold_option, version_option
 from evenhanded.monitored import Compared, compared, frozen, time_of, with_versions
 from evenhanded.options import InParts, Names, config_option
 from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
 from evenhanded.policies import open_policy
 from evenhanded.printing import console, print_gate, progress
+from monitors.alarms.events import alarm_id
 from monitors.alarms.states import raise_alarms
 from monitors.alarms.webhook import check_url, send_all
 
@@ -99,7 +103,7 @@ class Time(click.ParamType[datetime]):
 @click.option("--dispersion", type=float, default=1.0, help="How much more weeks scatter than independent rows; 1.")
 @click.option("--until", type=Time(), help="When the log was looked at; without it, its newest row.")
 @click.option("--tell-apart", is_flag=True, help="Also let a classifier tell the windows from the reference; slow.")
-@click.option("--since-last", is_flag=True, help="Show only what rang since the last run in --out.")
+@click.option("--since-last", is_flag=True, help="Show, and fail on, only alarms that are new in --out.")
 @click.option("--save-reference", type=_PATH, metavar="FOLDER", help="Keep the reference's counts for later runs.")
 @click.option("--webhook", metavar="URL", help="Send each new alarm there (https, or http to this machine).")
 @click.option("--fail-on-alarm", is_flag=True, help="Leave with 1 where an alarm is shown.")
@@ -114,11 +118,10 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     check_outputs(options)
     raise_violations(_violations(options))
     policy = open_policy(options["policy"])
-    last = None if options["out"] is None else _last(options["out"])
     chosen = compared(options)
     settings = MonitorSettings(**{name: options[name] for name in _SETTINGS}, as_of=options["until"])
     with progress(f"counting {options['current']}"):
-        result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=last)
+        result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=_earlier(options["out"]))
     result = with_versions(result, chosen, options)
     if options["evidently"]:
         result = _with_evidently(result, chosen, options)
@@ -127,12 +130,15 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     gate = None if policy is None else judge(result, policy, stage=options["stage"])
     saved = write_outputs(result, options, title="What changed", gate=gate)
     screen = console()
-    shown = print_monitoring(result, since=_end(last) if options["since_last"] else None, out=screen)
+    new = None if options["out"] is None else _keep_alarms(result, options)
+    for sentence in chosen.notes:
+        screen.print(safe_label(sentence, target="terminal", limit=600))
+    shown = print_monitoring(result, new=new if options["since_last"] else None, out=screen)
     if gate is not None:
         print_gate(gate, result=result, out=screen)
     say_where(saved, options)
-    if options["out"] is not None:
-        _keep_alarms(result, options)
+    if new:
+        screen.print(f"{numbered(alarms_of(new), 'new alarm')}: evenhanded alarms list --runs {options['out']}")
     if gate is None:
         return 1 if shown and options["fail_on_alarm"] else 0
     return gate.exit_code
@@ -158,16 +164,11 @@ def _violations(options: dict[str, Any]) -> list[str]:
     return found
 
 
-def _last(runs: Path) -> Result | None:
-    """Return the newest run of the monitors in a folder of runs."""
-    entries = (entry for entry in list_runs(runs) if entry.kind == "monitoring")
-    newest = next(entries, None)
-    return None if newest is None else load_run(newest.path)
-
-
-def _end(last: Result | None) -> datetime | None:
-    ends = [row.window[1] for row in last.measurements if row.window] if last else []
-    return max(ends, default=None)
+def _earlier(runs: Path | None) -> Iterator[Result]:
+    """Yield the runs of the monitors in a folder of runs, the newest first."""
+    for entry in [] if runs is None else list_runs(runs):
+        if entry.kind == "monitoring":
+            yield load_run(entry.path)
 
 
 def _with_evidently(result: Result, chosen: Compared, options: dict[str, Any]) -> Result:
@@ -184,10 +185,10 @@ def _with_evidently(result: Result, chosen: Compared, options: dict[str, Any]) -
     return replace(result, measurements=(*result.measurements, *found.found.rows))
 
 
-def _keep_alarms(result: Result, options: dict[str, Any]) -> None:
-    """Write the alarms as events beside the runs, and send those that are new."""
+def _keep_alarms(result: Result, options: dict[str, Any]) -> tuple[Alarm, ...]:
+    """Write the alarms as events beside the runs, send those that were not there yet, and return these."""
     new = raise_alarms(result, options["out"])
-    if new:
-        console().print(f"{len(new)} new: evenhanded alarms list --runs {options['out']}")
     if options["webhook"]:
         send_all(options["webhook"], new, options["out"])
+    rung = {(event.alarm, event.since) for event in new}
+    return tuple(alarm for alarm in result.alarms if (alarm_id(alarm.key), alarm.since) in rung)

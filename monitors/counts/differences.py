@@ -47,8 +47,17 @@ def schema_differences(reference: Reference, log: PredictionLog) -> list[str]:
     """
     here = {item.feature: item for item in watched(log)}
     known = reference.binnings
-    found = [f"feature {name!r} of the reference is missing" for name in known if name not in here]
-    found += [f"feature {name!r} is new: the reference does not have it" for name in here if name not in known]
+    grouped = set(reference.sensitive_features) ^ set(log.sensitive_features)  # said below, once
+    found = [
+        f"feature {name!r} of the reference is missing; give the column, or a reference without it"
+        for name in known
+        if name not in here and name not in grouped
+    ]
+    found += [
+        f"feature {name!r} is new: the reference does not have it; leave it out (--ignore), or make the reference again"
+        for name in here
+        if name not in known and name not in grouped
+    ]
     schema = log.table.collect_schema()
     to_read = []
     for name, item in here.items():
@@ -90,5 +99,11 @@ def _wrong(text: nw.Expr) -> nw.Expr:
 
 def _sensitive(reference: Reference, log: PredictionLog) -> list[str]:
     was, now = set(reference.sensitive_features), set(log.sensitive_features)
-    found = [f"sensitive feature {name!r} of the reference is missing" for name in sorted(was - now)]
-    return found + [f"sensitive feature {name!r} is new: the reference did not count it" for name in sorted(now - was)]
+    found = [
+        f"sensitive feature {name!r} of the reference is missing; name it: groups are held against those of before"
+        for name in sorted(was - now)
+    ]
+    return found + [
+        f"sensitive feature {name!r} is new: the reference did not count it; leave it out, or make the reference again"
+        for name in sorted(now - was)
+    ]

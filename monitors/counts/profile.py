@@ -1,7 +1,7 @@
 """Counts of every watched feature by window, group and bin: they add up, and every measure of drift reads them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -78,6 +78,26 @@ class Profile:
             return np.zeros(self.binnings[feature].size, dtype=np.int64)
         found: IntArray = self.counts[feature][window, self.slices.index(slice)]
         return found
+
+    def at_slices(self, slices: Sequence[Slice]) -> "Profile":
+        """Return the counts of these slices in this order; all 0 for those without rows.
+
+        Examples
+        --------
+        >>> profile = Profile(windows=(None,), slices=((),), binnings={}, counts={}, rows=np.array([[4]]))
+        >>> profile.at_slices([(), (("sex", "F"),)]).rows.tolist()
+        [[4, 0]]
+        """
+        here = {one: place for place, one in enumerate(self.slices)}
+        there = np.array([here.get(one, -1) for one in slices], dtype=np.int64)
+
+        def taken(counts: IntArray) -> IntArray:
+            found = counts[:, there].copy()
+            found[:, there < 0] = 0
+            return found
+
+        counts = {name: taken(found) for name, found in self.counts.items()}
+        return replace(self, slices=tuple(slices), counts=counts, rows=taken(self.rows))
 
 
 def slice_order(slice: Slice) -> tuple[int, list[str], list[tuple[bool, str]]]:

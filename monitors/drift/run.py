@@ -38,7 +38,9 @@ def drift(
 
     An alarm rings for a feature and a slice in the first window after which both hold: the evidence that the feature
     changed in some window so far is rejected by e-BH among all features and slices, and the lower bound of how much
-    it changed since then passes its practical limit. It never rings for how small a sample is, nor for how large.
+    it changed since then passes its practical limit. It never rings for how small a sample is, nor for how large. What
+    is tested together is fixed by the reference: its slices and its features. A slice without rows has an e-value of 1,
+    and groups that the reference lacks are not judged, so that what comes later never takes an alarm back.
 
     Promises, for rows that are independent given the window or whose dispersion is set: if nothing changes, the chance
     that a feature's evidence in a slice *ever* reaches 1 / alpha is at most alpha, at however many windows; after each
@@ -88,6 +90,7 @@ def drift(
     >>> [alarm.since.day for alarm in found.alarms]
     [6]
     """
+    current = current.at_slices(reference.profile.slices)  # the family is the reference's: groups that come do not widen it
     pairs = _pairs(reference, current, settings)
     if not pairs:
         return Found()
@@ -105,7 +108,7 @@ def drift(
 
 
 def _pairs(reference: Reference, current: Profile, settings: DriftSettings) -> list[Pair]:
-    """Return the counts of the features that both sides have, for the slices of the log."""
+    """Return the counts of the features that both sides have."""
     pairs, differ = [], []
     for name, binning in current.binnings.items():
         if name not in reference.binnings:

@@ -148,7 +148,7 @@ def then_now(
         where = partial(_Where, window=window, against={"kind": "reference", "digest": digest})
         judged.append({which: _judged(then.get(which), now, where(which), chosen) for which, now in slices.items()})
     rows = [row for slices_of in judged for each in slices_of.values() for row in each.rows]
-    return Found(tuple(rows), tuple(_alarms(judged, chosen.alpha)))
+    return Found(tuple(rows), tuple(_alarms(judged, list(then), chosen.alpha)))
 
 
 def _judged(then: Drawn | None, now: Drawn, where: _Where, settings: ThenNowSettings) -> _Judged:
@@ -185,9 +185,9 @@ def _chance(table: SplitTable, then: Drawn, now: Drawn) -> str | None:
     return f"on {used[0]:,} of {then.rows:,} rows of then and {used[1]:,} of {now.rows:,} of now, drawn at random"
 
 
-def _alarms(judged: Sequence[Mapping[Slice, _Judged]], alpha: float) -> Iterator[Alarm]:
-    slices = list(dict.fromkeys(which for window in judged for which in window))
-    if not slices:
+def _alarms(judged: Sequence[Mapping[Slice, _Judged]], slices: Sequence[Slice], alpha: float) -> Iterator[Alarm]:
+    """Yield what rings among the slices of the reference, whatever further groups came."""
+    if not slices or not judged:
         return
     log_e = np.array([[window[which].log_e if which in window else np.nan for which in slices] for window in judged])
     for ring in rings(log_e, alpha=alpha):

@@ -13,6 +13,7 @@ from audit.predictions import PredictionLog
 from audit.store import load_run, save_run
 from monitors.counts.reference import Reference, make_reference
 from monitors.run import MonitorSettings, run_monitors
+from monitors.watching import with_groups
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 GROUPS = ("a", "b", "c", "d")
@@ -89,7 +90,7 @@ def test_a_run_is_a_pure_function_whatever_the_order_of_the_rows(quiet):
 
 def test_frozen_counts_give_what_the_log_gives(quiet, tmp_path):
     before, since, result = quiet
-    make_reference(log_of(before)).save(tmp_path / "reference")
+    make_reference(with_groups(log_of(before))).save(tmp_path / "reference")
     again = run_monitors(Reference.load(tmp_path / "reference"), log_of(since))
     assert again.measurements == result.measurements
 
@@ -381,3 +382,29 @@ def test_a_version_is_held_against_the_reference_by_itself():
     rang = {json.loads(alarm.key)[0]: json.loads(alarm.key)[2] for alarm in result.alarms}
     assert rang["accuracy_e_value"] == {"model_version": "b"}
     assert {at["model_version"] for at in rang.values()} == {"b"}
+
+
+def test_a_group_that_vanishes_and_one_that_appears_are_named():
+    rng = np.random.default_rng(1)
+
+    def predictions(rows, start, regions):
+        time = pd.Timestamp(start, tz="UTC") + pd.to_timedelta(np.arange(rows) * 5, unit="min")
+        return pd.DataFrame({"p": rng.integers(0, 2, rows), "region": rng.choice(regions, rows), "t": time})
+
+    roles = {"y_pred": "p", "timestamp": "t", "sensitive_features": ["region"], "task": "watch"}
+    frames = (predictions(6000, "2026-01-05", ["north", "south"]), predictions(4000, "2026-02-02", ["new", "south"]))
+    result = run_monitors(*(PredictionLog.from_frame(frame, **roles) for frame in frames))
+    rang = {(json.loads(alarm.key)[0], json.loads(alarm.key)[2].get("feature")) for alarm in result.alarms}
+    assert {("drift_e_value", "region"), ("new_category_share", "region"), ("vanished_categories", "region")} <= rang
+
+
+def test_a_window_that_is_not_over_does_not_ring():
+    rng = np.random.default_rng(2)
+    time = pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(np.arange(6000) * 10, unit="min")
+    frame = pd.DataFrame({"p": rng.integers(0, 2, 6000), "x": rng.normal(size=6000), "t": time})
+    since = frame.assign(t=frame["t"] + pd.Timedelta(weeks=6), x=frame["x"] + 3.0)
+    roles = {"y_pred": "p", "timestamp": "t", "features": ["x"], "task": "watch"}
+    before, shifted = (PredictionLog.from_frame(each, **roles) for each in (frame, since.head(500)))
+    assert run_monitors(before, shifted).alarms == ()  # half a week of rows so far
+    whole = run_monitors(before, PredictionLog.from_frame(since.head(1200), **roles))
+    assert min(alarm.since for alarm in whole.alarms).date().isoformat() == "2026-02-16"

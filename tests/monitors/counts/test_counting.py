@@ -18,7 +18,7 @@ from monitors.counts.counting import count_profile
 from monitors.counts.fitting import fit_binnings
 from monitors.windows import Windows
 
-REPEATABLE = settings(deadline=None, derandomize=True, max_examples=60)
+REPEATABLE = settings(deadline=None, derandomize=True, max_examples=25)
 START = datetime(2026, 1, 5, tzinfo=UTC)
 NUMBERS = st.one_of(st.none(), st.floats(), st.sampled_from([0.0, 1.0, 2.0]))
 TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", "b", "True", "true", "<script>", "=1+1", "\u202ex", "a\nb"]))

@@ -231,12 +231,16 @@ def test_empty_windows_have_no_value_and_ring_nothing(compared) -> None:
     assert not found.alarms
 
 
-def test_groups_without_reference_rows_are_named(compared) -> None:
+def test_the_family_is_that_of_the_reference_so_that_new_groups_take_no_alarm_back(compared) -> None:
     rng = np.random.default_rng(11)
-    found = drift(*compared({"a": columns(rng, 500)}, [{"a": columns(rng, 200), "b": columns(rng, 200)}]))
-    of_b = [row for row in found.rows if row.slice == (("group", "b"),)]
-    assert of_b
-    assert all(row.value is None and "no rows of this group" in row.reason for row in of_b)
+    was = {group: columns(rng, 500) for group in "ab"}
+    calm, moved = ({"a": columns(rng, 300), "b": columns(rng, 300)} for _ in range(2))
+    moved["a"] = {name: values + 0.8 if values.dtype.kind == "f" else values for name, values in moved["a"].items()}
+    spellings = {f"new{place}": columns(rng, 5) for place in range(60)}
+    first, more = (drift(*compared(was, part)) for part in ([calm, moved], [calm, moved, calm | spellings]))
+    assert first.alarms
+    assert set(first.alarms) <= set(more.alarms)
+    assert {row.slice for row in more.rows} == {row.slice for row in first.rows}
 
 
 def test_rows_are_those_of_the_contract(compared) -> None:

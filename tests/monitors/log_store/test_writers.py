@@ -55,7 +55,7 @@ def stored(store):
     return rows, Counter(name.split("-")[0] for name, label in told if label is not None), found.num_rows
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_loses_nothing_acknowledged_and_leaves_nothing_in_part(store, tmp_path, kills):
     generator = np.random.default_rng(0)
     acknowledged = tmp_path / "acknowledged.txt"
@@ -90,7 +90,7 @@ def test_a_killed_append_can_be_swept(store, tmp_path, batch):
     assert not left.exists()
 
 
-@pytest.mark.parametrize("batches", [12, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batches", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_two_writers_with_the_same_batches_write_each_once(store, tmp_path, batches):
     acknowledged = tmp_path / "acknowledged.txt"
     both = [writer(store.place.folder, name, 0, batches, acknowledged) for name in ("one", "two")]
@@ -105,7 +105,7 @@ def test_two_writers_with_the_same_batches_write_each_once(store, tmp_path, batc
     assert sum(int(repeated) for _, _, _, repeated in lines) == ROWS * batches
 
 
-@pytest.mark.parametrize("batches", [12, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batches", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_two_writers_with_their_own_batches_lose_none(store, tmp_path, batches):
     acknowledged = tmp_path / "acknowledged.txt"
     both = [writer(store.place.folder, str(first), first, first + batches, acknowledged) for first in (0, batches)]
@@ -133,7 +133,7 @@ with open(sys.argv[3], "a", buffering=1) as told:
 """
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_kill_while_rows_are_corrected_or_erased_loses_no_others(store, batch, rows_of, tmp_path, kills):
     """What was acknowledged is done, what was not is done or not, and every other row is there once."""
     rows, acknowledged, generator = 20 * kills + 200, tmp_path / "told.txt", np.random.default_rng(1)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import binom
 
 from audit.predictions import PredictionLog
 from audit.result import Alarm
@@ -43,13 +44,14 @@ def _exact(groups: str = "abc", risk: float = 0.12) -> Tally:
     return collapse(table, features=("g",), positive="1", bins=None, weights="none")
 
 
-def test_false_alarms_of_the_whole_family_over_forty_weeks_at_the_boundary(world: World) -> None:
+@pytest.mark.parametrize("worlds", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_false_alarms_of_the_whole_family_over_forty_weeks_at_the_boundary(world: World, worlds: int) -> None:
     reference = _exact()
     rung = sum(
         bool(_alarms(reference, world(np.random.default_rng(seed), 40, 200, _steady), tolerance=0.0))
-        for seed in range(25)
+        for seed in range(worlds)
     )
-    assert rung <= 2
+    assert binom.sf(rung - 1, worlds, 0.05) > 0.01
 
 
 @pytest.mark.slow
@@ -76,18 +78,18 @@ def test_false_alarms_of_the_whole_family_with_detectors_in_two_hundred_worlds(w
 @pytest.mark.parametrize("weeks", [8, 26])
 def test_weeks_that_scatter_are_held_against_the_scatter_of_the_reference(world: World, weeks: int) -> None:
     rung = 0
-    for seed in range(15):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         reference = world(rng, weeks, 400, _steady, scatter=0.01)  # a variance five times that of independent rows
         rung += bool(_alarms(reference, world(rng, 40, 400, _steady, scatter=0.01), tolerance=0.0))
-    assert rung <= 2
+    assert binom.sf(rung - 1, 6, 0.05) > 0.01
 
 
 def test_scatter_that_the_reference_does_not_show_rings_too_often_and_the_rows_say_what_is_assumed(
     world: World,
 ) -> None:
     rung = 0
-    for seed in range(10):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         reference = world(rng, 26, 400, _steady, scatter=0.03)
         current = world(rng, 40, 400, _steady, scatter=0.03)
@@ -101,7 +103,7 @@ def test_scatter_that_the_reference_does_not_show_rings_too_often_and_the_rows_s
 
 def test_clustered_rows_are_counted_as_what_they_are_worth() -> None:
     rung = {"cluster": 0, "rows": 0}
-    for seed in range(8):
+    for seed in range(4):
         rng = np.random.default_rng(seed)
         logs = [_clustered(rng, weeks) for weeks in (10, 20)]
         for name, clustered in (("cluster", True), ("rows", False)):
@@ -131,7 +133,7 @@ def _windowed(table: pa.Table, *, clustered: bool) -> Tally:
 @pytest.mark.parametrize(("risk", "weeks"), [(0.16, 25), (0.2, 8), (0.3, 3)])
 def test_the_larger_the_harm_the_sooner_it_rings(world: World, risk: float, weeks: int) -> None:
     delays = []
-    for seed in range(8):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         reference = world(rng, 1, 5000, _steady, cut=False)
         current = world(rng, 40, 100, lambda _week, _group: risk)
@@ -149,7 +151,7 @@ def test_what_gets_better_does_not_ring(world: World) -> None:
 
 def test_after_a_long_good_time_the_detector_is_the_first(world: World) -> None:
     first = {"_e_value": [], "_e_detector": []}
-    for seed in range(5):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         reference = world(rng, 1, 20000, _steady, cut=False)
         current = world(rng, 130, 150, lambda week, _group: 0.2 if week >= 100 else 0.11)

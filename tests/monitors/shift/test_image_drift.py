@@ -56,7 +56,7 @@ def test_the_classifier_tells_that_week_from_the_reference_and_no_other(scans):
     rest = before[~projections.fitted]
     found = then_now(
         log(projections, rest, np.zeros(len(rest))), log(projections, since, WEEK), windows=WEEKS, digest="ab",
-        settings=ThenNowSettings(rows=300),
+        settings=ThenNowSettings(rows=150),
     )  # fmt: skip
     assert [alarm.since for alarm in found.alarms] == [MONDAY + timedelta(weeks=2)]
 

@@ -57,11 +57,11 @@ def test_no_more_than_asked_for_and_the_same_again(frame):
 
 def test_every_row_is_as_likely_as_any_other(frame):
     often = np.zeros(90)
-    for seed in range(400):
+    for seed in range(200):
         often[next(drawn(log(frame), most=9, random_state=seed))[()].columns["x"].to_pylist()] += 1
-    # 400 draws at 1/10: mean 40, standard deviation 6.
-    assert often.min() > 15
-    assert often.max() < 65
+    # 200 draws at 1/10: mean 20, standard deviation 4.2.
+    assert often.min() > 3
+    assert often.max() < 38
 
 
 def test_a_log_that_watches_nothing_is_refused(frame):

@@ -49,22 +49,23 @@ def value(found, metric, week, which=(), feature=None):
 def test_quiet_where_nothing_changed_and_short_windows_say_nothing():
     rng = np.random.default_rng(0)
     found = then_now(
-        log(table(rng, [1500])), log(table(rng, [400, 0, 49, 400])), windows=weeks(4), digest="ab",
+        log(table(rng, [300], features=2)), log(table(rng, [200, 0, 49], features=2)), windows=weeks(3), digest="ab",
         settings=ThenNowSettings(by_group=True),
     )  # fmt: skip
     assert found.alarms == ()
-    assert all(abs(row.value - 0.5) < 0.08 for row in found.rows if row.value is not None)
+    assert all(row.low < 0.5 < row.high for row in found.rows if row.value is not None)
     assert value(found, "domain_classifier_auc", 1).reason == "no rows in the window"
     short = value(found, "domain_classifier_auc", 2)
     assert (short.value, short.n) == (None, 49)
-    assert short.reason.startswith("49 rows or clusters in the window, 1500 in the reference; expected 50")
+    assert short.reason.startswith("49 rows or clusters in the window, 300 in the reference; expected 50")
     assert Result(measurements=found.rows).to_json()
 
 
+@pytest.mark.slow
 def test_false_alarms_over_repeated_runs_are_none():
     """At the practical limit of .55 such windows hardly ever ring; the promise itself is tested in telling_apart."""
     rng, rang = np.random.default_rng(1), 0
-    for seed in range(3):
+    for seed in range(20):
         found = then_now(
             log(table(rng, [300], features=2)), log(table(rng, [150, 150], features=2)), windows=weeks(2), digest="ab",
             settings=ThenNowSettings(random_state=seed),
@@ -86,28 +87,28 @@ def test_false_alarms_with_gradient_boosting_and_no_practical_limit_stay_below_a
 
 
 def test_a_shift_of_the_joint_distribution_rings_since_its_week_and_names_its_features():
-    """No single column changes: x1 follows x0 from the third week on."""
+    """No single column changes: x1 follows x0 from the second week on."""
     rng = np.random.default_rng(3)
-    current = table(rng, [600] * 4)
-    late = current.week >= 2
+    current = table(rng, [400] * 2)
+    late = current.week >= 1
     current.loc[late, "x1"] = 0.95 * current.x0[late] + 0.312 * current.x1[late]
-    found = then_now(log(table(rng, [1500])), log(current), windows=weeks(4), digest="ab")
-    assert [alarm.since for alarm in found.alarms] == [MONDAY + timedelta(weeks=2)]
-    assert value(found, "domain_classifier_auc", 1).low < 0.55 < value(found, "domain_classifier_auc", 2).low
-    drops = {name: value(found, "domain_classifier_auc_drop", 3, feature=name).low for name in ("x0", "x1", "x2", "x3")}
+    found = then_now(log(table(rng, [600])), log(current), windows=weeks(2), digest="ab")
+    assert [alarm.since for alarm in found.alarms] == [MONDAY + timedelta(weeks=1)]
+    assert value(found, "domain_classifier_auc", 0).low < 0.55 < value(found, "domain_classifier_auc", 1).low
+    drops = {name: value(found, "domain_classifier_auc_drop", 1, feature=name).low for name in ("x0", "x1", "x2", "x3")}
     assert min(drops["x0"], drops["x1"]) > 0.1
     assert max(drops["x2"], drops["x3"]) < 0.02
-    row = value(found, "domain_classifier_auc", 2)
+    row = value(found, "domain_classifier_auc", 1)
     assert found.alarms[0].key == row.key()
     assert row.against == {"kind": "reference", "digest": "ab"}
 
 
 def test_a_shift_in_one_group_rings_there_alone():
     rng = np.random.default_rng(4)
-    current = table(rng, [1500])
-    current.loc[current.sex == "F", "x0"] += 1.2
+    current = table(rng, [600], features=2)
+    current.loc[current.sex == "F", "x0"] += 1.8
     found = then_now(
-        log(table(rng, [1500])), log(current), windows=weeks(1), digest="ab",
+        log(table(rng, [600], features=2)), log(current), windows=weeks(1), digest="ab",
         settings=ThenNowSettings(by_group=True, tolerated=0.65),
     )  # fmt: skip
     rang = {row.slice for row in found.rows if row.key() in {alarm.key for alarm in found.alarms}}
@@ -128,8 +129,8 @@ def test_rows_of_one_person_count_once():
 
 def test_embeddings_enter_as_columns():
     rng = np.random.default_rng(6)
-    then, now = rng.normal(size=(800, 32)), rng.normal(size=(500, 32)) + 0.6
-    projections = fit_projections(then, directions=6)
+    then, now = rng.normal(size=(500, 32)), rng.normal(size=(250, 32)) + 0.6
+    projections = fit_projections(then, directions=4)
     sides = [
         log(pd.DataFrame({**projected(projections, rows), "t": MONDAY.isoformat(), "sex": "F", "y": 0, "p": 0}))
         for rows in (then[~projections.fitted], now)
@@ -141,11 +142,11 @@ def test_embeddings_enter_as_columns():
 
 def test_a_run_is_repeated_to_the_letter_and_says_what_was_drawn():
     rng = np.random.default_rng(7)
-    sides = log(table(rng, [500])), log(table(rng, [300]))
-    settings = ThenNowSettings(rows=200, random_state=3)
+    sides = log(table(rng, [300], features=1)), log(table(rng, [200], features=1))
+    settings = ThenNowSettings(rows=80, random_state=3)
     one, two = (then_now(*sides, windows=weeks(1), digest="ab", settings=settings) for _ in range(2))
     assert one == two
-    assert one.rows[0].reason == "on 200 of 500 rows of then and 200 of 300 of now, drawn at random"
+    assert one.rows[0].reason == "on 80 of 300 rows of then and 80 of 200 of now, drawn at random"
 
 
 def test_constant_missing_and_odd_columns_are_no_error():
