@@ -7,7 +7,16 @@ from typing import Literal
 from audit.result import Result
 
 Kind = Literal[
-    "audit", "compare", "thresholds", "slices", "lint", "baselines", "sources", "training", "sealed test", "robustness",
+    "audit",
+    "compare",
+    "thresholds",
+    "slices",
+    "lint",
+    "baselines",
+    "sources",
+    "training",
+    "sealed test",
+    "robustness",
     "monitoring",
 ]
 

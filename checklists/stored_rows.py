@@ -156,10 +156,21 @@ def _exact(row: Measurement) -> Measurement:
     )
 
 
+def _only_at_features(requirement: Requirement, result: Result) -> str:
+    """Return how to name a feature where a metric is held of features only, and none is named; else nothing."""
+    points = [dict(row.at).get("feature") for row in result.measurements if row.metric in _names(requirement)]
+    if "feature" in requirement.at or not points or None in points:
+        return ""
+    known = list(dict.fromkeys(str(point) for point in points))
+    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+    return f"; it is of one feature at a time: write at: {{feature: {known[0]}}} (it has {', '.join(known[:10])}{more})"
+
+
 def _absent(requirement: Requirement, result: Result) -> str:
     known = {row.metric for row in result.measurements}
     names = _names(requirement)
     if known.intersection(names):
-        return f"the result holds {names[0]}, but not for this slice, comparison, point and window"
+        said = f"the result holds {names[0]}, but not for this slice, comparison, point and window"
+        return legible(f"{said}{_only_at_features(requirement, result)}")
     near = get_close_matches(requirement.metric, sorted(known | set(METRICS)), n=1)
     return legible(f"the result holds no {names[0]}" + (f"; did you mean {near[0]!r}?" if near else ""))

@@ -23,7 +23,7 @@ from dashboards.alarm_words import (
 from dashboards.labels import reading_order, safe_label
 from dashboards.tables import hidden_text, interval_text, value_text
 
-_CHANCE = re.compile(r" \(chance [^)]*\)")
+_CHANCE = re.compile(r": [^ ]+ % of the reference, none in [\d,]+ rows \(chance [^)]*\)")
 _EFFECTS = ("kolmogorov_smirnov_statistic", "total_variation_distance")
 
 

@@ -32,6 +32,6 @@ def jump_violations(profile: Profile) -> list[str]:
     few, empty = int(rows[alone].sum()), len(rows) - len(held)
     return [
         f"timestamp: {few:,} rows from {utc_text(first[0])} to {utc_text(last[1])} lie apart from the other "
-        f"{int(rows.sum()) - few:,}; {empty:,} of {len(rows):,} windows hold no row; did a clock jump? mend or leave out "
-        f"these rows, or take longer windows"
+        f"{int(rows.sum()) - few:,}; {empty:,} of {len(rows):,} windows hold no row; did a clock jump? mend these rows "
+        f"or leave them out, or take longer windows"
     ]

@@ -1,10 +1,15 @@
 """Our measurements as metrics of an Evidently snapshot, so that one page and one workspace hold both."""
 
+import sys
 from collections.abc import Iterable
 
 from audit.measurement import Measurement, Window
 from monitors.evidently_door import SingleValueCalculation, SingleValueMetric
 from monitors.evidently_frames import defused
+
+_MYSELF = sys.modules[__name__]
+# Evidently never lets go of classes of its metrics, nor they of this module's names. Python clears the names of a
+# module that still is there when it ends, and of no other: what hangs on them, the engine too, would be told as leaked.
 
 MOST = 200
 """So many of our measurements go into one snapshot, in the order of the result."""

@@ -31,6 +31,7 @@ from monitors.performance.missing_labels import missing_labels
 from monitors.performance.performance import performance
 from monitors.performance.settings import PerformanceSettings
 from monitors.performance.window_tally import windowed_tally
+from monitors.scatter import Scatter, scatter_of
 from monitors.schema import SchemaSettings, schema
 from monitors.shift.then_now import ThenNowSettings, then_now
 from monitors.timestamps import with_times
@@ -62,8 +63,9 @@ class MonitorSettings:
         When the log was looked at: windows go on to then, so that a log that fell silent shows it. None = its newest
         row.
     dispersion
-        How much more the counts of weeks scatter in the reference than those of independent rows, at least 1
-        (`monitors.drift.dispersion.feature_dispersion`): the drift monitor then asks for as much more evidence.
+        How much more the counts of weeks scatter in the reference than those of independent rows, at least 1: the drift
+        monitor then asks for as much more evidence. None = estimated from a reference log that holds at least eight
+        whole windows, there for performance too, and 1 otherwise (`monitors.scatter`).
     tell_apart
         Whether a classifier also tries to tell the rows of each window from those of the reference
         (`monitors.shift.then_now`), which finds shifts of several features together. It fits models: seconds a window.
@@ -79,7 +81,7 @@ class MonitorSettings:
     tolerance: float = 0.02
     effect: float = 0.05
     as_of: datetime | None = None
-    dispersion: float = 1.0
+    dispersion: float | None = None
     tell_apart: bool = False
 
 
@@ -97,6 +99,7 @@ class _Run:
     windows: Windows
     profile: Profile
     previous: Result | None
+    scatter: Scatter
     alpha: float
 
 
@@ -171,6 +174,7 @@ def run_monitors(
     before = None if isinstance(reference, Reference) else reference
     earlier = earlier_look(previous, held, current)
     rule = parse_windows(chosen.window)
+    scatter = scatter_of(held, before, current, rule, chosen.dispersion)
     logs = {"": current}
     if rule.kind == "model_version":
         logs = {version: of_version(current, version) for version in versions(current)}
@@ -187,6 +191,7 @@ def run_monitors(
             windows=windows,
             profile=count_profile(log, _known(held, log), windows),
             previous=earlier,
+            scatter=scatter,
             alpha=chosen.alpha / shared / (number * (number + 1) if version else 1),
         )
         raise_violations(jump_violations(run.profile))
@@ -195,6 +200,7 @@ def run_monitors(
         used |= set(names)
     both = gathered(found)
     provenance = _provenance(current, before, held, chosen, sorted(used))
+    provenance = replace(provenance, given={**provenance.given, **scatter.given(), **_weighing(current)})
     return Result(measurements=both.rows, alarms=both.alarms, provenance=provenance)
 
 
@@ -206,7 +212,7 @@ def _over(found: Found, windows: Windows) -> Found:
 
 def _drift(run: _Run) -> Found:
     limit = run.settings.effect
-    settings = DriftSettings(alpha=run.alpha, ks_limit=limit, tv_limit=limit, dispersion=run.settings.dispersion)
+    settings = DriftSettings(alpha=run.alpha, ks_limit=limit, tv_limit=limit, dispersion=run.scatter.features)
     then = replace(run.reference, profile=_without_labels(run.reference.profile))
     return drift(then, _without_labels(run.profile), settings=settings)
 
@@ -214,8 +220,9 @@ def _drift(run: _Run) -> Found:
 def _schema(run: _Run) -> Found:
     settings = SchemaSettings(alpha=run.alpha / 2)
     then, now = _without_labels(run.reference.profile), _without_labels(run.profile)
-    found = schema(then, now, complete=run.windows.complete, settings=settings)
-    return gathered([found, units(then, now, run.log, run.windows, alpha=run.alpha / 2)])
+    worth = run.scatter.clusters
+    found = schema(then, now, complete=run.windows.complete, settings=settings, dispersion=worth)
+    return gathered([found, units(then, now, run.log, run.windows, alpha=run.alpha / 2, dispersion=worth)])
 
 
 def _differences(reference: Reference, current: PredictionLog) -> list[str]:
@@ -268,10 +275,11 @@ def _performance(run: _Run) -> Found:
         settled=settled,
         windows=run.windows.windows,
         digest=run.reference.digest,
+        dispersion=run.scatter.clusters,
     )
     if run.reference.tally is not None:
         tally = windowed_tally(run.log, run.windows)
-        found.append(performance(run.reference.tally, tally, settings=settings))
+        found.append(performance(run.scatter.tally or run.reference.tally, tally, settings=settings))
         found.append(missing_labels(run.reference.tally, tally, tolerance=run.settings.tolerance))
     return gathered(found)
 
@@ -319,6 +327,11 @@ def _at_version(found: Found, version: str) -> Found:
     return Found(tuple(rows.values()), alarms)
 
 
+def _weighing(current: PredictionLog) -> dict[str, str]:
+    """Return what is weighed, where the log has weights."""
+    return {} if current.reading.weights == "none" else {"weights": "rows are counted, whatever their weights"}
+
+
 def _violations(settings: MonitorSettings, reference: PredictionLog | Reference, current: PredictionLog) -> list[str]:
     found = [
         f"{name} must lie in (0, 1); got {value}"
@@ -327,12 +340,16 @@ def _violations(settings: MonitorSettings, reference: PredictionLog | Reference,
     ]
     if not 0.0 <= settings.tolerance < 1.0:
         found.append(f"tolerance must lie in [0, 1); got {settings.tolerance}; 0.02 tolerates two percentage points")
-    if not 1.0 <= settings.dispersion < inf:
+    if settings.dispersion is not None and not 1.0 <= settings.dispersion < inf:
         found.append(f"dispersion must be at least 1 and finite; got {settings.dispersion}; 1 is independent rows")
     if settings.as_of is not None and settings.as_of.tzinfo is None:
         found.append(f"as_of must have a time zone; got {settings.as_of.isoformat()}")
     if "timestamp" not in current.columns:
         found.append("the log names no timestamp; windows need the time of each prediction: name its column")
+    if current.reading.weights == "frequency":
+        found.append(
+            "monitors count rows, and frequency weights stand for several rows: repeat each row as often as it counts"
+        )
     if settings.tell_apart and isinstance(reference, Reference):
         found.append("then and now are told apart by the rows of the reference; give its log, not its frozen counts")
     if settings.tell_apart and not current.features:

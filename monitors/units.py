@@ -95,10 +95,11 @@ def units(
     """Look for features whose unit may have changed, by window and group.
 
     A change of unit moves rows into the outer bins. Only where the share of an outer bin was shown to lie more than .1
-    above the reference's (`monitors.window_evidence`, rows taken for independent, e-BH over features and slices of the reference) are
-    quartiles computed; a change of unit is named where, taken back, it brings all three within a quarter of the
-    reference's interquartile range of the reference's quartiles (interpolated in its bins), and they lie outside
-    without. Another cause may have the same effect: this is a hint with evidence of a shift, not of its cause.
+    above the reference's (`monitors.window_evidence`, rows taken for independent but for the dispersion, e-BH over
+    features and slices of the reference) are quartiles computed; a change of unit is named where, taken back, it brings
+    all three within a quarter of the reference's interquartile range of the reference's quartiles (interpolated in its
+    bins), and they lie outside without. Another cause may have the same effect: this is a hint with evidence of a
+    shift, not of its cause.
 
     Parameters
     ----------
@@ -194,9 +195,7 @@ def reference_quartiles(binning: Binning, counts: IntArray) -> tuple[float, floa
     return first, middle, last
 
 
-def _suspects(
-    reference: Profile, current: Profile, complete: int, alpha: float, dispersion: float
-) -> list[_Suspect]:
+def _suspects(reference: Profile, current: Profile, complete: int, alpha: float, dispersion: float) -> list[_Suspect]:
     pairs = [
         (name, of)
         for name, binning in current.binnings.items()

@@ -31,8 +31,8 @@ def unseen_share_bound(counts: npt.ArrayLike, *, alpha: float, dispersion: float
     -----
     The smaller of two bounds, each at alpha / 2.
 
-    1. :math:`N_1/n + (2 \sqrt 2 + \sqrt 3) \sqrt{\ln(6/\alpha) / n}`: McAllester and Schapire (2000), On the convergence
-       rate of Good-Turing estimators, COLT. It is wide where little is unseen.
+    1. :math:`N_1/n + (2 \sqrt 2 + \sqrt 3) \sqrt{\ln(6/\alpha) / n}`: McAllester and Schapire (2000), On the
+       convergence rate of Good-Turing estimators, COLT. It is wide where little is unseen.
     2. Ours. Were rows a Poisson process, a category of share p = c / n would be unseen with probability
        :math:`e^{-c}` and seen once with :math:`c e^{-c}`, each category for itself. For b > 0 and
        :math:`a = \ln(1 + C (1 - e^{-b})) / C`, by convexity :math:`e^{ac} - 1 \le c (1 - e^{-b})` for c in [0, C], so

@@ -54,7 +54,9 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
     changes = changes_of(result)
     told = publishable(result, changes, min_cell=min_cell)
     episodes = episodes_of(told)
-    rang = f"{numbered(alarms_of(result.alarms), 'alarm')} rang, of {numbered(len(changes), 'change')}"
+    number = alarms_of(result.alarms)
+    of = f", of {numbered(len(changes), 'change')}" if number != len(changes) else ""
+    rang = f"{numbered(number, 'alarm')} rang{of}"
     texts = [f"{rang}; the earliest first:" if told else lead_sentences(result, min_cell=min_cell)[0]]
     texts += [f"• {episode_sentence(episode)}" for episode in episodes[:MOST]]
     if len(episodes) > MOST:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from audit.measurement import Measurement, Slice
 from audit.result import Result
-from dashboards.alarm_words import feature_name
+from dashboards.alarm_words import feature_name, is_withheld
 from dashboards.export import csv_text
 from dashboards.figures.over_time import MOST, heat_figure, series_figure
 from dashboards.labels import reading_order, safe_label, slice_label
@@ -20,7 +20,7 @@ from dashboards.monitoring import (
     series_of,
     watched_features,
 )
-from dashboards.tables import display_row, value_text
+from dashboards.tables import DEFAULT_MIN_CELL, display_row, value_text
 from dashboards.two_verdicts import two_verdicts
 from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
 from dashboards.views.table import show_list, show_table
@@ -100,7 +100,8 @@ def _drift(result: Result, changes: Sequence[Change]) -> None:
     st.plotly_chart(figure, alt=_said(shown, rang), key="drift", config={"displayModeBar": False})
     st.caption(
         "The Kolmogorov-Smirnov statistic of a number, the share of rows that moved of a category: 0 is as in the "
-        "reference, 1 has nothing in common with it. A cross marks the window since which an alarm rings."
+        "reference, 1 has nothing in common with it. A cross marks the window since which an alarm rings. Windows "
+        f"of fewer than {DEFAULT_MIN_CELL} rows are not drawn."
     )
     last = [rows[-1] for rows in shown.values()]
     show_table(
@@ -112,7 +113,8 @@ def _drift(result: Result, changes: Sequence[Change]) -> None:
 
 def _effect(result: Result, feature: str, of: Slice) -> tuple[Measurement, ...]:
     metric = effect_of(result, feature)
-    return () if metric is None else series_of(result, metric, feature=feature).get(of, ())
+    rows = () if metric is None else series_of(result, metric, feature=feature).get(of, ())
+    return tuple(row for row in rows if not is_withheld(row, min_cell=DEFAULT_MIN_CELL))
 
 
 def _said(series: dict[str, tuple[Measurement, ...]], rang: dict[str, datetime]) -> str:

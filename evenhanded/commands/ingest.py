@@ -96,7 +96,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
         with progress(f"appending {options['data']}"):
             done |= _received(store, options)
     if ids:
-        done["erased"] = store.erase(ids, by=options["by"])._asdict()
+        done["erased"] = _erased(store, ids, options)
     if options["retain"] is not None:
         from evenhanded.ingesting import days_of
 
@@ -158,6 +158,16 @@ def _store(options: dict[str, Any]) -> tuple["LogStore", bool]:
     columns = columns_of(options, first)
     check_batch(columns, first)  # a log that was made from a mistake would be in the way of the next attempt
     return LogStore.create(path, columns, salt_file=salt), True
+
+
+def _erased(store: "LogStore", ids: list[str], options: dict[str, Any]) -> dict[str, int]:
+    """Erase what is named, and return what is gone; refuse what the log does not hold: it may be misspelt."""
+    removed = store.erase(ids, by=options["by"])
+    if not any(removed):
+        shown = ", ".join(repr(each) for each in ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+        column = f"no row with {options['by']} =" if options["by"] else "no prediction and no label with the id"
+        raise InputError([f"{options['store']} holds {column} {shown}; nothing was deleted; is it spelt as in DATA?"])
+    return removed._asdict()
 
 
 def _received(store: "LogStore", options: dict[str, Any]) -> dict[str, int]:
@@ -232,7 +242,7 @@ def _say(store: "LogStore", done: dict[str, Any], options: dict[str, Any]) -> No
         if name in done:
             counts = done[name]
             rows = f"{counts['predictions']:,} predictions, {counts['labels']:,} labels"
-            files = f"{counts['files']:,} files deleted; earlier versions that rested on them are gone"
+            files = f"{counts['files']:,} files deleted, those of earlier versions among them: these are gone"
             screen.print(f"{words}: {rows}; {files}")
     screen.print(f"version {store.version} of {path}")
 

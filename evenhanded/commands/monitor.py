@@ -100,7 +100,7 @@ class Time(click.ParamType[datetime]):
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance that a quiet log ever rings.")
 @click.option("--tolerance", type=float, default=0.02, show_default=True, help="Rise of an error rate let pass.")
 @click.option("--effect", type=float, default=0.05, show_default=True, help="Drift let pass: KS, total variation.")
-@click.option("--dispersion", type=float, default=1.0, help="How much more weeks scatter than independent rows; 1.")
+@click.option("--dispersion", type=float, help="How much more weeks scatter than independent rows; estimated.")
 @click.option("--until", type=Time(), help="When the log was looked at; without it, its newest row.")
 @click.option("--tell-apart", is_flag=True, help="Also let a classifier tell the windows from the reference; slow.")
 @click.option("--since-last", is_flag=True, help="Show, and fail on, only alarms that are new in --out.")

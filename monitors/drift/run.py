@@ -90,7 +90,7 @@ def drift(
     >>> [alarm.since.day for alarm in found.alarms]
     [6]
     """
-    current = current.at_slices(reference.profile.slices)  # the family is the reference's: groups that come do not widen it
+    current = current.at_slices(reference.profile.slices)  # groups that come later do not widen what is tested
     pairs = _pairs(reference, current, settings)
     if not pairs:
         return Found()

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, Field, Schema
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
+from pyarrow import fs
 
 from monitors.log_store.columns import ARROW_TYPES, Kind
 from monitors.log_store.delta import COLUMNS_KEY, DataFile, Place, Snapshot, snapshot
@@ -161,8 +162,26 @@ def sweep(place: Place) -> int:
     ...     sweep(Place(folder))
     1
     """
-    gone = snapshot(place).table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
+    gone = unnamed(place)
+    snapshot(place).table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
     return len(gone)
+
+
+def unnamed(place: Place) -> tuple[str, ...]:
+    """Return the data files that the newest version does not name and that are there.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from monitors.log_store.delta import make_table
+    >>> with TemporaryDirectory() as folder:
+    ...     make_table(Place(folder), pa.schema([("id", pa.string())]), {})
+    ...     unnamed(Place(folder))
+    ()
+    """
+    found = snapshot(place).table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False, full=True)
+    here = place.storage().get_file_info(list(dict.fromkeys(found)))
+    return tuple(info.path for info in here if info.type == fs.FileType.File)
 
 
 def _first_or_not_at_all() -> CommitProperties:

@@ -10,9 +10,9 @@ from duckdb import ColumnExpression, ConstantExpression
 
 from audit.errors import InputError
 from monitors.log_store.columns import LABELS
-from monitors.log_store.commits import sweep
-from monitors.log_store.delta import check_files, snapshot
-from monitors.log_store.engine import rows_of
+from monitors.log_store.commits import sweep, unnamed
+from monitors.log_store.delta import DataFile, check_files, snapshot
+from monitors.log_store.engine import connection, in_memory, rows_of
 from monitors.log_store.matching import present
 from monitors.log_store.opened import Opened
 from monitors.log_store.receiving import record_event
@@ -39,6 +39,7 @@ def erase_ids(store: Opened, ids: pa.Array) -> Removed:
     """Remove predictions and their labels by id, everywhere; the caller holds the store alone.
 
     Labels go first: where the process ends in between, the predictions that are left still say what is to be erased.
+    Where neither the log nor a file that it no longer names holds one of the ids, nothing is touched.
 
     Examples
     --------
@@ -57,10 +58,38 @@ def erase_ids(store: Opened, ids: pa.Array) -> Removed:
     ...     erase_ids(store, pa.array(["a"]))[:2]
     (1, 0)
     """
+    if not _holds(store, ids):
+        return Removed(0, 0, 0)
     labels = change_rows(store.tables.labels, store.labels_rule(), lambda _: (all_but(ids), None))
     predictions = change_rows(store.tables.predictions, store.predictions_rule(), lambda _: (all_but(ids), None))
     record_event(store, "erase", predictions=predictions, labels=labels)
     return Removed(predictions, labels, sweep(store.tables.labels) + sweep(store.tables.predictions))
+
+
+def _holds(store: Opened, ids: pa.Array) -> bool:
+    """Whether a table holds one of the ids, or a file beside it that an earlier version or a killed process left."""
+    for place, rule in (
+        (store.tables.labels, store.labels_rule()),
+        (store.tables.predictions, store.predictions_rule()),
+    ):
+        found = snapshot(place)
+        check_files(found)
+        kinds = dict(list(rule.kinds.items())[:1])
+        left = tuple(DataFile(path, 0, None) for path in unnamed(place))
+        if place.folder is None and left:
+            return True  # not read on object storage: rather delete what is left over than keep somebody in it
+        opened = connection()
+        gone = in_memory(opened, [ids]).set_alias("gone")
+        for file in (*found.files, *left):
+            try:
+                held = rows_of(opened, found, kinds, files=[file]).set_alias("here")
+                if held.join(gone, "here.c0 = gone.c0", how="semi").limit(1).fetchall():
+                    return True
+            except duckdb.Error:
+                if file in left:  # half a file: nobody can say who is in it
+                    return True
+                raise
+    return False
 
 
 def ids_with(store: Opened, values: pa.Array, column: str) -> pa.Array:

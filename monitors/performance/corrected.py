@@ -112,6 +112,27 @@ def rectifier_parts(
     return each.top - each.top_expected, cells.n.astype(np.float64) * (cells.quadrant < UP)
 
 
+def rectifier_ends(
+    cells: Cells, calibration: Calibration, *, metric: str = "accuracy"
+) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
+    """Return the smallest and the largest of what each cell may have beyond what its score says, and labelled rows.
+
+    The two differ where labels are missing; otherwise they are those of `rectifier_parts`.
+
+    Examples
+    --------
+    >>> n = np.array([4])
+    >>> cells = Cells(np.array([UP]), n, n * 1.0, n * 1.0, np.array([0]), 1, False, {}, False, None)
+    >>> (low, high), known = rectifier_ends(cells, Calibration(np.array([0.7])))
+    >>> low.round(2).tolist(), high.round(2).tolist(), known.tolist()
+    ([-0.7], [0.3], [0.0])
+    """
+    each = expected(METRICS[metric], cells, calibration)
+    known = cells.quadrant < UP
+    ends = [np.where(known, each.top, choose(each.top_if, axis=0)) - each.top_expected for choose in (np.min, np.max)]
+    return (ends[0], ends[1]), cells.n.astype(np.float64) * known
+
+
 class _Atoms(NamedTuple):
     """Slices cut by strata: the atom of each cell; the slice of each atom, its share of that slice, and its rows."""
 

@@ -98,8 +98,12 @@ def _row(kind: Kind, evidence: Evidence, where: tuple[int, int], held: Held, *, 
     return Measurement(
         metric=stream.metric + _ENDINGS[kind], slice=stream.slice, against=held.against,
         window=held.streams.windows[place], value=float(np.exp(log_e)), n=n, method=_METHODS[kind],
-        reason=f"tolerated up to {evidence.limit[column]:.4g}; {_assumed(held.streams)}",
+        reason=f"tolerated up to {evidence.limit[column]:.4g}; {_assumed(held.streams)}{_labels(held.streams)}",
     )  # fmt: skip
+
+
+def _labels(streams: Streams) -> str:
+    return "" if streams.right is None else "; rows without a label count as no loss, in the reference as losses"
 
 
 def _assumed(streams: Streams) -> str:

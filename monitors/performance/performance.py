@@ -49,8 +49,10 @@ def performance(reference: Tally, current: Tally, *, settings: PerformanceSettin
         "outcome_rectifier_e_value" likewise. An alarm belongs to the row of the first window in which it rang.
 
         The e-values ring by e-BH over all of them at once: while every risk stays within what is tolerated, the chance
-        that any of them ever rings is at most alpha. Detectors together ring falsely once in `windows_per_false_alarm`
-        windows at most.
+        that any of them ever rings is at most alpha, whichever labels are missing: rows without one count as no loss,
+        in the reference as losses, so that windows all of whose labels are there ring as before, and few labels show
+        little (unless `labels_at_random`). Detectors together ring falsely once in `windows_per_false_alarm` windows at
+        most.
 
     Raises
     ------
@@ -104,7 +106,8 @@ def performance_evidence(reference: Tally, current: Tally, *, settings: Performa
     if not windows:
         faults.append("the current rows are not cut by time; count them with windowed_tally(log, windows)")
     raise_violations(faults)
-    streams = streams_of(reference, current, watched(chosen, current), windows=windows)
+    at_random = chosen.labels_at_random
+    streams = streams_of(reference, current, watched(chosen, current), windows=windows, at_random=at_random)
     return _evidence(reference, current, streams, chosen)
 
 
@@ -161,8 +164,16 @@ def _evidence(reference: Tally, current: Tally, streams: Streams, settings: Perf
         kinds.append(("gap", gap_evidence(streams, tolerance=settings.tolerance, error=error)))
     if scored:
         calibration = calibration_of(without_windows(reference))
-        options = {"tolerance": settings.tolerance, "error": error}
-        found = rectifier_evidence(without_windows(reference), current, calibration, streams, **options)
+        found = rectifier_evidence(
+            without_windows(reference),
+            current,
+            calibration,
+            streams,
+            tolerance=settings.tolerance,
+            error=error,
+            at_random=settings.labels_at_random,
+            dispersion=settings.dispersion,
+        )
         kinds.append(("rectifier", found))
     held = Held(streams=streams, against=_against(reference, settings), settled=_settled(streams, settings))
     log_e = np.concatenate([evidence.log_e for _, evidence in kinds], axis=1)

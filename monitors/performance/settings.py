@@ -45,6 +45,13 @@ class PerformanceSettings:
         Windows that should be there: those in which nothing was predicted get rows that say so. None = those with rows.
     digest
         What identifies the reference in rows; None = the digest of its tally.
+    labels_at_random
+        Whether rows without a label are like those with one, as where rows were drawn to be labelled: the evidence then
+        leaves them out. Otherwise it holds whatever their labels are: they count as no loss, and in the reference as
+        losses.
+    dispersion
+        How many rows are worth one in the evidence on scores, which counts rows, at least 1: the design effect of
+        clusters. All other evidence knows clusters by itself.
 
     Raises
     ------
@@ -68,6 +75,8 @@ class PerformanceSettings:
     settled: datetime | None = None
     windows: tuple[Window, ...] | None = None
     digest: str | None = None
+    labels_at_random: bool = False
+    dispersion: float = 1.0
 
     def __post_init__(self) -> None:
         found = []
@@ -81,6 +90,8 @@ class PerformanceSettings:
             found.append(f"windows_per_false_alarm must be at least 2; got {self.windows_per_false_alarm}")
         if self.settled is not None and self.settled.tzinfo is None:
             found.append(f"settled must have a time zone; got {self.settled.isoformat()}")
+        if not isfinite(self.dispersion) or self.dispersion < 1:
+            found.append(f"dispersion must be at least 1 and finite; got {self.dispersion}; 1 is independent rows")
         raise_violations(found)
 
 

@@ -12,8 +12,9 @@ from audit.measurement import Slice, Window
 from audit.metrics.metric import Metric
 from audit.rollup import Cells, Partition, cells_of, without_scores
 from audit.tally import Tally
-from audit.unknowns.outcome_coverage import everyone_and_groups
+from audit.unknowns.outcome_coverage import concerned_by, everyone_and_groups, unlabelled_count
 from audit.views import view_of
+from monitors.performance.completed import completed
 from monitors.performance.window_tally import in_window, windows_of, without_windows
 from monitors.sequential.dependence import block_dispersion
 
@@ -57,13 +58,29 @@ class Counted(NamedTuple):
             return np.asarray(self.events / self.rows)
 
 
+class Completed(NamedTuple):
+    """The counts of streams if every missing label were what was predicted, or something else; as in `Streams`.
+
+    Examples
+    --------
+    >>> Completed._fields
+    ('reference', 'current', 'reference_rest', 'rest')
+    """
+
+    reference: Counted
+    current: Counted
+    reference_rest: Counted
+    rest: Counted
+
+
 class Streams(NamedTuple):
     """Everything that the evidence is made of, one column per stream, in a fixed order that the reference sets.
 
     `losses` says of each stream whether an event is a loss: "accuracy" counts what is right, so that its loss is the
     rest. `both`: neither direction is the better one, so that both are watched. `rest` and `reference_rest` are counts
     of everyone outside the stream's group (rows of 0 for everyone). `dispersion` is that of the reference's windows,
-    None where it was not estimated.
+    None where it was not estimated. `right` and `wrong` are the counts with missing labels filled in either way
+    (`monitors.performance.completed`), None where no label is missing.
 
     Examples
     --------
@@ -80,12 +97,28 @@ class Streams(NamedTuple):
     higher_is_better: npt.NDArray[np.bool_]
     both: npt.NDArray[np.bool_]
     dispersion: FloatArray | None
+    right: Completed | None = None
+    wrong: Completed | None = None
+
+    @property
+    def feared(self) -> Counted:
+        """Counts of the reference with the worst labels where they are missing: their risk is an upper bound."""
+        return self.reference if self.wrong is None else self.wrong.reference
+
+    @property
+    def granted(self) -> Counted:
+        """Counts of the windows with the best labels where they are missing: what is shown against them is sure."""
+        return self.current if self.right is None else self.right.current
 
 
-def streams_of(reference: Tally, current: Tally, metrics: Sequence[str], *, windows: Sequence[Window]) -> Streams:
+def streams_of(
+    reference: Tally, current: Tally, metrics: Sequence[str], *, windows: Sequence[Window], at_random: bool = False
+) -> Streams:
     """Return the counts of every metric and slice that the reference has rows for, by window.
 
-    Groups that the reference does not hold have nothing to be held against and are no streams.
+    Groups that the reference does not hold have nothing to be held against and are no streams. Where labels are
+    missing, and not declared to be missing at random, of rates that rest on labels and are neither better high nor low
+    such windows say nothing; where they are missing in the reference, these are no streams.
 
     Examples
     --------
@@ -100,29 +133,35 @@ def streams_of(reference: Tally, current: Tally, metrics: Sequence[str], *, wind
     """
     whole = without_windows(reference)
     every = [(stream, counted) for stream, counted in _counts(whole, metrics).items() if counted[1] > 0]
-    streams = tuple(stream for stream, _ in every)
+    filled = not at_random and bool(unlabelled_count(reference) or unlabelled_count(current))
+    metrics = [name for name in metrics if at_random or not unlabelled_count(reference) or _bounded(whole, name)]
+    streams = tuple(stream for stream, _ in every if stream.metric in metrics)
     facts = [view_of(whole, stream.metric).metric.better for stream in streams]
-    now = [_aligned(in_window(current, window), metrics, streams) for window in windows]
-    once = _aligned(whole, metrics, streams)
+    plain = _completed((whole, current), metrics, streams, windows)
+    sides: list[Completed | None] = [None, None]
+    if filled:
+        for place, right in enumerate((True, False)):
+            both = completed(whole, right=right), completed(current, right=right)
+            sides[place] = _where_known(_completed(both, metrics, streams, windows), current, streams)
     then = [_aligned(in_window(reference, window), metrics, streams) for window in windows_of(reference)]
     return Streams(
         streams=streams,
         windows=tuple(windows),
-        reference=Counted(once[0], once[1]),
-        current=_stacked([part[:2] for part in now], len(streams)),
-        reference_rest=Counted(once[2], once[3]),
-        rest=_stacked([part[2:] for part in now], len(streams)),
+        **plain._asdict(),
         higher_is_better=np.array([better == "higher" for better in facts], dtype=bool),
         both=np.array([better == "neither" for better in facts], dtype=bool),
         dispersion=_dispersion(then, streams),
+        right=sides[0],
+        wrong=sides[1],
     )
 
 
 def tolerated_risk(streams: Streams, *, tolerance: float, error: float) -> tuple[FloatArray, FloatArray]:
     """Return the largest and the smallest risk of each stream that is tolerated, shape (n_streams,).
 
-    The largest is the upper bound of the reference's risk that fails with probability `error`, plus the tolerance; the
-    smallest, of streams that are watched both ways, the lower bound less the tolerance (the error shared), else 0.
+    The largest is the upper bound of the reference's risk (with missing labels counted as losses) that fails with
+    probability `error`, plus the tolerance; the smallest, of streams that are watched both ways, the lower bound less
+    the tolerance (the error shared), else 0.
 
     Examples
     --------
@@ -133,8 +172,8 @@ def tolerated_risk(streams: Streams, *, tolerance: float, error: float) -> tuple
     [0.196, 0.0]
     """
     spread = 1.0 if streams.dispersion is None else streams.dispersion
-    rows = streams.reference.rows / spread
-    losses = loss_of(streams, streams.reference) / spread
+    rows = streams.feared.rows / spread
+    losses = loss_of(streams, streams.feared) / spread
     ends = intervals.clopper_pearson(losses, rows, alpha=np.where(streams.both, error, 2 * error))
     low = np.where(streams.both, np.maximum(ends.low - tolerance, 0.0), 0.0)
     return np.minimum(ends.high + tolerance, 1.0), low
@@ -152,6 +191,37 @@ def loss_of(streams: Streams, counted: Counted) -> FloatArray:
     """
     rest = np.maximum(counted.rows - counted.events, 0.0)
     return np.where(streams.higher_is_better, rest, counted.events)
+
+
+def _bounded(tally: Tally, name: str) -> bool:
+    """Return whether missing labels that are right, or wrong, bound a rate: not of one with no better direction."""
+    metric = view_of(tally, name).metric
+    return metric.better != "neither" or not any(concerned_by(metric))
+
+
+def _where_known(counts: Completed, current: Tally, streams: Sequence[Stream]) -> Completed:
+    """Return counts without those of rates that missing labels do not bound, in windows with missing labels."""
+    open_columns = np.array([not _bounded(current, stream.metric) for stream in streams], dtype=bool)
+    if not open_columns.any():
+        return counts
+    lacking = np.array([unlabelled_count(in_window(current, window)) > 0 for window in windows_of(current)], dtype=bool)
+    gone = lacking[:, None] & open_columns[None, :]
+    now, rest = (Counted(*(np.where(gone, 0.0, part) for part in side)) for side in (counts.current, counts.rest))
+    return counts._replace(current=now, rest=rest)
+
+
+def _completed(
+    sides: tuple[Tally, Tally], metrics: Sequence[str], streams: Sequence[Stream], windows: Sequence[Window]
+) -> Completed:
+    """Return the counts of a reference without times, and of the windows of what is held against it."""
+    now = [_aligned(in_window(sides[1], window), metrics, streams) for window in windows]
+    once = _aligned(sides[0], metrics, streams)
+    return Completed(
+        reference=Counted(once[0], once[1]),
+        current=_stacked([part[:2] for part in now], len(streams)),
+        reference_rest=Counted(once[2], once[3]),
+        rest=_stacked([part[2:] for part in now], len(streams)),
+    )
 
 
 def _counts(tally: Tally, metrics: Sequence[str]) -> dict[Stream, tuple[float, float, float, float]]:

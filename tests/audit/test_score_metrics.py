@@ -20,7 +20,7 @@ from audit.rollup import cells_of, partition
 from audit.run import measure, run_audit
 from audit.score_bins import moments_of
 
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
+EXAMPLES = settings(deadline=None, derandomize=True, max_examples=25)
 # Scores of at most three decimals, one of each four thousandths: a bin of 1/250 holds one distinct score.
 TABLES = st.integers(2, 60).flatmap(
     lambda n: st.tuples(

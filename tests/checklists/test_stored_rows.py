@@ -10,6 +10,7 @@ from audit.result import Result
 from checklists.gate import GateResult, judge
 from checklists.policy import NotAuditable, Policy
 from checklists.requirement import Requirement
+from checklists.stored_rows import judge_rows
 
 TODAY = date(2026, 11, 21)
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -226,3 +227,16 @@ def test_a_ratio_without_an_upper_limit_fails_where_its_low_end_lies_beyond() ->
     assert gate([over], {**needed, "max": 1.25}).verdict == "FAIL"
     assert said(gate([over], {**needed, "max": 4.0})) == ("INSUFFICIENT", "no upper limit: divided by 0")
     assert gate([over], {**needed, "min": 0.8}).verdict == "INSUFFICIENT"
+
+
+def test_a_metric_of_features_alone_says_how_to_name_one():
+    rows = [
+        Measurement(metric="kolmogorov_smirnov_statistic", at=(("feature", name),), value=0.1, low=0.0, high=0.2, n=90,
+                    level=0.95, method="x")
+        for name in ("height", "age")
+    ]  # fmt: skip
+    asked = Requirement(id="drift", metric="kolmogorov_smirnov_statistic", compare="value", max=0.1)
+    policy = Policy(schema="evenhanded/policy/1", requirements=(asked,))
+    found = judge_rows(asked, policy, Result(measurements=rows), today=date(2027, 3, 1))
+    assert found.verdict == "INVALID"
+    assert "write at: {feature: height} (it has height, age)" in (found.reason or "")

@@ -29,7 +29,7 @@ def written(folder: Path, result: Any, **options: Any) -> tuple[str, Policy]:
     return text, load_policy(path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     groups=st.lists(NAMES, min_size=2, max_size=4, unique=True),
     features=st.lists(NAMES, min_size=1, max_size=2, unique=True),

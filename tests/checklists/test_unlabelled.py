@@ -128,12 +128,13 @@ def test_an_unknown_way_of_treating_missing_labels_is_refused(tmp_path):
         load_policy(file)
 
 
-def test_no_false_pass_when_labels_are_missing_because_the_model_missed_them():
+@pytest.mark.parametrize("worlds", [15, pytest.param(100, marks=pytest.mark.slow)])
+def test_no_false_pass_when_labels_are_missing_because_the_model_missed_them(worlds):
     """The true miss rate of group b lies above the limit; missed positives lose their label more often."""
     rng = np.random.default_rng(3)
     asked = Requirement(id="fnr", metric="false_negative_rate", groups=("race",), max=0.3)
     passed, alone = 0, 0
-    for _ in range(60):
+    for _ in range(worlds):
         groups = {}
         for group, missed in (("a", 0.15), ("b", 0.33)):
             y, gone = rng.random(1200) < 0.5, rng.random(1200)
@@ -146,4 +147,5 @@ def test_no_false_pass_when_labels_are_missing_because_the_model_missed_them():
         passed += verdict(result, asked).verdict == "PASS"
         alone += verdict(result, asked, missing_labels="ignore").verdict == "PASS"
     assert passed == 0
-    assert alone >= 50  # judged on the labelled rows alone, almost every run would pass a model that breaks the limit
+    # Judged on the labelled rows alone, almost every run would pass a model that breaks the limit.
+    assert alone > 0.8 * worlds

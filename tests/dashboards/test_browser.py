@@ -84,7 +84,10 @@ def choose(page, box, option, *, shows):
     pytest.fail(f"the list of {box!r} never held {option!r}")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [pytest.param("light", 1280, marks=pytest.mark.slow), ("dark", 400)],  # what fits 400 fits more
+)
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "overview"])
 def test_every_page_is_quiet_and_fits(browser, address, folder, nasty, name, scheme, width):
     page, faults, hosts = watched(browser, color_scheme=scheme, viewport={"width": width, "height": 900})

@@ -16,8 +16,18 @@ from audit.predictions import PredictionLog
 from audit.provenance import Provenance
 from audit.result import Alarm, Result
 from audit.store import save_run
+from dashboards.alarm_words import alarms_of
 from dashboards.figures.over_time import heat_figure, series_figure
-from dashboards.monitoring import changes_of, effect_of, episodes_of, labels_sentence, lead_sentences, series_of
+from dashboards.monitoring import (
+    changes_of,
+    effect_of,
+    episodes_of,
+    labels_sentence,
+    lead_sentences,
+    publishable,
+    series_of,
+)
+from dashboards.report.background import alarm_table
 from dashboards.report.monitoring_part import sections
 from dashboards.report.render import render_report
 from dashboards.two_verdicts import two_verdicts
@@ -153,7 +163,7 @@ def test_evidently_stands_beside_ours_those_that_differ_first(tmp_path, monkeypa
 
 def test_the_report_tells_episodes_the_promise_and_what_to_do(changed):
     first, *_ = sections(changed)
-    assert "alarms rang, the earliest first" in first.text
+    assert f"{alarms_of(changed.alarms)} alarms rang, of {len(changes_of(changed))} changes" in first.text
     assert "What to do:" in first.text
     assert "at most 5 %" in first.text
     page = render_report(changed, title="t")
@@ -161,12 +171,93 @@ def test_the_report_tells_episodes_the_promise_and_what_to_do(changed):
     assert "\u202e" not in page
 
 
-def test_the_report_names_no_group_that_is_too_small(changed):
-    small = next(row for row in changed.measurements if row.metric == "traffic" and row.slice == (("g", NASTY[0]),))
-    rows = tuple(replace(row, value=3, n=3) if row == small else row for row in changed.measurements)
-    (first,) = sections(replace(changed, measurements=rows))
+def shrunk(result, of, rows, *, windows=None):
+    """Return a result in which a group has so few rows in its first windows (None = in all)."""
+    seen = sorted({row.window[0] for row in result.measurements if row.window and row.slice == of})[:windows]
+    return replace(
+        result,
+        measurements=tuple(
+            replace(row, n=rows, value=float(rows) if row.metric == "traffic" else row.value)
+            if row.slice == of and row.window and row.window[0] in seen
+            else row
+            for row in result.measurements
+        ),
+    )
+
+
+def test_the_report_names_no_group_that_is_too_small_in_all_windows_together(changed):
+    small = shrunk(changed, (("g", NASTY[0]),), 1)
+    (first,) = sections(small)
     assert "too small to be named" in first.text
     assert "alert(1)" not in first.text
+    table = alarm_table(small, min_cell=10)
+    assert not any("alert(1)" in row.head for row in table.rows)
+    assert table.note.endswith("more are of groups too small to be named.")
+    assert any("alert(1)" in row.head for row in alarm_table(small).rows)
+
+
+def test_one_small_window_hides_its_own_numbers_and_not_the_group(changed):
+    of = (("g", NASTY[0]),)
+    small = shrunk(changed, of, 3, windows=1)
+    (first,) = sections(small)
+    assert "alert(1)" in first.text
+    assert "too small to be named" not in first.text
+    assert alarm_table(small, min_cell=10).note == ""
+    every = shrunk(changed, of, 9)  # each window alone is too small, together they are not
+    told = publishable(every, changes_of(every), min_cell=10)
+    mine = [
+        change for change in told if change.slice == of and change.alarm.key in {r.key() for r in every.measurements}
+    ]
+    assert mine
+    assert all(change.shown is None and "hidden" in change.now for change in mine if change.now)
+    table = alarm_table(every, min_cell=10)
+    cells = [row.cells[0] for row in table.rows if "alert(1)" in row.head]
+    assert cells
+    assert set(cells) == {"hidden (n < 10)"}
+
+
+def test_evidence_is_never_shown_as_a_size():
+    row = Measurement(metric="rectifier_e_value", window=(START, START + timedelta(7)), value=942901.1, n=900,
+                      method="betting, e-BH")  # fmt: skip
+    result = Result(measurements=[row], alarms=[Alarm(key=row.key(), e_value=942901.1, limit=80.0, since=START)])
+    (change,) = changes_of(result)
+    assert change.now == ""
+    assert change.subject == "Predictions right less often than scores promise"
+    assert "942,901 to 1" in lead_sentences(result)[0]
+
+
+def test_an_interval_that_holds_one_beside_strong_evidence_says_that_windows_add_up():
+    window = (START, START + timedelta(7))
+    row = Measurement(metric="traffic_ratio", window=window, value=1.75, low=0.49, high=4.44, n=30, level=0.95,
+                      method="beta_mixture")  # fmt: skip
+    for low, ending in ((0.49, "7,652 to 1, all windows so far together"), (1.3, "7,652 to 1")):
+        shown = replace(row, low=low)
+        alarm = Alarm(key=shown.key(), e_value=7652.0, limit=80.0, since=START)
+        (change,) = changes_of(Result(measurements=[shown], alarms=[alarm]))
+        assert change.evidence == ending
+
+
+def test_vanished_categories_are_named_where_the_change_is_told():
+    seen = "of the reference, none in 1,200 rows"
+    why = f"'b': 30 % {seen} (chance 1e-31); '[red]': 4e-05 % {seen} (chance 2e-01); and 3 more"
+    row = Measurement(metric="vanished_categories", at=(("feature", "kind"),), window=(START, START + timedelta(7)),
+                      value=2.0, n=200, method="count", reason=why)  # fmt: skip
+    result = Result(measurements=[row], alarms=[Alarm(key=row.key(), e_value=900.0, limit=80.0, since=START)])
+    (change,) = changes_of(result)
+    assert change.now == "2 ('b'; '[red]'; and 3 more)"
+
+
+def test_traffic_that_is_judged_in_no_window_says_why(changed):
+    undecided = tuple(
+        replace(row, value=None, low=None, high=None, level=None, n=0, reason="fewer than 8 whole windows before; x")
+        if row.metric == "traffic_ratio"
+        else row
+        for row in changed.measurements
+    )
+    quiet = replace(changed, measurements=undecided)
+    said = "Traffic is not judged yet: fewer than 8 whole windows before; x."
+    assert any(sentence.startswith(said) for sentence in lead_sentences(quiet))
+    assert said in sections(quiet)[0].text
 
 
 def test_episodes_gather_what_began_at_once_for_the_same_people(changed):
@@ -174,7 +265,8 @@ def test_episodes_gather_what_began_at_once_for_the_same_people(changed):
     episodes = episodes_of(changes)
     assert sum(map(len, episodes)) == len(changes)
     assert all(len({(change.since, change.whom) for change in episode}) == 1 for episode in episodes)
-    assert lead_sentences(changed)[0].startswith(f"{len(changes)} alarms rang. Since 2026-02-16")
+    number = alarms_of(changed.alarms)
+    assert lead_sentences(changed)[0].startswith(f"{number} alarms rang, of {len(changes)} changes. Since 2026-02-16")
 
 
 def test_one_alarm_is_told_in_the_singular_and_one_subject_once():

@@ -1,6 +1,8 @@
 """The second act of the demo: one log, written by a checkpoint of our trainer, seen by every monitor."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -60,6 +62,12 @@ def test_the_log_names_the_checkpoint_that_predicted(outcome):
     assert (
         audited.find("accuracy", {"clinic": CHANGED_CLINIC}).value < audited.find("accuracy", {"clinic": "west"}).value
     )
+
+
+def test_no_engine_is_reported_as_leaked_at_exit():
+    code = "import monitors.evidently_adapter; from monitors.log_store.engine import connection; connection()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == ""
 
 
 def test_evidently_saw_the_same_weeks(outcome):

@@ -79,6 +79,10 @@ def test_corrections_and_removals(ingest, log, tmp_path):
     assert "erased: 2 predictions" in ingest("log", "--erase-file", "ids.txt").stdout
     assert "erased: 2 predictions" in ingest("log", "--erase", "M", "--by", "sex").stdout  # c105, c108
     assert log.read().table.collect().shape[0] == 4
+    there = sorted((tmp_path / "log").rglob("*"))
+    refused = ingest("log", "--erase", "nosuch", code=2)
+    assert "no prediction and no label with the id 'nosuch'; nothing was deleted" in " ".join(refused.stderr.split())
+    assert there == sorted((tmp_path / "log").rglob("*"))
     assert [event["event"] for event in log.events()] == ["correct", "erase", "erase", "erase"]
 
 

@@ -1,7 +1,9 @@
 """Actions of each place by week: which weeks are whole, what doubles, and how rarely quiet places ring."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -47,6 +49,44 @@ def test_a_place_that_triples_rings_in_its_first_week_and_the_others_do_not():
     (alarm,) = action_counts(before, since, as_of=end_of(13)).alarms
     assert "north" in alarm.key
     assert START + timedelta(weeks=10) <= alarm.since <= START + timedelta(weeks=12)
+
+
+def test_a_word_for_an_action_needs_the_positive_label():
+    words = {"acted": "flag<script>", "not_acted": "none"}
+    before, since = log_of({"north": [20] * 10}, **words), log_of({"north": [60] * 3}, first=10, **words)
+    with pytest.raises(InputError, match=r"action: expected 1 or 0.*'flag<script>', 'none'.*positive label"):
+        action_counts(before, since, as_of=end_of(13))
+    told = [replace(log, reading=replace(log.reading, positive="flag<script>")) for log in (before, since)]
+    found = action_counts(*told, as_of=end_of(13))
+    assert found.rows[0].value == pytest.approx(3)
+    assert len(found.alarms) == 1
+
+
+@pytest.mark.parametrize("words", [(True, False), ("True", "false"), (1.0, 0.0)])
+def test_true_and_false_are_actions_in_any_spelling(words):
+    acted = dict(zip(("acted", "not_acted"), words, strict=True))
+    found = action_counts(log_of({"n": [20] * 10}, **acted), log_of({"n": [60] * 3}, first=10), as_of=end_of(13))
+    assert found.rows[0].value == pytest.approx(3)
+
+
+def with_exposure(log, each):
+    return replace(
+        log,
+        table=log.table.with_columns(exposure=nw.lit(each).cast(nw.Float64)),
+        columns={**log.columns, "exposure": "hours"},
+    )
+
+
+def test_actions_accrue_over_exposure_where_both_logs_have_it():
+    before, since = log_of({"north": [20] * 10}), log_of({"north": [60] * 4}, first=10)  # three times the rows
+    assert action_counts(before, since, as_of=end_of(14)).alarms
+    quiet = action_counts(with_exposure(before, 2.0), with_exposure(since, 2.0), as_of=end_of(14))
+    assert quiet.rows[0].value == pytest.approx(1.0)
+    assert not quiet.alarms
+    fewer = action_counts(with_exposure(before, 2.0), with_exposure(since, 0.5), as_of=end_of(14))
+    assert fewer.rows[0].value == pytest.approx(4.0)
+    one = action_counts(with_exposure(before, 2.0), since, as_of=end_of(14))
+    assert one.rows[0].value == pytest.approx(3.0)
 
 
 def test_a_week_that_is_not_over_is_left_out():

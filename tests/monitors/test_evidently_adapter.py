@@ -65,8 +65,8 @@ def ours(*features, week=1):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     rng = np.random.default_rng(0)
-    reference, quiet = table(rng, [1500]), table(rng, [50, 0, 0])
-    moved = table(rng, [0, 1200, 0, 1200], moved=1.0, rare=0.05)
+    reference, quiet = table(rng, [1000]), table(rng, [50, 0, 0])
+    moved = table(rng, [0, 800, 0, 300], moved=1.0, rare=0.05)
     return evidently_report(
         log(reference), log(pd.concat([quiet, moved])), windows=weeks(4), result=ours("tiny", "kind", "x"),
         folder=tmp_path_factory.mktemp("evidently") / "workspace",
@@ -115,7 +115,7 @@ def test_both_verdicts_stand_side_by_side_with_the_reasons(found):
     small = [each for each in found.verdicts if each.window[0] == first and each.theirs.drifted]
     assert len(small) >= 3
     assert all(each.why for each in small)
-    assert any(each.why[0].startswith("sample size; with 1,500 and 50 rows reshuffled") for each in small)
+    assert any(each.why[0].startswith("sample size; with 1,000 and 50 rows reshuffled") for each in small)
     agree = both["<b>name", second]
     assert (agree.theirs.drifted, agree.ours, agree.why) == (False, False, ())
     # An alarm is no verdict on what came before it, and stays raised after it.
@@ -154,16 +154,16 @@ def test_the_page_would_run_it_if_it_were_not_defused(tmp_path):
 
 def test_few_rows_of_the_last_windows_on_request(tmp_path):
     rng = np.random.default_rng(1)
-    frame = table(rng, [300, 300, 300])[["y", "p", "s", "x", "t"]]
+    frame = table(rng, [150, 150, 150])[["y", "p", "s", "x", "t"]]
     read = PredictionLog.from_frame(frame, y_true="y", y_pred="p", timestamp="t", features=["x"])
     found = evidently_report(
         read, read, windows=weeks(3), result=Result(measurements=()), folder=tmp_path / "w",
-        settings=EvidentlySettings(rows=120, last=1),
+        settings=EvidentlySettings(rows=80, last=1),
     )  # fmt: skip
     assert found.snapshots == 1
     assert {each.window[0] for each in found.verdicts} == {MONDAY + timedelta(weeks=2)}
-    assert "on 120 of 900 and 120 of 300 rows, drawn at random" in row(found, "x", 2).reason
-    assert row(found, "x", 2).n == 120
+    assert "on 80 of 450 and 80 of 150 rows, drawn at random" in row(found, "x", 2).reason
+    assert row(found, "x", 2).n == 80
     assert row(found, "x", 2).method == "evidently, K-S p_value"
 
 

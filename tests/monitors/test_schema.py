@@ -173,3 +173,50 @@ def test_a_reference_with_other_bins_and_bad_settings_are_refused_together():
     assert "feature 'race': the reference has other bins, or lacks it" in text
     assert "alpha must lie in (0, 1); got 2" in text
     assert "new must lie in [0, 1); got nan" in text
+
+
+def test_groups_that_the_reference_lacks_take_no_alarm_back():
+    slices = ((), (("g", "a"),))
+    before = profile_of([[[900, 80, 20, 0, 0], [450, 40, 10, 0, 0]]], slices=slices, weeks=False)
+    quiet, bad = [[90, 8, 2, 0, 0], [45, 4, 1, 0, 0]], [[90, 8, 2, 0, 0], [45, 4, 1, 0, 30]]
+    first = schema(before, profile_of([quiet, bad], slices=slices))
+    new = tuple((("g", f"new{place}"),) for place in range(200))
+    none, few = [[0] * 5] * 200, [[1, 0, 0, 0, 0]] * 200
+    more = schema(before, profile_of([quiet + none, bad + none, quiet + few], slices=slices + new))
+    assert first.alarms
+    assert set(first.alarms) <= set(more.alarms)
+
+
+@pytest.mark.parametrize("tail", [1.5, 2.0])
+def test_quiet_categories_with_a_heavy_tail_ring_nothing(tail):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        before, now = rng.zipf(tail, 3_000), rng.zipf(tail, (20, 300))
+        known = sorted(set(before.tolist()))[:1000] if tail > 1.6 else sorted(set(before.tolist()))
+        binning = Binning(feature="c", kind="categorical", categories=tuple(f"{value:020d}" for value in known))
+
+        def counted(values, known=known):
+            places = {value: place for place, value in enumerate(known)}
+            found = [places.get(value, len(known)) for value in values.tolist()]
+            return [*np.bincount(found, minlength=len(known) + 1).tolist(), 0]
+
+        reference = profile_of([counted(before)], binning=binning, weeks=False)
+        found = schema(reference, profile_of([counted(week) for week in now], binning=binning))
+        assert not [alarm for alarm in found.alarms if "new_category_share" in alarm.key]
+
+
+def test_identifiers_are_never_new_categories_and_of_too_many_categories_nothing_is_known():
+    names = tuple(f"{place:04d}" for place in range(500))
+    binning = Binning(feature="id", kind="categorical", categories=names)
+    all_new = profile_of([[0] * 500 + [300, 0]] * 6, binning=binning)
+    for before in ([1] * 500 + [0, 0], [900] * 500 + [40, 0]):
+        found = schema(profile_of([before], binning=binning, weeks=False), all_new)
+        assert not [alarm for alarm in found.alarms if "new_category_share" in alarm.key]
+
+
+def test_dependent_rows_ask_for_as_much_more():
+    window = profile_of([[60, 38, 2, 0, 12]])
+    assert schema(REFERENCE, window).alarms
+    assert not schema(REFERENCE, window, dispersion=10.0).alarms
+    with pytest.raises(InputError, match="dispersion must be at least 1 and finite; got 0"):
+        schema(REFERENCE, window, dispersion=0.0)

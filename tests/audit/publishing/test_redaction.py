@@ -90,9 +90,10 @@ def test_models_are_looked_at_only_where_they_are_shown():
     assert hidden_slices(result, metrics=[], compared=["accuracy"], min_cell=4) == frozenset()
 
 
-def test_the_sizes_behind_weighted_rates_are_protected_together():
+@pytest.mark.parametrize("tables", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_the_sizes_behind_weighted_rates_are_protected_together(tables):
     """A weighted rate is no count; the counts of labels and decisions that it rests on hold each other all the same."""
-    for seed in range(12):
+    for seed in range(tables):
         rng = np.random.default_rng(seed)
         sizes = [300, 150, *rng.integers(2, 30, 3).tolist()]
         names = np.repeat(["a", "b", "c", "d", "e"], sizes)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 from audit.counting import count
 from audit.errors import InputError
@@ -128,10 +129,11 @@ def test_group_thresholds_gain_what_the_rows_gain():
     assert rows[0].low > 0
 
 
-def test_the_price_covers_on_held_out_rows():
-    payoff, truth = EVEN, grouped(400_000, seed=99)
+@pytest.mark.parametrize("worlds", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_the_price_covers_on_held_out_rows(worlds):
+    payoff, truth = EVEN, grouped(200_000, seed=99)
     inside = []
-    for seed in range(60):
+    for seed in range(worlds):
         data = grouped(800, seed)
         one, two = halves(count(log_of(data)), random_state=seed)
         chosen, _, _ = chosen_for(one, payoff, "g")
@@ -139,7 +141,7 @@ def test_the_price_covers_on_held_out_rows():
         change = ((truth["s"] >= own).astype(int) - (truth["s"] >= chosen.common).astype(int)) * (2 * truth["y"] - 1)
         row = price_rows(two, payoff, chosen, held_out=True)[0]
         inside.append(row.low <= change.mean() <= row.high)
-    assert np.mean(inside) >= 0.95
+    assert binom.cdf(sum(inside), worlds, 0.95) > 0.01
 
 
 def test_halves_are_a_random_split_of_the_rows():

@@ -58,7 +58,7 @@ def test_at_its_own_threshold_the_sweep_is_the_audit(design, threshold):
                 assert numbers == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31), st.integers(2, 80))
 def test_every_threshold_is_what_scikit_learn_says(seed, rows):
     data = frame(rows, seed).dropna(subset=["y"])

@@ -186,11 +186,11 @@ def test_every_difference_is_told(reference):
     log = log_of(data, features=["x", "z"], sensitive_features=["race"])
     rows = 500 - data["x"].null_count
     assert schema_differences(reference, log) == [
-        "feature 'c' of the reference is missing",
-        "feature 'z' is new: the reference does not have it",
+        "feature 'c' of the reference is missing; give the column, or a reference without it",
+        "feature 'z' is new: the reference does not have it; leave it out (--ignore), or make the reference again",
         f"feature 'x' was numeric; {rows} of 500 rows now hold text that spells no number",
-        "sensitive feature 'sex' of the reference is missing",
-        "sensitive feature 'race' is new: the reference did not count it",
+        "sensitive feature 'sex' of the reference is missing; name it: groups are held against those of before",
+        "sensitive feature 'race' is new: the reference did not count it; leave it out, or make the reference again",
     ]
 
 
