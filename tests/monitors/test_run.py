@@ -138,7 +138,7 @@ def test_by_model_version_each_is_held_against_the_reference_by_itself():
 
 def test_a_classifier_tells_then_from_now_where_only_the_joint_distribution_changed():
     rng = np.random.default_rng(5)
-    before, since = frame_of(5, 4), since_of(5, 1, per_week=500)
+    before, since = frame_of(5, 4), since_of(5, 2, per_week=500)
     before["u"] = before["x"] + rng.normal(0, 0.3, len(before))
     since["u"] = rng.normal(0, np.sqrt(1.09), len(since))
     logs = [log_of(part, sensitive_features=[], y_true=None, task="watch") for part in (before, since)]
