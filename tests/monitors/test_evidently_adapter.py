@@ -115,7 +115,7 @@ def test_both_verdicts_stand_side_by_side_with_the_reasons(found):
     small = [each for each in found.verdicts if each.window[0] == first and each.theirs.drifted]
     assert len(small) >= 2
     assert all(each.why for each in small)
-    assert any(each.why[0].startswith("sample size; with 1,000 and 50 rows reshuffled") for each in small)
+    assert any(each.why[0].startswith("sample size; with 1,100 and 50 rows reshuffled") for each in small)
     agree = both["<b>name", second]
     assert (agree.theirs.drifted, agree.ours, agree.why) == (False, False, ())
     # An alarm is no verdict on what came before it, and stays raised after it.
