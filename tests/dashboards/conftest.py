@@ -25,6 +25,7 @@ from checklists.gate import judge
 from checklists.gate_result import GateResult
 from checklists.policy import Policy
 from checklists.requirement import Requirement
+from monitors.run import run_monitors
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -164,6 +165,18 @@ def trained() -> Result:
     return Result(measurements=tuple(rows), provenance=Provenance(seed=7, given={"model_version": NASTY[0]}))
 
 
+def watched() -> Result:
+    """Return six weeks held against six before them; in the last three one group is predicted another answer."""
+    frame = nasty_frame(4000).rename(columns={"score": NASTY[6]})
+    frame["t"] = pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(np.arange(4000) * 30, unit="min")
+    late = (frame["t"] >= pd.Timestamp("2026-03-09", tz="UTC")) & (frame["g"] == NASTY[0])
+    frame.loc[late, "new"] = 1
+    roles = {"y_true": "y", "y_pred": "new", "timestamp": "t", "features": [NASTY[6]], "sensitive_features": ["g"]}
+    rollout = pd.Timestamp("2026-02-16", tz="UTC")
+    parts = (frame[frame["t"] < rollout], frame[frame["t"] >= rollout])
+    return run_monitors(*(PredictionLog.from_frame(part, **roles) for part in parts))
+
+
 def nasty_results() -> Mapping[str, Result]:
     frame, features = nasty_frame(), ["g", "<i>s</i>"]
     scored = PredictionLog.from_frame(frame, y_true="y", y_score="score", threshold=0.5, sensitive_features=features)
@@ -192,6 +205,7 @@ def nasty_results() -> Mapping[str, Result]:
         "sources": bias_sources(replace(world.data, group=names), logistic_fit, feature="<b>g</b>", group=NASTY[0]),
         "robustness": flipped,
         "training": trained(),
+        "monitoring": watched(),
     }
 
 

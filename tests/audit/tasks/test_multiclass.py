@@ -280,7 +280,7 @@ def test_bad_labels_and_options_are_refused(y, p, options, message):
 
 def test_an_unknown_task_is_refused():
     with pytest.raises(
-        InputError, match="task must be one of binary, multiclass, multilabel, regression, ranking; got 'x'"
+        InputError, match="task must be one of binary, multiclass, multilabel, regression, ranking, watch; got 'x'"
     ):
         PredictionLog.from_frame(pa.table({"y": ["a"], "p": ["a"]}), y_true="y", y_pred="p", task="x")
 
