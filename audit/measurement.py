@@ -21,7 +21,7 @@ Against = Mapping[str, Any]
 """What a number is compared with: ``{"kind": one of AGAINST_KINDS, ...}``."""
 
 AT_KEYS = frozenset(
-    {"feature", "class", "predicted", "threshold", "quantile", "bin", "k", "round", "place", "model_version"}
+    {"feature", "class", "predicted", "threshold", "quantile", "bin", "k", "round", "place", "model_version", "arm"}
 )
 AGAINST_KINDS = frozenset({"slice", "rest", "groups", "reference", "model", "window"})
 EVERYONE: Slice = ()

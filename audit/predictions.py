@@ -48,6 +48,12 @@ class RoleColumns(TypedDict, total=False):
     outcome_observed: str
     outcome_source: str
     training_weight: str
+    user: str
+    item: str
+    round: str
+    exposed: str
+    earlier_score: str
+    proxy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

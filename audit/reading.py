@@ -31,6 +31,12 @@ Role = Literal[
     "outcome_observed",
     "outcome_source",
     "training_weight",
+    "user",
+    "item",
+    "round",
+    "exposed",
+    "earlier_score",
+    "proxy",
 ]
 Missing = Literal["group", "raise", "drop"]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking", "watch"]
@@ -197,15 +203,15 @@ def _vain(options: Mapping[str, Any]) -> list[str]:
     """Return the options that mean nothing for the task: a setting that is silently ignored misleads."""
     task = options["task"]
     of_task = {
-        "positive": {"binary"},
-        "threshold": {"binary"},
+        "positive": {"binary", "watch"},  # of a watched log: which predictions, decisions and outcomes mean yes
+        "threshold": {"binary", "watch"},
         "labels": {"multiclass", "multilabel"},
         "abstain": {"binary", "multiclass"},
         "separator": {"multilabel"},
     }
     return [
-        f"{name} is given in vain: it means nothing for the task {task!r}, only for {' and '.join(sorted(tasks))}; "
-        f"leave it out"
+        f"{name} is given in vain: it means nothing for the task {task!r}, only for "
+        f"{' and '.join(sorted(tasks - {'watch'}))}; leave it out"
         for name, tasks in of_task.items()
         if options[name] is not None and task not in tasks
     ]

@@ -32,7 +32,9 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
 )
 """The columns of the table of events: when, what, and how many rows; never whose."""
 
-_NUMBERS = frozenset({"y_score", "sample_weight", "training_weight", "exposure", "propensity"})
+_NUMBERS = frozenset(
+    {"y_score", "sample_weight", "training_weight", "exposure", "propensity", "dither", "earlier_score", "proxy"}
+)
 _REQUIRED = ("prediction_id", "timestamp")
 _LONGEST_NAME = 1000
 
