@@ -1,6 +1,6 @@
 """The columns of a decision log as numbers and texts, alike from every engine, and what is wrong with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -28,6 +28,8 @@ _NUMBERS: tuple[Role, ...] = (
     "proxy",
 )
 _TEXTS: tuple[Role, ...] = ("arm", "outcome_source", "place", "user", "item", "round", "model_version", "cluster")
+_EVERYWHERE = frozenset({"place", "user", "item", "round", "model_version"})
+_LOST = 0.01
 _LABELS = frozenset({"y_true", "y_pred", "action", "human_decision", "outcome"})
 _TRUE, _FALSE = ("1", "true", "1.0"), ("0", "false", "0.0")
 
@@ -72,53 +74,65 @@ def decisions(log: PredictionLog) -> nw.LazyFrame[Any]:
     return log.table.select(**kept)
 
 
-class Faults(NamedTuple):
-    """Columns that cannot be used, and why.
+class DecisionFacts(NamedTuple):
+    """How many rows a log has, and which of its columns cannot be used, and why.
 
     Examples
     --------
-    >>> Faults({}).of(["propensity"])
+    >>> DecisionFacts(3, {}).of(["propensity"])
     []
     """
 
-    by_role: dict[Role, str]
+    rows: int
+    faults: Mapping[Role, str]
 
     def of(self, roles: Iterable[Role]) -> list[str]:
         """Return the faults of some roles, as "column 'p' (propensity): ..."."""
-        return [self.by_role[role] for role in roles if role in self.by_role]
+        return [self.faults[role] for role in roles if role in self.faults]
 
 
-def decision_faults(log: PredictionLog) -> Faults:
-    """Return which columns hold values that mean nothing there, counted in one pass.
+def decision_facts(log: PredictionLog) -> DecisionFacts:
+    """Return the number of rows, and which columns hold values that mean nothing there, in one pass.
 
     A propensity must lie in (0, 1], an exposure or a training weight be at least 0, an arm be one of `ARMS`, a source
-    one of `SOURCES`; flags and numbers must be such. Missing values are no fault: a metric says what it does with them.
+    one of `SOURCES`; flags and numbers must be such. Places, users, items, rounds and versions must be there in all
+    but one of a hundred rows: more, and a join has lost them. Other missing values are no fault: a metric says what it
+    does with them.
 
     Examples
     --------
     >>> import pyarrow as pa
     >>> log = PredictionLog.from_frame(pa.table({"p": [0.5, 0.0]}), task="watch", propensity="p")
-    >>> decision_faults(log).by_role["propensity"]
+    >>> decision_facts(log).faults["propensity"]
     "column 'p' (propensity): 1 of 2 rows hold no number in (0, 1]"
     """
     forms = _forms(log)
-    if not forms:
-        return Faults({})
     schema = log.table.collect_schema()
+    first = next(iter(log.columns))
     both = log.table.select(
+        nw.col(first).alias("first"),
         **{f"given_{role}": _given(role, schema) for role in forms},
         **{role: _expression(log, role, form, schema) for role, form in forms.items()},
     )
     wrong = {role: (nw.col(f"given_{role}") & ~_fine(role, form)).cast(nw.Int64).sum() for role, form in forms.items()}
-    counts = collected(log, both.select(rows=nw.len(), **wrong)).to_pylist()[0]
-    return Faults(
+    absent = {f"absent_{role}": nw.col(role).is_null().cast(nw.Int64).sum() for role in forms if role in _EVERYWHERE}
+    counts = collected(log, both.select(rows=nw.len(), **wrong, **absent)).to_pylist()[0]
+    return DecisionFacts(
+        counts["rows"],
         {
-            role: f"column {log.columns[role]!r} ({role}): {counts[role]:,} of {counts['rows']:,} rows hold no "
-            f"{_expected(role, form)}"
+            role: f"column {log.columns[role]!r} ({role}): {said}"
             for role, form in forms.items()
-            if counts[role]
-        }
+            if (said := _fault(role, form, counts))
+        },
     )
+
+
+def _fault(role: Role, form: Form, counts: Mapping[str, int]) -> str | None:
+    rows = counts["rows"]
+    if counts[role]:
+        return f"{counts[role]:,} of {rows:,} rows hold no {_expected(role, form)}"
+    lost = counts.get(f"absent_{role}", 0)
+    return f"{lost:,} of {rows:,} rows have none; did a join lose them" if lost > _LOST * rows else None
 
 
 def group_of(log: PredictionLog, row: dict[str, Any], place: int) -> tuple[str, str | None]:

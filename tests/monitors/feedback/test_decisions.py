@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from audit.predictions import PredictionLog
-from monitors.feedback.decisions import decision_faults, decisions
+from monitors.feedback.decisions import decision_facts, decisions
 
 FRAME = {
     "said": [1, 0, 1],
@@ -56,9 +56,17 @@ def test_engines_agree(tmp_path: Path) -> None:
 )
 def test_values_that_mean_nothing_are_counted(role: str, values: list[object], said: str) -> None:
     log = PredictionLog.from_frame(pa.table({"c": values}), task="watch", **{role: "c"})  # type: ignore[arg-type]
-    assert decision_faults(log).by_role == {role: f"column 'c' ({role}): {said}"}
+    assert decision_facts(log).faults == {role: f"column 'c' ({role}): {said}"}
 
 
 def test_fine_columns_have_no_faults() -> None:
     log = PredictionLog.from_frame(pa.table(FRAME), task="watch", **ROLES)  # type: ignore[arg-type]
-    assert decision_faults(log).by_role == {}
+    assert decision_facts(log).faults == {}
+
+
+def test_rows_that_a_join_lost_are_a_fault_and_one_in_a_hundred_is_none() -> None:
+    few = PredictionLog.from_frame(pa.table({"who": ["a"] * 99 + [None]}), task="watch", user="who")
+    many = PredictionLog.from_frame(pa.table({"who": ["a"] * 98 + [None, ""]}), task="watch", user="who")
+    assert decision_facts(few).faults == {}
+    assert decision_facts(many).faults == {"user": "column 'who' (user): 2 of 100 rows have none; did a join lose them"}
+    assert decision_facts(many).rows == 100

@@ -1,0 +1,181 @@
+"""All that a decision log can say of feedback loops, and why it cannot say the rest."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audit.errors import raise_violations
+from audit.inference.multiplicity import e_benjamini_hochberg
+from audit.measurement import Measurement
+from audit.predictions import PredictionLog
+from audit.provenance import Provenance, file_digests, recorded_versions
+from audit.reading import Role
+from audit.result import Alarm, Result
+from monitors.feedback.catalog import BY_NAME, CATALOG
+from monitors.feedback.decisions import DecisionFacts, decision_facts
+from monitors.feedback.metric import LoopMetric, Measure
+from monitors.feedback.settings import Evidence, LoopRows, LoopSettings
+from monitors.timestamps import with_times
+from monitors.windows import parse_windows
+
+_NOT_MEASURED = "cannot be measured, because"
+_DEFAULTS = LoopSettings()
+
+
+def run_loops(log: PredictionLog, *, settings: LoopSettings | None = None) -> Result:
+    """Measure the feedback loops of a decision log: every metric that its columns allow, and why not the others.
+
+    Parameters
+    ----------
+    log
+        Decisions with any of the roles of a decision log (`audit.reading.Role`); each metric says which it needs
+        (`monitors.feedback.catalog`).
+    settings
+        Limits, windows and the promise; None = the defaults.
+
+    Returns
+    -------
+    Result
+        At least one row for every metric of the catalog; one that cannot be measured has no value, and a reason that
+        says what to log. Alarms where a metric passes its limit.
+
+    Raises
+    ------
+    InputError
+        If settings are wrong, or the log has none of the roles: all at once.
+
+    Notes
+    -----
+    The promise: while no metric passes its limit, a run rings with probability at most `alpha` (e-BH over all rows that
+    have a limit, under any dependence of them: R. Wang & A. Ramdas (2022), False discovery rate control with e-values,
+    doi:10.1111/rssb.12489). It is a promise of one run: of a log that is looked at again and again, give each look a
+    level of its own (`audit.inference.looks`).
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"p": [1, 0], "seen": [1, 0]})
+    >>> log = PredictionLog.from_frame(table, task="watch", y_pred="p", exposed="seen")
+    >>> result = run_loops(log)
+    >>> next(row.reason for row in result.measurements if row.metric == "loop_gain")[:44]
+    'cannot be measured, because the log names no'
+    """
+    chosen = settings or _DEFAULTS
+    raise_violations(_violations(chosen, log))
+    if "timestamp" in log.columns:
+        log = with_times(log)
+    facts = decision_facts(log)
+    measured = [_answer(log, facts, metrics, chosen) for metrics in _families()]
+    rows = tuple(row for found in measured for row in found.rows)
+    evidence = tuple(each for found in measured for each in found.evidence)
+    used = sorted({row.metric for row in rows if row.value is not None})
+    return Result(measurements=rows, alarms=_alarms(evidence, chosen.alpha), provenance=_provenance(log, chosen, used))
+
+
+def _families() -> list[tuple[LoopMetric, ...]]:
+    """Return the metrics of the catalog that share a function, in its order."""
+    found: dict[Measure, list[LoopMetric]] = {}
+    for metric in CATALOG:
+        if metric.measure is not None and metric.of_a_log:
+            found.setdefault(metric.measure, []).append(metric)
+    return [tuple(metrics) for metrics in found.values()]
+
+
+def _answer(
+    log: PredictionLog, facts: DecisionFacts, metrics: Sequence[LoopMetric], settings: LoopSettings
+) -> LoopRows:
+    """Return what a family says, and the reason for each of its metrics that the log has not the columns for."""
+    why = {metric.name: _why_not(metric, log, facts) for metric in metrics}
+    refused = tuple(_refused(metric, reason, facts.rows) for metric in metrics if (reason := why[metric.name]))
+    possible = [metric for metric in metrics if not why[metric.name]]
+    if not possible or possible[0].measure is None:
+        return LoopRows(refused)
+    found = possible[0].measure(log, settings)
+    names = {metric.name for metric in metrics if why[metric.name]}
+    kept = tuple(row for row in found.rows if row.metric not in names)
+    keys = {row.key() for row in kept}
+    return LoopRows((*kept, *refused), tuple(each for each in found.evidence if each.key in keys))
+
+
+def _why_not(metric: LoopMetric, log: PredictionLog, facts: DecisionFacts) -> str | None:
+    lacking = [role for role in metric.needs if role not in log.columns and not _stands_in(role, log)]
+    if lacking:
+        return f"{_NOT_MEASURED} the log names no {' and no '.join(lacking)}. {metric.obtain}"
+    faults = facts.of(_used(metric, log))
+    return f"{_NOT_MEASURED} {'; '.join(faults)}. Mend the column, or leave it out." if faults else None
+
+
+def _stands_in(role: Role, log: PredictionLog) -> bool:
+    """Whether another column answers for a role: the label for the outcome, the version for the round."""
+    others: dict[Role, tuple[Role, ...]] = {
+        "outcome": ("y_true",),
+        "round": ("model_version",),
+        "outcome_observed": ("outcome", "y_true"),
+    }
+    if role == "y_pred" and "y_score" in log.columns and log.reading.threshold is not None:
+        return True
+    return any(other in log.columns for other in others.get(role, ()))
+
+
+def _used(metric: LoopMetric, log: PredictionLog) -> Iterable[Role]:
+    return [role for role in (*metric.needs, *metric.helps) if role in log.columns]
+
+
+def _refused(metric: LoopMetric, reason: str, rows: int) -> Measurement:
+    return Measurement(metric=metric.name, value=None, n=rows, method="none", reason=reason)
+
+
+def _alarms(evidence: Sequence[Evidence], alpha: float) -> tuple[Alarm, ...]:
+    """Return the rows that e-BH names; the limit of each is the e-value that would just have been enough."""
+    if not evidence:
+        return ()
+    values = np.array([each.e_value for each in evidence])
+    named = e_benjamini_hochberg(values, alpha=alpha).rejected
+    limit = len(evidence) / (alpha * max(int(named.sum()), 1))
+    return tuple(
+        Alarm(key=each.key, e_value=float(each.e_value), limit=limit, since=each.since)
+        for each, rang in zip(evidence, named, strict=True)
+        if rang
+    )
+
+
+def _violations(settings: LoopSettings, log: PredictionLog) -> list[str]:
+    limited = sorted(metric.name for metric in CATALOG if metric.limit is not None)
+    found = [
+        f"limits names {name!r}; expected one of {', '.join(limited)}"
+        for name in settings.limits
+        if name not in limited
+    ]
+    parse_windows(settings.window)
+    needed = {role for metric in BY_NAME.values() for role in (*metric.needs, *metric.helps)}
+    if not needed & set(log.columns):
+        found.append(
+            "the log names none of the columns that feedback loops are measured by; name at least one of "
+            f"{', '.join(sorted(needed))}"
+        )
+    return found
+
+
+class _Chosen(NamedTuple):
+    given: dict[str, Any]
+    defaulted: dict[str, Any]
+
+
+def _settings(settings: LoopSettings) -> _Chosen:
+    values = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name != "seed"}
+    values["limits"] = dict(settings.limits)
+    given = {name: value for name, value in values.items() if value != getattr(_DEFAULTS, name)}
+    return _Chosen(given, {name: value for name, value in values.items() if name not in given})
+
+
+def _provenance(log: PredictionLog, settings: LoopSettings, used: list[str]) -> Provenance:
+    chosen = _settings(settings)
+    return Provenance(
+        data=file_digests(log.source),
+        versions=recorded_versions(),
+        seed=settings.seed,
+        given={"loops": used, "columns": dict(log.columns), **chosen.given},
+        defaulted=chosen.defaulted,
+    )
