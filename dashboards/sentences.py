@@ -25,7 +25,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "group_weight": "The weight of the group in what training minimised, in the mean over the steps of an epoch; "
         "all groups together have 1.",
         "seed_disagreement_rate": "Of all rows, the share that gets another decision from at least one of several "
-        "models that differ in nothing but the seed.",
+        "models that differ in nothing but the seed, and in the rows that each drew where it drew its own.",
         "selection_rate": "Of all rows, the share predicted {positive}.",
         "prevalence": "Of the labelled rows, the share whose true label is {positive}.",
         "accuracy": "Of the labelled rows, the share whose prediction equals the true label.",

@@ -7,11 +7,13 @@ from audit.inference.turns import Turn, advice_of, turn_of
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.labels import safe_label
-from dashboards.tables import display_row, value_text
+from dashboards.tables import display_row, interval_text, value_text
 from dashboards.words import metric_title
 
 LOSSES = ("train_loss", "valid_loss")
 METRICS = ("valid_accuracy", "valid_label_accuracy", "valid_mean_absolute_error")
+MOST_TICKS = 12
+_STEPS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 _LOWER_IS_BETTER = frozenset({"valid_mean_absolute_error"})
 _ADVISED = ("turned", "falling")
 _OF_CLUSTERS = "not independent"
@@ -35,6 +37,18 @@ def epochs_of(result: Result, metric: str) -> tuple[Measurement, ...]:
 def epoch_of(row: Measurement) -> int:
     """Return the epoch of a row."""
     return int(dict(row.at)["round"])
+
+
+def epoch_ticks(last: int) -> tuple[int, ...]:
+    """Return the epochs that are named below a picture: all of few, else the first and those at round steps.
+
+    Examples
+    --------
+    >>> epoch_ticks(3), epoch_ticks(25)
+    ((1, 2, 3), (1, 5, 10, 15, 20, 25))
+    """
+    step = next((size for size in _STEPS if last <= MOST_TICKS * size), _STEPS[-1])
+    return tuple(dict.fromkeys((1, *range(step, last + 1, step))))
 
 
 def is_training(result: Result) -> bool:
@@ -131,9 +145,11 @@ def lead_sentences(result: Result) -> tuple[str, ...]:
 def _ended(result: Result, name: str, title: str) -> str:
     last = [row for row in epochs_of(result, name) if row.value is not None][-1]
     models = models_of(result)
-    when = f"The {title} after the last of {epoch_of(last)} epochs is {value_text(last)}"
+    epochs = epoch_of(last)
+    ended = f"the last of {epochs} epochs" if epochs > 1 else "its only epoch"
+    when = f"The {title} after {ended} is {value_text(last)}"
     if models == 1:
-        return f"{when} on {last.n:,} rows."
+        return f"{f'{when} {interval_text(last)}'.strip()} on {last.n:,} rows."
     together = epochs_of(result, name.replace("valid_", "valid_ensemble_", 1))
     alone = f"{when} as the mean of {models} single models, on {last.n:,} rows"
     if not together:

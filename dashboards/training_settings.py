@@ -24,6 +24,8 @@ _OBJECTIVES = {
     "demographic_parity": "the mean loss and a penalty on gaps of selection rates",
     "equalized_odds": "the mean loss and a penalty on gaps of error rates",
 }
+_PARTS = ("train", "valid", "test")
+_SAMPLES = "a sample of its own, drawn from the train rows with replacement"
 _DEFAULTS: Mapping[str, object] = {"smoothing": 0.0, "accumulate": 1, "ema": None, "clip": None}
 
 
@@ -49,10 +51,14 @@ def setting_rows(result: Result) -> tuple[tuple[str, str], ...]:
     given = result.provenance.given
     rows = []
     if given.get("rows"):
-        rows.append(("rows", ", ".join(f"{part} {number:,}" for part, number in given["rows"].items())))
+        parts = dict.fromkeys([*(part for part in _PARTS if part in given["rows"]), *given["rows"]])
+        rows.append(("rows", ", ".join(f"{part} {given['rows'][part]:,}" for part in parts)))
     seeds = list(given.get("seeds") or ())
     if seeds:
         rows.append(("models", f"{len(seeds)}, with the seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}"))
+    if given.get("row_weights"):
+        drawn = given.get("resample") == "bootstrap"
+        rows.append(("rows of each model", _SAMPLES if drawn else "weighed otherwise in each model (row_weights)"))
     cycles = list(given.get("cycles") or ())
     for number, cycle in enumerate(cycles, 1):
         where = f"cycle {number}, " if len(cycles) > 1 else ""

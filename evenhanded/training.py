@@ -59,8 +59,8 @@ class Training:
         ``{architecture: tabular_mlp, hidden: [256, 256], ...}``; None for the usual one.
     epochs, lr, batch_size, recipe
         The cycle, as in `Learner.fit_one_cycle`.
-    models, seed, device
-        As in `Learner`.
+    models, resample, seed, device
+        As in `Learner`; ``resample: bootstrap`` gives each model a sample of the train rows of its own.
     model, predictions, out
         Folder of the checkpoint, the file for the predictions of the test part, and the folder of runs in which the
         training is saved as a run of its own; None saves none.
@@ -104,6 +104,7 @@ class Training:
     batch_size: Count = 256
     recipe: Sections | None = None
     models: Count | None = None
+    resample: Literal["bootstrap"] | None = None
     seed: Annotated[int, Strict(), Field(ge=0, le=MAX_SEED)] = 0
     device: str = "auto"
     model: Path = Path("model")
@@ -289,6 +290,8 @@ def _together(settings: Training) -> list[tuple[str, str]]:
     found += [("drop", f"{name!r} has a role of its own, so it is no feature anyway") for name in _roles(settings)
               if name in settings.drop]  # fmt: skip
     found += [(key, f"{name!r} {why}") for key, name, why in _clashes(settings)]
+    if settings.resample is not None and settings.models is None:
+        found.append(("resample", "draws a sample for each of several models: say how many, models: 8"))
     if settings.valid + settings.test >= 1:
         found.append(("test", f"valid and test together stay below 1; came {settings.valid} and {settings.test}"))
     if settings.test == 0:

@@ -106,8 +106,14 @@ def learner_of(settings: Training, frame: pd.DataFrame) -> "Learner":
     """
     from trainer.learner import Learner
 
-    data, network = data_of(settings, frame), network_of(settings)
-    return Learner(data, network=network, models=settings.models, seed=settings.seed, device=settings.device)
+    return Learner(
+        data_of(settings, frame),
+        network=network_of(settings),
+        models=settings.models,
+        resample=settings.resample,
+        seed=settings.seed,
+        device=settings.device,
+    )
 
 
 def fit(learner: "Learner", settings: Training, *, on_epoch: "OnEpoch | None" = None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from audit.errors import InputError, raise_violations
+from trainer.fitting.row_weight_checks import reweighing_violations
 from trainer.history import Cycle, Recipe, Saving, cycle_violations
 from trainer.networks.images import CNNSettings
 from trainer.networks.ratings import DotSettings, RatingsNetSettings
@@ -20,7 +21,15 @@ COVERING = ("rows", "groups", "time")
 
 
 def learner_violations(
-    data: object, *, network: object, models: object, seed: object, device: object, deterministic: object
+    data: object,
+    *,
+    network: object,
+    models: object,
+    seed: object,
+    device: object,
+    deterministic: object,
+    resample: object = None,
+    row_weights: object = None,
 ) -> list[str]:
     """Return what is wrong with what a learner is made of.
 
@@ -31,9 +40,11 @@ def learner_violations(
 whole number; came '3'"]
     """
     found = data_violations(data)
+    n_train = None if found else len(data.split.train)  # type: ignore[attr-defined] # asked above
     found += kind_violations("network", network, [*_SETTINGS, nn.Module], _NETWORK)
     found += [] if models is None else whole_violations({"models": models})
     found += seed_faults(seed)
+    found += reweighing_violations(resample, row_weights, models=models, n_train=n_train)
     return found + device_violations(device) + kind_violations("deterministic", deterministic, [bool], "True or False")
 
 

@@ -1,16 +1,16 @@
 """Training in one call: data in, a model out that predicts, logs its predictions, and can be saved."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from audit.errors import InputError, raise_violations
 from trainer.answers import predict, predict_each, predict_log, predict_proba
-from trainer.checkpoint import Checkpoint, build_models, load_checkpoint, save_checkpoint
+from trainer.checkpoint import build_models, load_checkpoint, save_checkpoint
 from trainer.data.content import content_digest
 from trainer.data.kinds import Data, Rows, Spec
 from trainer.data.resident import Source
@@ -33,16 +33,17 @@ from trainer.evidence.top_losses import top_losses
 from trainer.fitting.cycle import CycleRun, Plan
 from trainer.fitting.epoch import Evaluation, evaluate
 from trainer.fitting.fine_tune import fine_tune
-from trainer.fitting.layers import frozen_names
 from trainer.fitting.lr_find import lr_find
 from trainer.fitting.memory import fitted_cycle
 from trainer.fitting.objectives import prepare_objective
+from trainer.fitting.row_weight_checks import Resample
+from trainer.fitting.row_weights import reweighed, reweighing_of
 from trainer.fitting.stacked import Shared, StackedModels
 from trainer.fitting.training import OnEpoch, train
 from trainer.history import Cycle, EpochRow, Recipe, Saving
 from trainer.networks.registry import Settings, default_settings
-from trainer.record import Environment, TrainingRecord, read_record
-from trainer.resuming import refreeze, take_up
+from trainer.record import Environment
+from trainer.resuming import checkpoint_of, restore, take_up
 
 
 class Learner:
@@ -72,6 +73,12 @@ class Learner:
     streamed_rows
         Keep the data in the host's memory and pass so many rows at a time to the device; None: only where they take
         more than half of its free memory. The result is the same.
+    resample
+        "bootstrap": each of the models learns from a sample of the train rows of its own, drawn with replacement with
+        its seed (whole clusters, where the data name a cluster): what depends on who happened to be in the data.
+    row_weights
+        Shape (models, train rows), at least 0, in the order of ``data.part("train")``: what each row weighs in each
+        model, times its weight in the data; its scale does not matter. Validation keeps the weights of the data.
 
     Examples
     --------
@@ -103,9 +110,11 @@ class Learner:
         device: str = "auto",
         deterministic: bool | None = None,
         streamed_rows: int | None = None,
+        resample: Resample | None = None,
+        row_weights: npt.ArrayLike | None = None,
     ) -> None:
         made_of = {"network": network, "models": models, "seed": seed, "device": device, "deterministic": deterministic}
-        raise_violations(learner_violations(data, **made_of))
+        raise_violations(learner_violations(data, **made_of, resample=resample, row_weights=row_weights))
         self.data: Data | None = None
         self.spec: Spec = data.spec
         self.network = default_settings(data.spec) if network is None else network
@@ -119,6 +128,7 @@ class Learner:
         self._run: CycleRun | None = None
         self._kept: Mapping[str, Tensor] | None = None
         self._content: str | None = None
+        self.reweighing = reweighing_of(resample, row_weights)
         self.hold(data, streamed_rows=streamed_rows)
         self.model = build_models(self.spec, self.network, seeds=self.seeds, models=models).to(self.device)
 
@@ -244,6 +254,8 @@ class Learner:
     top_losses = top_losses
     open_test = open_test
 
+    _checkpoint = checkpoint_of
+
     @property
     def model_version(self) -> str:
         """SHA-256 over weights, encoders, classes and network: equal exactly where predictions must be equal."""
@@ -268,6 +280,7 @@ class Learner:
         network: nn.Module | None = None,
         device: str = "auto",
         streamed_rows: int | None = None,
+        row_weights: npt.ArrayLike | None = None,
     ) -> Self:
         """Read a model that `save` wrote; it predicts as it did.
 
@@ -276,10 +289,11 @@ class Learner:
         path
             The folder.
         data
-            The data it was trained on, to train on or `resume`; None to predict only.
+            The data it was trained on, to train on or `resume`; None to predict only. With it `row_weights`, where the
+            model was trained with any.
         network
             A module of one's own, of the class that was saved.
-        device, streamed_rows
+        device, streamed_rows, row_weights
             As for a new learner.
 
         Returns
@@ -297,27 +311,16 @@ class Learner:
         raise_violations([] if data is None else data_violations(data))
         checkpoint = load_checkpoint(Path(path), own=network)
         learner = cls.__new__(cls)
-        learner.spec, learner.network, learner.models = checkpoint.spec, checkpoint.network, checkpoint.models
         learner.device = resolve_device(device)
-        learner.data, learner._source, learner._run = None, None, None
-        record = read_record(checkpoint.training, Path(path))
-        learner.seed, learner.split_digest = record.seed, record.split
-        learner.history, learner.cycles = record.history, record.cycles
-        learner.looks, learner.energy, learner.environments = record.looks, record.energy, record.environments
-        learner._content, learner._kept = record.content, checkpoint.state if data is None else None
-        learner.temperatures = checkpoint.temperatures
-        learner._deterministic = record.deterministic
-        models = build_models(checkpoint.spec, checkpoint.network, seeds=learner.seeds, models=checkpoint.models)
-        learner.model = models.to(learner.device)
-        learner.model.load_state_dict(dict(checkpoint.weights))
-        refreeze(learner.model, record, Path(path))
+        record = restore(learner, checkpoint, Path(path))
         if data is not None:
-            learner._run = take_up(learner, data, checkpoint, content=record.content, streamed_rows=streamed_rows)
+            learner._run = take_up(learner, data, checkpoint, record, streamed_rows=streamed_rows, own=row_weights)
         return learner
 
     def hold(self, data: Data, *, streamed_rows: int | None = None) -> None:
         """Take data to train and validate on; they are not compared with those so far."""
-        self._source: Source | None = placed(data.resident, device=self.device, streamed_rows=streamed_rows)
+        self.reweighing, resident = reweighed(self.reweighing, data, seeds=self.seeds)
+        self._source: Source | None = placed(resident, device=self.device, streamed_rows=streamed_rows)
         self.data = data
 
     def note_environment(self) -> None:
@@ -371,27 +374,3 @@ class Learner:
         if isinstance(rows, str):
             return self.training_data()[1].take(self.rows(rows)).inputs
         return tuple(tensor.to(self.device) for tensor in self.spec.inputs(rows))
-
-    def _checkpoint(self) -> Checkpoint:
-        record = TrainingRecord(
-            seed=self.seed,
-            deterministic=self._deterministic,
-            split=self.split_digest,
-            cycles=self.cycles,
-            history=self.history,
-            looks=self.looks,
-            energy=self.energy,
-            environments=self.environments,
-            content=self._content,
-            frozen=frozen_names(self.model),
-        )
-        state = self._kept if self._run is None or self._run.over else self._run.state()
-        return Checkpoint(
-            spec=self.spec,
-            network=self.network,
-            models=self.models,
-            temperatures=self.temperatures,
-            weights={name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()},
-            training=asdict(record),
-            state=state,
-        )

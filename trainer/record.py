@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.checkpoint import CheckpointError
 from trainer.evidence.energy import Energy
+from trainer.fitting.row_weight_checks import Resample
 from trainer.history import Cycle, EpochRow, read_cycle
 
 Environment = Mapping[str, str | int]
@@ -40,6 +41,11 @@ class TrainingRecord:
         Digest of inputs, target and weights of the train and validation rows; None where it was not recorded.
     frozen
         Names of the parameters that were frozen (`trainer.fitting.layers.freeze`).
+    resample
+        "bootstrap" where each model learnt from a sample of its own.
+    row_weights
+        SHA-256 of what rows weigh in each model (`trainer.fitting.row_weights.weights_digest`); None where they weigh
+        alike in all.
 
     Examples
     --------
@@ -61,6 +67,8 @@ class TrainingRecord:
     energy: tuple[Energy, ...] = ()
     content: str | None = None
     frozen: tuple[str, ...] = ()
+    resample: Resample | None = None
+    row_weights: str | None = None
 
 
 def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
@@ -83,10 +91,21 @@ def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
             energy=tuple(Energy(**reading) for reading in training["energy"]),
             content=training.get("content"),
             frozen=tuple(str(name) for name in training.get("frozen", ())),
+            resample=_resample(training.get("resample")),
+            row_weights=training.get("row_weights"),
         )
     except (KeyError, TypeError, ValueError) as error:
         message = f"the record of training in {path} cannot be read: {error!r}"
         raise CheckpointError(message) from error
+
+
+def _resample(value: object) -> Resample | None:
+    if value is None:
+        return None
+    if value == "bootstrap":
+        return "bootstrap"
+    message = f"resample is 'bootstrap' or null; came {value!r}"
+    raise ValueError(message)
 
 
 def _choice(value: object) -> bool | None:

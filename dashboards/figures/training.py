@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from audit.measurement import Measurement
 from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.tables import cell_text
-from dashboards.training import epoch_of
+from dashboards.training import epoch_of, epoch_ticks
 
 _STYLES = (("#0b5394", "solid", "circle"), ("#b45f06", "dash", "square"))
 
@@ -49,9 +49,11 @@ def training_figure(series: Mapping[str, Sequence[Measurement]], *, title: str, 
                 hovertemplate="epoch %{x}: %{text}<extra>%{fullData.name}</extra>",
             )
         )
+    last = max((epoch_of(row) for rows in series.values() for row in rows), default=1)
+    room = max(0.5, 0.03 * last)
     figure.update_layout(
         title={"text": wrapped(title)},
-        xaxis={"title": {"text": "epoch"}, "dtick": 1 if _longest(series) <= 20 else None},
+        xaxis={"title": {"text": "epoch"}, "tickvals": epoch_ticks(last), "range": [1 - room, last + room]},
         yaxis={"tickformat": ".1%" if share else None},
         height=360,
         margin={"l": 10, "r": 20, "t": 50 + added_height(title), "b": 50},
@@ -64,7 +66,3 @@ def training_figure(series: Mapping[str, Sequence[Measurement]], *, title: str, 
 def _arm(row: Measurement, end: str) -> float:
     """Return how far the interval reaches from the value, up or down."""
     return abs(float(getattr(row, end)) - float(row.value or 0.0))
-
-
-def _longest(series: Mapping[str, Sequence[Measurement]]) -> int:
-    return max((len(rows) for rows in series.values()), default=0)

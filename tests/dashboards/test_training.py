@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_a_turn_beyond_chance_advises_a_fresh_run_and_one_within_it_nothing(resu
     said = lead_sentences(grown(result, 4000))
     assert said[1].startswith("The accuracy on the validation rows turned after epoch 2 of 3: make a fresh run of 2")
     assert lead_sentences(result) == (  # sqrt(.8 * .2 / 40) = .063, more than the .05 that it fell
-        "The accuracy on the validation rows after the last of 3 epochs is 75.0 % on 40 rows.",
+        "The accuracy on the validation rows after the last of 3 epochs is 75.0 % [65.0, 85.0] on 40 rows.",
         "1 step was left out because the gradient was not finite: lower the learning rate.",
     )
 
@@ -97,6 +98,31 @@ def test_the_accuracy_of_several_models_is_told_as_a_mean_beside_that_of_all_tog
                          "79.0 % [75.0, 82.0].")  # fmt: skip
 
 
+def test_one_epoch_is_told_and_not_drawn():
+    found = run_of((0.7,), (0.5,))
+    (said,) = lead_sentences(found)
+    assert said == "The accuracy on the validation rows after its only epoch is 70.0 % on 4,000 rows."
+    (section,) = sections(found)
+    assert section.pictures == ()
+    assert training_figure({"loss": epochs_of(found, "train_loss")}, title="Loss").layout.xaxis.tickvals == (1,)
+
+
+@pytest.mark.parametrize("epochs", [12, 13, 400])
+def test_epochs_are_named_from_the_first_and_never_the_one_before_it(epochs):
+    found = run_of([0.7] * epochs, [0.5] * epochs)
+    axis = training_figure({"loss": epochs_of(found, "train_loss")}, title="Loss").layout.xaxis
+    assert axis.range[0] < 1 < epochs < axis.range[1]
+    assert (axis.tickvals[0], axis.tickvals[-1] <= epochs, len(axis.tickvals) <= 13) == (1, True, True)
+    svg = sections(found)[0].pictures[0].svg
+    named = re.findall(r">(\d+)</text>", svg)
+    assert named == [str(tick) for tick in axis.tickvals]
+
+
+def test_rows_of_the_parts_stand_in_their_order():
+    found = run_of((0.7,), (0.5,), given={"rows": {"test": 3, "train": 1000, "valid": 2}})
+    assert dict(setting_rows(found))["rows"] == "train 1,000, valid 2, test 3"
+
+
 def test_a_leak_is_told_on_page_and_report_in_harmless_words():
     leak = {"column": "<b>\x1b", "kind": "tells the label", "rows": 90, "note": "alone removes all errors"}
     found = run_of((0.7, 0.8), (0.5, 0.4), given={"leaks": [leak]})
@@ -104,6 +130,19 @@ def test_a_leak_is_told_on_page_and_report_in_harmless_words():
     page = render_report(found, title="x")
     assert "A leak? “&lt;b&gt;\ufffd” tells the label" in page
     assert "No error rate of any group was measured here" in page
+
+
+def test_what_models_have_of_their_own_is_told():
+    for given, said in (
+        ({}, None),
+        (
+            {"resample": "bootstrap", "row_weights": "ab"},
+            "a sample of its own, drawn from the train rows with replacement",
+        ),
+        ({"row_weights": "ab"}, "weighed otherwise in each model (row_weights)"),
+    ):
+        rows = dict(setting_rows(run_of((0.7, 0.8), (0.5, 0.4), given={"seeds": [3, 4], **given})))
+        assert rows.get("rows of each model") == said
 
 
 def test_settings_are_readable_and_hostile_names_harmless():
@@ -121,7 +160,8 @@ def test_settings_are_readable_and_hostile_names_harmless():
         "Loss by epoch",
         "Accuracy on the validation rows by epoch",
     ]
-    assert all(picture.svg.startswith("<svg") and "0.7" in section.pictures[1].sentence for picture in section.pictures)
+    assert all(picture.svg.startswith("<svg") for picture in section.pictures)
+    assert section.pictures[1].sentence == "Accuracy on the validation rows: 70.0 % after epoch 1, 80.0 % after 2."
     assert "&lt;i&gt;" in render_report(found, title="x")
 
 
@@ -142,7 +182,8 @@ def test_the_figure_holds_the_numbers_and_their_intervals(result):
 
 def test_the_report_says_it(result):
     (section,) = sections(result)
-    assert "75.0 % on 40 rows" in section.text
+    assert "75.0 % [65.0, 85.0] on 40 rows" in section.text
+    assert section.pictures[1].sentence.endswith("The bars are intervals at 95 %, each for its epoch alone.")
     assert [row.metric for row in section.measurements] == ["train_loss", "valid_loss", "valid_accuracy"]
 
 

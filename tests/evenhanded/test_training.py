@@ -1,5 +1,6 @@
 """Options and a YAML file are the same settings; whatever is wrong in the file is named with its line and key."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,17 @@ def test_options_say_the_same_and_win_over_the_file(call, tmp_path):
     assert first.equals(second)
 
 
+def test_a_file_asks_for_samples_of_the_rows(call, tmp_path):
+    PATIENTS.to_csv(tmp_path / "patients.csv", index=False)
+    (tmp_path / "train.yaml").write_text(f"{CONFIG}resample: bootstrap\n")
+    call("train", "train.yaml", "--out", "runs", cwd=tmp_path, code=0)
+    training = json.loads((tmp_path / "model" / "config.json").read_text())["training"]
+    assert training["resample"] == "bootstrap"
+    (saved,) = (tmp_path / "runs").glob("*/result.json")
+    given = json.loads(saved.read_text())["provenance"]["given"]
+    assert (given["resample"], given["row_weights"]) == ("bootstrap", training["row_weights"])
+
+
 def test_every_fault_has_a_line_and_a_key(tmp_path):
     text = """data: t.csv
 target: ill
@@ -106,6 +118,8 @@ test: 0.6
         ("target: ill", "train.yaml:1: data: this key is missing"),
         ("data: t.csv", "train.yaml:1: target: name what to learn: target, or labels for several columns of 0/1"),
         ("data: t.csv\ntarget: y\nuser: u", "train.yaml:3: user: user and item go together: name both"),
+        ("data: t.csv\ntarget: y\nresample: bootstrap", "train.yaml:3: resample: draws a sample for each of several"),
+        ("data: t.csv\ntarget: y\nresample: jackknife", "train.yaml:3: resample: expected 'bootstrap'"),
         ("data: t.csv\ntarget: y\ntest: 0", "train.yaml:3: test: predictions are those of the test part"),
         ("data: t.csv\ntarget: y\nnetwork: {architecture: x}", "train.yaml:3: network: architecture must be one of"),
         ("data: t.csv\ntarget: y\nnetwork: {hidden: [8]}", "train.yaml:3: network: architecture must be one of"),

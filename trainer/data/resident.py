@@ -40,6 +40,10 @@ class Resident:
         (`trainer.data.target.Target.learnt`); with several labels per row shape (n_rows, n_labels), float32.
     weights
         Shape (n_rows,), float32, mean 1 over the train rows; None where all rows weigh the same.
+    model_weights
+        Shape (n_models, n_rows), float32: what rows weigh in each of several models, in place of `weights`, where the
+        models take rows of their own; None where they weigh alike in all. Rows that are taken for all models at once,
+        to validate on, keep `weights`.
     groups
         Shape (n_rows,), int64 from 0: the group of each row, for objectives that look at groups; None without.
 
@@ -48,12 +52,19 @@ class Resident:
     >>> data = Resident(inputs=(torch.zeros(2, 3),), target=torch.tensor([0, 1]))
     >>> data.take(torch.tensor([1, 1, 0])).target.tolist()
     [1, 1, 0]
+
+    The first model leaves out the second row, the other one the first.
+
+    >>> own = Resident(inputs=(), target=torch.tensor([0, 1]), model_weights=torch.tensor([[2.0, 0.0], [0.0, 2.0]]))
+    >>> own.take(torch.tensor([[0, 1], [0, 1]])).weights.tolist(), own.take(torch.tensor([0, 1])).weights
+    ([[2.0, 0.0], [0.0, 2.0]], None)
     """
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     weights: Tensor | None = None
     groups: Tensor | None = None
+    model_weights: Tensor | None = None
 
     def __repr__(self) -> str:
         """Return shapes and types, not what they hold."""
@@ -65,9 +76,14 @@ class Resident:
         return Batch(
             inputs=tuple(_at(tensor, rows) for tensor in self.inputs),
             target=_at(self.target, rows),
-            weights=None if self.weights is None else _at(self.weights, rows),
+            weights=self._weights(rows),
             groups=None if self.groups is None else _at(self.groups, rows),
         )
+
+    def _weights(self, rows: Tensor) -> Tensor | None:
+        if self.model_weights is not None and rows.ndim > 1:
+            return self.model_weights.gather(-1, rows)
+        return None if self.weights is None else _at(self.weights, rows)
 
     def to(self, device: torch.device) -> "Resident":
         """Return the same tensors on a device; nothing is copied where they are there already."""
@@ -76,6 +92,7 @@ class Resident:
             target=self.target.to(device),
             weights=None if self.weights is None else self.weights.to(device),
             groups=None if self.groups is None else self.groups.to(device),
+            model_weights=None if self.model_weights is None else self.model_weights.to(device),
         )
 
     def pieces(self, order: Tensor, batch_size: int, *, begin: int = 0) -> "Iterator[tuple[Resident, Tensor]]":

@@ -88,7 +88,7 @@ class Streamed:
         for number, part in enumerate(torch.split(order.cpu(), chunk, dim=-1)):
             buffer = buffers[number % 2]
             if (number + 1) * chunk > begin * batch_size:
-                buffer.fill(self.host, part.reshape(-1))
+                buffer.fill(self.host, part)
             try:
                 yield buffer.data, self._counted(part.shape)
             finally:
@@ -127,11 +127,13 @@ class _Buffer:
 
     def fill(self, host: Resident, rows: Tensor) -> None:
         """Gather rows, and send them off; what the current stream does from here on finds them."""
-        lane, n = self._lane, len(rows)
+        lane, n = self._lane, rows.numel()
         if lane is not None:
             lane.copied.synchronize()  # the last copy out of this memory must be over
-        for source, place in zip(_tensors(host), _tensors(self._staged), strict=True):
-            torch.index_select(source, 0, rows, out=place[:n])
+        for source, place in zip(_by_row(host), _by_row(self._staged, like=host), strict=True):
+            torch.index_select(source, 0, rows.reshape(-1), out=place[:n])
+        if host.model_weights is not None and self._staged.weights is not None:
+            torch.gather(host.model_weights, 1, rows, out=self._staged.weights[:n].view(rows.shape))
         if lane is None:
             return
         lane.stream.wait_event(lane.used)
@@ -209,8 +211,14 @@ def _resident(source: Source) -> Resident:
 
 
 def _tensors(data: Resident) -> list[Tensor]:
-    rest = (data.target, data.weights, data.groups)
+    rest = (data.target, data.weights, data.groups, data.model_weights)
     return [*data.inputs, *(tensor for tensor in rest if tensor is not None)]
+
+
+def _by_row(data: Resident, *, like: Resident | None = None) -> list[Tensor]:
+    """Return the tensors that are gathered by row alone; not the weights, where each model has its own."""
+    weights = None if (like or data).model_weights is not None else data.weights
+    return [*data.inputs, *(tensor for tensor in (data.target, weights, data.groups) if tensor is not None)]
 
 
 def _empty(like: Resident, rows: int, *, device: torch.device, pinned: bool) -> Resident:
@@ -221,7 +229,9 @@ def _empty(like: Resident, rows: int, *, device: torch.device, pinned: bool) -> 
 
     inputs = tuple(item for item in map(room, like.inputs) if item is not None)
     target = torch.empty((rows, *like.target.shape[1:]), dtype=like.target.dtype, device=device, pin_memory=pinned)
-    return Resident(inputs=inputs, target=target, weights=room(like.weights), groups=room(like.groups))
+    # Each place of a chunk is one model's, so that it holds one weight, whosever it is.
+    weights = like.weights if like.model_weights is None else like.model_weights[0]
+    return Resident(inputs=inputs, target=target, weights=room(weights), groups=room(like.groups))
 
 
 def _lane(device: torch.device) -> _Lane:

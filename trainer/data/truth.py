@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from audit.values import BINARY
 from trainer.data.columns import Columns, Label
 from trainer.data.numeric import as_floats, is_number_column, row_list
 from trainer.data.splits import Split
@@ -19,6 +20,8 @@ LabelSet = frozenset[str]
 
 LARGEST = float(np.finfo(np.float32).max)
 """Beyond it a number, in standard deviations from the mean, is infinite as training sees it."""
+MOST_CLASSES = 20
+"""Different numbers, some with a fraction, from which on labels of classes are taken for measurements."""
 MOST_STEPS = 2**16
 """Steps between distinct numbers of which half must be left in float32; with more of them rounding is no loss."""
 
@@ -144,7 +147,7 @@ def truth_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> 
 
 
 def class_list(labels: pd.Series) -> tuple[Label, ...]:
-    """Return the distinct labels as plain Python values, sorted by type and then by value.
+    """Return the distinct labels as plain Python values, sorted: numbers and booleans by value, then texts.
 
     Raises
     ------
@@ -153,15 +156,15 @@ def class_list(labels: pd.Series) -> tuple[Label, ...]:
 
     Examples
     --------
-    >>> class_list(pd.Series([1, 0, 1]))
-    (0, 1)
+    >>> class_list(pd.Series([1, 0, 1])), class_list(pd.Series([True, 0], dtype=object))
+    ((0, 1), (0, True))
     """
     values = [value.item() if isinstance(value, np.generic) else value for value in labels.dropna().unique().tolist()]
     strange = [value for value in values if not isinstance(value, str | int | float) or value in (np.inf, -np.inf)]
     if strange:
         message = f"labels must be text, finite numbers or booleans; found {strange[0]!r}"
         raise TypeError(message)
-    return tuple(sorted(values, key=lambda value: (type(value).__name__, value)))
+    return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
 
 
 def _class_violations(labels: pd.Series, *, split: Split, used: Rows, positive: Label | None) -> list[str]:
@@ -171,7 +174,9 @@ def _class_violations(labels: pd.Series, *, split: Split, used: Rows, positive: 
         every = class_list(labels.iloc[used])
     except TypeError as error:
         return [f"label {name!r}: {error}"]
-    violations = []
+    violations = _measured(name, every)
+    if violations:
+        return violations
     if len(classes) == 1:
         violations.append(
             f"label {name!r} has the one class {classes[0]!r} in the train rows; at least two are needed to learn"
@@ -181,13 +186,25 @@ def _class_violations(labels: pd.Series, *, split: Split, used: Rows, positive: 
         f"label {name!r} has the class {value!r} in valid or test rows but in no train row: split again or merge it"
         for value in unknown
     ]
-    return violations + _positive_violations(classes, positive=positive)
+    return violations + _positive_violations(name, classes, positive=positive)
 
 
-def _positive_violations(classes: tuple[Label, ...], *, positive: Label | None) -> list[str]:
+def _measured(name: str, classes: tuple[Label, ...]) -> list[str]:
+    """Return one sentence where labels look like measurements, in place of one for each of them."""
+    numbers = [value for value in classes if not isinstance(value, str)]
+    if len(numbers) < len(classes) or len(numbers) <= MOST_CLASSES or all(value == int(value) for value in numbers):
+        return []
+    told = f"label {name!r} holds {len(numbers):,} different numbers, which would be as many classes"
+    return [f'{told}: to learn the number itself, say Columns(..., task="number"); else put the numbers into ranges']
+
+
+def _positive_violations(name: str, classes: tuple[Label, ...], *, positive: Label | None) -> list[str]:
     listed = ", ".join(repr(value) for value in classes)
     if positive is not None and positive not in classes:
         return [f"the positive label {positive!r} occurs in no train row; found {listed}"]
+    if positive is None and len(classes) == 2 and all(isinstance(each, str) and each in BINARY for each in classes):
+        mend = "make numbers or booleans of them, or name the one that counts as positive, positive=..."
+        return [f"label {name!r} holds the texts {listed}: {mend}"]
     if positive is None and len(classes) == 2 and set(classes) != {0, 1}:
         return [f"two classes other than 0/1 need `positive`, the label that counts as positive; found {listed}"]
     return []

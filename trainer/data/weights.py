@@ -40,7 +40,7 @@ def weight_tensor(frame: pd.DataFrame, *, columns: Columns, split: Split) -> Ten
     if columns.sample_weight is None:
         return None
     used = np.concatenate([split.train, split.valid, split.test])
-    return torch.from_numpy(_shares(as_floats(frame[columns.sample_weight]), train=split.train, used=used))
+    return torch.from_numpy(mean_one(as_floats(frame[columns.sample_weight]), train=split.train, used=used))
 
 
 def weight_violations(weights: pd.Series, *, split: Split) -> list[str]:
@@ -69,7 +69,7 @@ def weight_violations(weights: pd.Series, *, split: Split) -> list[str]:
         return [f"sample weight {name!r} must be a finite number of at least 0; not so at {row_list(bad)}"]
     if not values[split.train].any():
         return [f"sample weight {name!r} is 0 in every train row: nothing would be learnt"]
-    shares = _shares(values, train=split.train, used=used)
+    shares = mean_one(values, train=split.train, used=used)
     lost = used[~np.isfinite(shares[used]) | ((shares[used] == 0) & (values[used] > 0))]
     if not len(lost):
         return []
@@ -79,7 +79,14 @@ def weight_violations(weights: pd.Series, *, split: Split) -> list[str]:
     ]
 
 
-def _shares(values: Floats, *, train: npt.NDArray[np.int64], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def mean_one(values: Floats, *, train: npt.NDArray[np.int64], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return weights divided by their mean over the train rows, in float32; 0 in rows that are not used.
+
+    Examples
+    --------
+    >>> mean_one(np.array([1.0, 3.0, 7.0]), train=np.array([0, 1]), used=np.array([0, 1])).tolist()
+    [0.5, 1.5, 0.0]
+    """
     # By a power of two, which changes no digit: the sum of weights near the largest float would not be finite.
     power = int(np.frexp(values[used].max())[1])
     shares = np.zeros(len(values), dtype=np.float32)

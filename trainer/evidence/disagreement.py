@@ -30,8 +30,9 @@ def disagreement(
 ) -> Result:
     """Return the share of rows that get another decision from at least one of the models, by group.
 
-    Nothing but the seed differs between the models (initial weights, order of rows, dropout). Where one of them decides
-    alone, these people's decision is arbitrary. The share grows with the number of models: give it with the share.
+    Nothing but the seed differs between the models (initial weights, order of rows, dropout), and what rows weigh where
+    each has its own (``resample``, ``row_weights``). Where one of them decides alone, these people's decision is
+    arbitrary. The share grows with the number of models: give it with the share.
 
     Parameters
     ----------

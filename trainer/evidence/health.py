@@ -33,7 +33,8 @@ def health(learner: "Learner", *, sample: int = 1024) -> tuple[HealthRow, ...]:
 
     The fit on train and validation rows beside what a constant answer reaches; the share of ReLU units that are 0 for
     all of a sample; the norm of the gradient by layer; skipped steps; the epoch after which the metric got no better.
-    It looks at the validation part once, which is counted.
+    It looks at the validation part once, which is counted. Where the data name a cluster, rows are not independent: the
+    metric of an epoch has no standard error here, and no turn is claimed.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def health(learner: "Learner", *, sample: int = 1024) -> tuple[HealthRow, ...]:
         *_dead_rows(dead, n=len(batch.target)),
         *_gradient_rows(norms),
         _skipped_row(learner.history),
-        *turn_rows(last, n=valid.n, independent=learner.spec.columns.cluster is None),
+        *turn_rows(last, n=valid.n, cluster=learner.spec.columns.cluster),
         HealthRow(
             "looks at validation",
             float(learner.looks),

@@ -107,6 +107,7 @@ def features_of(learner: "Learner", by: str | tuple[str, ...] | list[str] | None
 def provenance_of(learner: "Learner", given: dict[str, Any]) -> Provenance:
     """Return where a result about a model comes from: its version, its seeds, and the settings given."""
     training = {"model_version": learner.model_version, "models": learner.models, **given}
+    training |= learner.reweighing.record()
     if learner.data is not None:
         training["split"] = learner.data.split.digest
     return Provenance(versions=recorded_versions(), seed=learner.seed, given=training)

@@ -70,6 +70,7 @@ def training_result(learner: "Learner") -> Result:
         "split": data.split.digest,
         "rows": {"train": n_train, "valid": n_valid, "test": len(data.split.test)},
         "seeds": list(learner.seeds),
+        **learner.reweighing.record(),
         "deterministic": learner.deterministic,
         "cycles": [json.loads(canonical_json(asdict(cycle))) for cycle in learner.cycles],
         "environments": [dict(each) for each in learner.environments],

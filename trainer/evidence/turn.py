@@ -25,7 +25,7 @@ class HealthRow(NamedTuple):
     reading: str
 
 
-def turn_rows(history: Sequence[EpochRow], *, n: int, independent: bool = True) -> tuple[HealthRow, ...]:
+def turn_rows(history: Sequence[EpochRow], *, n: int, cluster: str | None = None) -> tuple[HealthRow, ...]:
     """Return the epochs at which metric and loss of the last cycle were best, and what follows for a next run.
 
     Early stopping would take weights from the middle of a cycle, where the learning rate is still high; the advice is
@@ -38,8 +38,9 @@ def turn_rows(history: Sequence[EpochRow], *, n: int, independent: bool = True) 
         The epochs of one cycle.
     n
         Number of validation rows.
-    independent
-        Whether these are; rows of clusters are not.
+    cluster
+        The column of rows that belong together, where the data name one: such rows are not independent, and the history
+        does not hold who was answered rightly, so that there is no standard error.
 
     Examples
     --------
@@ -59,9 +60,12 @@ def turn_rows(history: Sequence[EpochRow], *, n: int, independent: bool = True) 
         [row.valid_loss for _, row in scored],
         n=n,
         smaller=metric == "mean_absolute_error",
-        independent=independent,
+        independent=cluster is None,
     )
-    rows = [HealthRow(f"epoch of the best {metric}", float(turn.best), advice_of(turn, metric, n=n))]
+    advice = advice_of(turn, metric, n=n)
+    if turn.kind == "unknown" and cluster is not None:
+        advice = f"{advice} Rows of one {cluster!r} are not independent, and the history does not hold who was right."
+    rows = [HealthRow(f"epoch of the best {metric}", float(turn.best), advice)]
     if turn.lowest is not None:
         name = "epoch of the lowest validation loss"
         rows.append(HealthRow(name, float(turn.lowest), _loss_reading(turn, turn.lowest, metric)))

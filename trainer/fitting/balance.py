@@ -14,7 +14,8 @@ class BalancedLoss(nn.Module):
     Parameters
     ----------
     totals
-        Shape (n_groups,): rows, or weight, of each group among the train rows; 0 where it has none.
+        Shape (n_groups,): rows, or weight, of each group among the train rows; 0 where it has none. Shape
+        (n_models, n_groups) where rows weigh otherwise in each of several models.
 
     Notes
     -----
@@ -38,14 +39,17 @@ class BalancedLoss(nn.Module):
     def __init__(self, totals: npt.NDArray[np.float64]) -> None:
         super().__init__()
         there = totals > 0
-        weights = np.divide(totals.sum(), there.sum() * totals, out=np.zeros(len(totals)), where=there)
+        whole = totals.sum(axis=-1, keepdims=True)
+        number = there.sum(axis=-1, keepdims=True)
+        weights = np.divide(whole, number * totals, out=np.zeros(totals.shape), where=there)
         # A constant of the data, no state: it is made again when training is resumed.
         self.register_buffer("weights", torch.from_numpy(weights.astype(np.float32)), persistent=False)
 
     def forward(self, losses: Tensor, output: Tensor, batch: Batch) -> Tensor:
         """Return a scalar; parameters as in `trainer.fitting.objectives.MeanLoss`."""
         del output
-        weights = self.weights[groups_of(batch)]
+        groups = groups_of(batch)
+        weights = self.weights[groups] if self.weights.ndim == 1 else self.weights.gather(-1, groups)
         weighted = losses * weights if batch.weights is None else losses * weights * batch.weights
         total: Tensor = weighted.mean(dim=-1).sum()
         return total

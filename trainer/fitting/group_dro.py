@@ -17,7 +17,8 @@ class GroupDRO(nn.Module):
     Parameters
     ----------
     totals
-        Shape (n_groups,): rows, or weight, of each group among the train rows; groups without any get no weight.
+        Shape (n_groups,): rows, or weight, of each group among the train rows; groups without any get no weight. Shape
+        (n_models, n_groups) where rows weigh otherwise in each of several models.
     names
         What each group is called.
     eta
@@ -53,8 +54,8 @@ class GroupDRO(nn.Module):
         self, totals: npt.NDArray[np.float64], *, names: Sequence[str], eta: float, models: int | None = None
     ) -> None:
         super().__init__()
-        self.names, self.eta, self.means = tuple(names), eta, GroupMeans(len(totals))
-        start = torch.from_numpy((totals > 0) / (totals > 0).sum())
+        self.names, self.eta, self.means = tuple(names), eta, GroupMeans(totals.shape[-1])
+        start = torch.from_numpy((totals > 0) / (totals > 0).sum(axis=-1, keepdims=True))
         start = start if models is None else start.expand(models, -1).clone()
         self.register_buffer("log_q", start.log())
         self.register_buffer("total", torch.zeros_like(start))

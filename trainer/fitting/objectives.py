@@ -3,9 +3,11 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 from trainer.data.kinds import Data
 from trainer.data.resident import Batch, Resident
 from trainer.fitting.balance import BalancedLoss
@@ -85,8 +87,8 @@ def prepare_objective(
     Raises
     ------
     InputError
-        If a column is missing, there is one group only among the train rows, or the answer is of another kind than the
-        objective needs.
+        If a column is missing, there is one group only among the train rows (or among those to which one of several
+        models gives weight), or the answer is of another kind than the objective needs.
 
     Examples
     --------
@@ -108,16 +110,15 @@ def prepare_objective(
         raise InputError([f"objective {settings.kind!r} needs one class per row; the model answers {target.kind}"])
     columns = (data.spec.columns.y,) if settings.kind == "class_balanced" else settings.groups
     grouping = train_grouping(data, columns)
-    totals = grouping.totals(data.split.train, weights=resident.weights)
-    if (totals > 0).sum() < 2:
-        raise InputError([f"objective {settings.kind!r}: {_one_group(grouping)}"])
+    totals = _totals(grouping, data, resident)
+    raise_violations([f"objective {settings.kind!r}: {text}" for text in _one_group(grouping, totals)])
     source = replace(resident, groups=grouping.tensor(resident.target.device))
     if settings.kind in ("class_balanced", "group_balanced"):
         return Prepared(source, BalancedLoss(totals))
     if settings.kind == "group_dro":
         return Prepared(source, GroupDRO(totals, names=grouping.names, eta=settings.eta, models=models))
     within = settings.kind == "equalized_odds"
-    penalty = GapPenalty(target, n_groups=len(totals), strength=settings.strength, within_classes=within)
+    penalty = GapPenalty(target, n_groups=totals.shape[-1], strength=settings.strength, within_classes=within)
     return Prepared(source, penalty)
 
 
@@ -132,6 +133,22 @@ def group_weights(objective: nn.Module) -> dict[str, float] | None:
     return objective.group_weights() if isinstance(objective, GroupDRO) else None
 
 
-def _one_group(grouping: Grouping) -> str:
+def _totals(grouping: Grouping, data: Data, resident: Resident) -> npt.NDArray[np.float64]:
+    """Return the weight of each group, shape (n_groups,); of models that weigh rows otherwise (n_models, n_groups)."""
+    train = data.split.train
+    if resident.model_weights is None:
+        return grouping.totals(train, weights=resident.weights)
+    return np.stack([grouping.totals(train, weights=weights) for weights in resident.model_weights])
+
+
+def _one_group(grouping: Grouping, totals: npt.NDArray[np.float64]) -> list[str]:
+    there = (np.atleast_2d(totals) > 0).sum(axis=1)
+    alone, columns = np.flatnonzero(there < 2), list(grouping.columns)
+    if not len(alone):
+        return []
     names = ", ".join(grouping.names[:3])
-    return f"the train rows are all of one group of {list(grouping.columns)} ({names}): there is nothing to compare"
+    if totals.ndim == 1 or len(grouping.names) == 1:
+        return [f"the train rows are all of one group of {columns} ({names}): there is nothing to compare"]
+    return [
+        f"model {alone[0]}, counted from 0, gives weight to rows of one group of {columns} only: nothing to compare"
+    ]

@@ -41,10 +41,27 @@ def epoch_order(n_rows: int, *, seed: int, epoch: int, device: torch.device) -> 
     >>> torch.equal(epoch_order(99, seed=7, epoch=0, device=cpu), epoch_order(99, seed=7, epoch=1, device=cpu))
     False
     """
-    key = derived_seed(seed, purpose="order", epoch=epoch)
     rows = torch.arange(n_rows, dtype=torch.int64, device=device)
-    hashed = _mixed(_mixed(rows ^ (key & _LOW_32_BITS)) ^ (key >> 30))
-    return hashed.argsort(stable=True)
+    return hashed(rows, key=derived_seed(seed, purpose="order", epoch=epoch)).argsort(stable=True)
+
+
+def hashed(numbers: Tensor, *, key: int) -> Tensor:
+    """Return 32-bit hashes of 32-bit numbers, int64: under one key different for different numbers.
+
+    Parameters
+    ----------
+    numbers
+        int64 in [0, 2**32), of any shape.
+    key
+        From `trainer.seeds.derived_seed`.
+
+    Examples
+    --------
+    >>> found = hashed(torch.arange(1000), key=derived_seed(7, purpose="order"))
+    >>> len(found.unique()), bool((found >= 0).all()), bool((found < 2**32).all())
+    (1000, True, True)
+    """
+    return _mixed(_mixed(numbers ^ (key & _LOW_32_BITS)) ^ (key >> 30))
 
 
 def _mixed(words: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ def train_twice(learner: Learner, cycle: Cycle, *, first_epochs: int = 1, weight
     Parameters
     ----------
     learner
-        Not trained yet; it makes the first training. Several models find the errors of their mean.
+        Not trained yet; it makes the first training. Several models find the errors of their mean, which all of them
+        then weigh more, each times what a row weighs in it (``resample``, ``row_weights``).
     cycle
         The second training; the first has its learning rate, batch size and recipe.
     first_epochs
@@ -113,6 +114,8 @@ def train_twice(learner: Learner, cycle: Cycle, *, first_epochs: int = 1, weight
         seed=learner.seed,
         device=str(learner.device),
         deterministic=learner.deterministic,
+        resample=learner.reweighing.resample,
+        row_weights=learner.reweighing.row_weights,
     )
     second.fit_one_cycle(cycle.epochs, cycle.lr, batch_size=cycle.batch_size, recipe=cycle.recipe)
     return Twice(learner, errors, weighted, second)

@@ -52,10 +52,11 @@ def test_a_metric_that_turns_while_the_loss_still_falls_is_short_of_training():
 
 
 def test_of_errors_and_of_clusters_no_turn_is_claimed():
-    for metric, independent in (("mean_absolute_error", True), ("accuracy", False)):
+    for metric, cluster in (("mean_absolute_error", None), ("accuracy", "person")):
         values = [0.6, 0.1, 0.6] if metric == "mean_absolute_error" else [0.1, 0.9, 0.1]
-        best, _ = turn_rows(history(values, [3.0, 1.0, 2.0], metric=metric), n=10_000, independent=independent)
-        assert best.reading.endswith("its standard error is not known here, so no turn is claimed.")
+        best, _ = turn_rows(history(values, [3.0, 1.0, 2.0], metric=metric), n=10_000, cluster=cluster)
+        assert "its standard error is not known here, so no turn is claimed." in best.reading
+        assert ("Rows of one 'person' are not independent" in best.reading) is (cluster is not None)
 
 
 def test_the_loss_of_a_number_that_turned_first_is_no_matter_of_a_temperature():
