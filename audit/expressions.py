@@ -55,6 +55,23 @@ def range_labels(edges: tuple[float, ...]) -> list[str]:
     return [f"<{texts[0]}", *(f"{a}-{b}" for a, b in pairwise(texts)), f">={texts[-1]}"]
 
 
+def group_expressions(log: PredictionLog, schema: Schema) -> dict[str, nw.Expr]:
+    """Return the group of each row by sensitive feature, ranges where the log cuts a feature into some.
+
+    Examples
+    --------
+    >>> log = PredictionLog.from_frame(pa.table({"age": [30]}), task="watch", sensitive_features=["age"],
+    ...                                bins={"age": [25, 45]})
+    >>> groups = group_expressions(log, log.table.collect_schema())
+    >>> log.table.select(**groups).collect(backend="pyarrow").to_native().to_pylist()
+    [{'feature_0': '25-45'}]
+    """
+    return {
+        feature_column(place): _feature(feature_column(place), schema, log.reading.bins.get(name))
+        for place, name in enumerate(log.sensitive_features)
+    }
+
+
 def key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, nw.Expr]:
     """Return what rows are grouped by.
 
@@ -67,10 +84,7 @@ def key_expressions(log: PredictionLog, schema: Schema, bins: int) -> dict[str, 
     [{'y_true': 1, 'score_bin': 145, 'y_pred': True}]
     """
     columns, reading = log.columns, log.reading
-    keys = {
-        feature_column(place): _feature(feature_column(place), schema, reading.bins.get(name))
-        for place, name in enumerate(log.sensitive_features)
-    }
+    keys = group_expressions(log, schema)
     keys["y_true"] = nw.col("y_true")
     if "y_score" in columns:
         score = _score(log, schema)

@@ -66,7 +66,8 @@ class Requirement:
     level, min_n, missing_labels
         As in `Policy`, for this requirement only.
     window
-        "latest" or "each": which windows of a monitored result must hold.
+        "latest" or "each": which windows of a monitored result must hold, of those that are over; the first one, where
+        the log begins within it, may fail, but need not hold (`checklists.whole_windows`).
     stages
         Stages of a rollout to which it applies; empty = all.
 

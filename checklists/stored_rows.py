@@ -13,6 +13,7 @@ from checklists.judging import Finding, beyond, ends, undecided, within
 from checklists.policy import Policy
 from checklists.requirement import Requirement
 from checklists.stored_groups import by_duty, too_weak
+from checklists.whole_windows import Whole, whole
 from checklists.wording import legible
 
 _ROUNDING = 1e-9
@@ -20,6 +21,9 @@ _ROUNDING = 1e-9
 
 def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, today: date) -> Finding:
     """Return the verdict on a requirement: FAIL if any row that it speaks of lies wholly beyond a limit, else as below.
+
+    Windows that are not over are not judged, and a first one within which the log begins may fail, but need not show
+    that anything holds (`checklists.whole_windows.whole`).
 
     INVALID if a row is not what the catalog says of its metric. INSUFFICIENT if an expected group that is not excused
     has no row (in the latest window, where that is asked for) or one that is too weak or undecided, or if a row over
@@ -51,7 +55,10 @@ def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, toda
     every = _spoken_of(requirement, result)
     if not every:
         return Finding("INVALID", reason=_absent(requirement, result))
-    found = tuple(map(_exact, _in_window(requirement, every)))
+    parts = whole(every, result)
+    if not parts.over:
+        return Finding("INSUFFICIENT", reason=f"no window is over yet; {parts.note}")
+    found = tuple(map(_exact, _in_window(requirement, parts.over)))
     for row in found:
         if fault := _impossible(row):
             return Finding("INVALID", row, fault)
@@ -60,18 +67,26 @@ def judge_rows(requirement: Requirement, policy: Policy, result: Result, *, toda
         for row in found:
             if not too_weak(row, requirement, policy) and beyond(row, requirement, end):
                 return Finding("FAIL", row, row.reason, compared=compared)
-    rows = by_duty(requirement, policy, result, (every, found), today=today)
+    return _shown(requirement, policy, result, parts, today)._replace(compared=compared)
+
+
+def _shown(requirement: Requirement, policy: Policy, result: Result, parts: Whole, today: date) -> Finding:
+    """Return whether the rows that must show it do: PASS or INSUFFICIENT."""
+    asked = tuple(map(_exact, _in_window(requirement, parts.asked)))
+    known = replace(result, measurements=whole(result.measurements, result).over)  # a group of later is not missed yet
+    rows = by_duty(requirement, policy, known, (parts.asked, asked), today=today)
+    notes = [*rows.expired, *filter(None, [parts.note])]
     first = rows.shown[0] if rows.shown else None
     if rows.lacking or first is None:
-        texts = ["; ".join(rows.lacking) or "every group is excused", *rows.expired]
-        return Finding("INSUFFICIENT", first, "; ".join(texts), compared=compared)
+        texts = ["; ".join(rows.lacking) or "every group is excused", *notes]
+        return Finding("INSUFFICIENT", first, "; ".join(texts))
     for row in rows.shown:
         missed = _not_shown(row, requirement, policy)
         if missed:
-            return missed._replace(reason="; ".join([missed.reason or "", *rows.expired]), compared=compared)
+            return missed._replace(reason="; ".join([missed.reason or "", *notes]))
     left_out = [f"not shown for: {'; '.join(rows.left_out)}"] if rows.left_out else []
     own = [] if first.reason is None else [first.reason]
-    return Finding("PASS", first, "; ".join([*left_out, *rows.expired, *own]) or None, compared=compared)
+    return Finding("PASS", first, "; ".join([*left_out, *notes, *own]) or None)
 
 
 def matching(requirement: Requirement, result: Result) -> tuple[Measurement, ...]:

@@ -13,10 +13,14 @@ _ENDINGS = ("_gap_e_value", "_e_value", "_e_detector")
 _ROLES: Mapping[str, str] = {"y_pred": "the predictions", "y_score": "the scores", "y_true": "the labels"}
 _TITLES: Mapping[str, str] = {
     "drift": "Drift",
+    "drift_within_context": "Drift within values of the known context",
     "rectifier": "Predictions right less often than scores promise",
     "outcome_rectifier": "Outcomes that are not those that scores promise",
 }
 """Of evidence that is about no number of its own."""
+_OF_COLUMNS = frozenset(
+    {"drift", "drift_within_context", "missing_share", "new_category_share", "vanished_categories", "unit_factor"}
+)
 _RATIOS = frozenset({"traffic_ratio", "action_ratio"})
 _LARGE = 1e6
 LATE = "alert (a rate)"
@@ -55,6 +59,8 @@ def base_of(metric: str) -> str:
     >>> base_of("accuracy_e_detector"), base_of("traffic_ratio")
     ('accuracy', 'traffic_ratio')
     """
+    if metric == "drift_e_value_within_context":
+        return "drift_within_context"
     return next((metric.removesuffix(ending) for ending in _ENDINGS if metric.endswith(ending)), metric)
 
 
@@ -152,7 +158,14 @@ def advice_on(base: str) -> str:
     >>> advice_on("drift")
     'Ask whoever sends this column what changed; compare the values of before and since.'
     """
-    if base in {"drift", "missing_share", "new_category_share", "vanished_categories", "unit_factor"}:
+    if base in {
+        "drift",
+        "drift_within_context",
+        "missing_share",
+        "new_category_share",
+        "vanished_categories",
+        "unit_factor",
+    }:
         return "Ask whoever sends this column what changed; compare the values of before and since."
     if base in {"traffic_ratio", "duplicate_share", "late_share", "empty_windows", "removed_rows"}:
         return "Ask whoever sends the rows: are some missing, doubled, or of other people than before?"

@@ -63,15 +63,7 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
     "evenhanded audit a.csv --y-true label --y-pred 'flag it' --positive yes --sensitive sex"
     """
     given = result.provenance.given
-    words = ["evenhanded", "audit", _data(result)]
-    columns = given.get("columns", {})
-    for role, flag in _FLAGS.items():
-        if role in columns:
-            words += [flag, str(columns[role])]
-    words += [word for name in _SETTINGS for word in _option(given, name)]
-    if given.get("labels"):
-        words += ["--labels", ",".join(given["labels"])]
-    words += _cuts(given)
+    words = ["evenhanded", "audit", *(_of_log(given) or [_data(result), *_of_file(given)])]
     if given.get("metrics"):
         words += ["--metrics", ",".join(given["metrics"])]
     words += _beside(given)
@@ -80,6 +72,21 @@ def audit_command(result: Result, *, reference: Mapping[str, str] | None = None)
     for feature, group in (reference or given.get("reference") or {}).items():
         words += ["--reference", f"{feature}={group}"]
     return shlex.join(words)
+
+
+def _of_log(given: Mapping[str, Any]) -> list[str]:
+    """Return the words that name a version of a log of `evenhanded ingest`; none for a file."""
+    return [str(given.get("log", "LOG")), "--log-version", str(given["log_version"])] if "log_version" in given else []
+
+
+def _of_file(given: Mapping[str, Any]) -> list[str]:
+    """Return the words that say what the columns of a file are, and how they are read."""
+    columns = given.get("columns", {})
+    words = [word for role, flag in _FLAGS.items() if role in columns for word in (flag, str(columns[role]))]
+    words += [word for name in _SETTINGS for word in _option(given, name)]
+    if given.get("labels"):
+        words += ["--labels", ",".join(given["labels"])]
+    return [*words, *_cuts(given)]
 
 
 def _beside(given: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from audit.measurement import Measurement, Slice
 from audit.result import Alarm, Result
@@ -21,6 +21,7 @@ from dashboards.alarm_words import (
     whom_of,
 )
 from dashboards.labels import reading_order, safe_label
+from dashboards.monitoring_sentences import further_sentences, promise_sentence, unfinished_sentence
 from dashboards.tables import hidden_text, interval_text, value_text
 
 _CHANCE = re.compile(r": [^ ]+ % of the reference, none in [\d,]+ rows \(chance [^)]*\)")
@@ -127,7 +128,7 @@ does not ring.'
     """
     changes = changes_of(result)
     told = publishable(result, changes, min_cell=min_cell)
-    after = (traffic_sentence(result), labels_sentence(result), promise_sentence(result))
+    after = (*further_sentences(result), promise_sentence(result))
     if changes and not told:
         return (f"{_rang(result, changes, of)}, all of groups too small to be named.", promise_sentence(result))
     if not changes:
@@ -135,6 +136,7 @@ does not ring.'
             "No alarm rang. That is no proof that nothing changed: a change smaller than what is tolerated, or of few "
             "rows, does not ring."
         )
+        opening = unfinished_sentence(result) or opening
         if of is not None and of.alarms:
             opening = f"No alarm is new; {numbered(alarms_of(of.alarms), 'alarm')} rang in all."
         return tuple(filter(None, (opening, *after)))
@@ -152,64 +154,6 @@ def _rang(result: Result, changes: Sequence[Change], of: Result | None) -> str:
     told = f", of {numbered(len(changes), 'change')}" if number != len(changes) else ""
     every = "" if of is None else f" ({alarms_of(of.alarms):,} in all)"
     return f"{numbered(number, 'alarm' if of is None else 'new alarm')} rang{told}{every}"
-
-
-def traffic_sentence(result: Result) -> str:
-    """Return why traffic is judged in no window; empty where it is, or was not watched.
-
-    Examples
-    --------
-    >>> row = Measurement(metric="traffic_ratio", value=None, n=0, method="beta_mixture",
-    ...                   reason="fewer than 8 whole windows before")
-    >>> traffic_sentence(Result(measurements=[row]))
-    'Traffic is not judged yet: fewer than 8 whole windows before. The windows of a reference count where it is a log \
-with times, not saved counts.'
-    """
-    rows = [row for row in result.measurements if row.metric == "traffic_ratio" and not row.slice]
-    why = [row.reason for row in rows if row.value is None and (row.reason or "").startswith("fewer")]
-    if not why or any(row.level is not None for row in rows):
-        return ""
-    return (
-        f"Traffic is not judged yet: {why[-1]}. The windows of a reference count where it is a log with times, not "
-        f"saved counts."
-    )
-
-
-def labels_sentence(result: Result) -> str:
-    """Return how many rows to have labelled where labels are missing; empty where none are asked for.
-
-    Examples
-    --------
-    >>> row = Measurement(metric="labels_needed", value=385, n=900, method="sample size",
-    ...                   reason="to find a risk of 0.24 where 0.22 is tolerated, behind accuracy")
-    >>> labels_sentence(Result(measurements=[row]))
-    'Labels are missing: about 385 rows drawn at random and labelled would show an error rate that rose by twice what \
-is tolerated.'
-    """
-    row = next((row for row in result.measurements if row.metric == "labels_needed" and not row.slice), None)
-    if row is None or row.value is None:
-        return ""
-    rise = (row.reason or "").startswith("to find")
-    shown = "would show an error rate that rose by twice what is tolerated" if rise else "would tell the error rate"
-    return f"Labels are missing: about {row.value:,.0f} rows drawn at random and labelled {shown}."
-
-
-def promise_sentence(result: Result) -> str:
-    """Return how seldom a quiet log rings, and what that assumes.
-
-    Examples
-    --------
-    >>> promise_sentence(Result(measurements=()))[:58]
-    'While nothing changes, all monitors together ever ring wit'
-    """
-    settings: dict[str, Any] = {**result.provenance.defaulted, **result.provenance.given}
-    alpha = settings.get("alpha", 0.05)
-    return (
-        f"While nothing changes, all monitors together ever ring with a chance of at most {100 * float(alpha):g} %, "
-        f"however often one looks. Assumed: rows of a window are independent of each other, and the reference is a "
-        f"fair sample of what is normal. Alerts of late changes promise a rate instead: one false alert in a "
-        f"thousand windows."
-    )
 
 
 def episodes_of(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
@@ -247,6 +191,24 @@ def episode_sentence(episode: Sequence[Change]) -> str:
     least = min(sure or episode, key=lambda change: change.alarm.e_value)
     head = f"Since {_day(episode[0].since)}, {episode[0].whom}: {'; '.join(said)}."
     return f"{head} How sure: {least.evidence}."
+
+
+def advice_sentences(changes: Sequence[Change]) -> tuple[str, ...]:
+    """Return what to do, each advice once, after the changes that it is about.
+
+    Examples
+    --------
+    >>> advice_sentences(())
+    ()
+    """
+    about: dict[str, dict[str, list[str]]] = {}
+    for change in changes:
+        about.setdefault(change.advice, {}).setdefault(change.subject, []).append(change.whom)
+    return tuple(
+        f"{'; '.join(f'{subject} ({_listed(list(dict.fromkeys(whom)))})' for subject, whom in subjects.items())}: "
+        f"{_lowered(advice)}"
+        for advice, subjects in about.items()
+    )
 
 
 def series_of(result: Result, metric: str, *, feature: str | None = None) -> dict[Slice, tuple[Measurement, ...]]:

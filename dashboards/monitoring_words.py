@@ -30,6 +30,9 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "vanished_categories": "categories that no longer occur",
         "unit_factor": "factor by which a unit may have changed",
         "action_ratio": "actions over those of the weeks before",
+        "action_equivalence_factor": "factor by which actions changed at most",
+        "weeks_needed": "more weeks until doubled or halved actions would be found",
+        "performance_watched": "what is watched of the errors",
         "label_coverage": "share of rows with a label by now",
         "label_delay": "days until a label comes",
         "label_arrival": "share of labels that are there",
@@ -79,6 +82,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "unit_factor": "By what the values of a feature seem to be multiplied since the reference.",
         "action_ratio": "The actions in a place since the reference, over those of the weeks before, per week: 1 is as "
         "before, 2 is double.",
+        "action_equivalence_factor": "The actions in a place rose or fell by this factor at most since the reference: "
+        "below 2 they were shown neither to have doubled nor to have halved.",
+        "weeks_needed": "After how many more weeks a doubling and a halving of the actions since the first week would "
+        "have been found, at the weeks' usual numbers.",
+        "performance_watched": "Whether errors are held against the reference; where they are not, the reason says "
+        "why.",
         "label_coverage": "Of the rows of a window, the share that has a label by now.",
         "label_delay": "The days until a label comes, of those that come at all.",
         "label_arrival": "Of the labels that come at all, the share that is there after so many days.",
@@ -104,9 +113,12 @@ SHARES = frozenset(
         "new_category_share", "label_coverage", "label_arrival", "retraining_error", "retraining_best_share",
     }
 )  # fmt: skip
-_COUNTS = ("traffic", "expected_traffic", "empty_windows", "removed_rows", "vanished_categories", "labels_needed")
+_COUNTS = (
+    "traffic", "expected_traffic", "empty_windows", "removed_rows", "vanished_categories", "labels_needed",
+    "weeks_needed",
+)  # fmt: skip
 _POINTS = ("rectifier", "outcome_rectifier", "label_delay_class_difference", "label_delay_group_difference")
-_RATIOS = ("traffic_ratio", "action_ratio", "unit_factor")
+_RATIOS = ("traffic_ratio", "action_ratio", "unit_factor", "action_equivalence_factor")
 UNITS: Mapping[str, Literal["count", "points", "ratio"]] = MappingProxyType(
     {**dict.fromkeys(_COUNTS, "count"), **dict.fromkeys(_POINTS, "points"), **dict.fromkeys(_RATIOS, "ratio")}
 )

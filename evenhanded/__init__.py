@@ -84,7 +84,9 @@ if TYPE_CHECKING:
     from monitors.actions import watch_actions
     from monitors.log_store.columns import LogColumns
     from monitors.log_store.store import LogStore
-    from monitors.run import MonitorSettings, run_monitors
+    from monitors.run import run_monitors
+    from monitors.settings import MonitorSettings
+    from monitors.shift.retraining_advice import retraining_advice
     from monitors.weekly_actions import WeeklyActions
     from trainer.checkpoint import CheckpointError
     from trainer.data.columns import Columns
@@ -171,7 +173,9 @@ _HOMES = {
     "monitors.actions": ("watch_actions",),
     "monitors.log_store.columns": ("LogColumns",),
     "monitors.log_store.store": ("LogStore",),
-    "monitors.run": ("MonitorSettings", "run_monitors"),
+    "monitors.run": ("run_monitors",),
+    "monitors.settings": ("MonitorSettings",),
+    "monitors.shift.retraining_advice": ("retraining_advice",),
     "monitors.weekly_actions": ("WeeklyActions",),
     "trainer.data.columns": ("Columns",),
     "trainer.data.images": ("Images",),
@@ -273,6 +277,7 @@ __all__ = [
     "reliability",
     "render_report",
     "representation",
+    "retraining_advice",
     "reweighed",
     "run_audit",
     "run_baselines",

@@ -96,7 +96,8 @@ def _with(result: Result, rows: list[Measurement], given: dict[str, Any], option
     if options["population"]:
         files = [Path(path) for _, path in options["population"]]
         given["population"] = {name: Path(path).name for name, path in options["population"]}
-        data |= file_digests([*filter(None, (options["data"], options["attributes"])), *files])
+        own = [] if options["data"].is_dir() else [*filter(None, (options["data"], options["attributes"]))]
+        data |= file_digests([*own, *files])  # files of a folder keep the names that they have
     # What stands in place of the audit's own record: all metrics that were named, all ranges that were cut.
     forced = {name: given[name] for name in ("metrics", "bins") if given.get(name)}
     provenance = replace(recorded, given={**given, **recorded.given, **forced}, data=data)

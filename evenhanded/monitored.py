@@ -11,6 +11,7 @@ from audit.predictions import PredictionLog, Role
 from audit.provenance import Provenance
 from audit.result import Result
 from audit.tables import open_file
+from evenhanded.audited_logs import is_log
 from evenhanded.logs import bins_of
 from evenhanded.unwatched import unwatched
 from monitors.counts.reference import Reference, make_reference
@@ -92,6 +93,18 @@ wrote), or --reference-until TIME for the first part of --current itself
     return Compared(opened(reference, read), current, notes)
 
 
+def with_context(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sensitive features with the known context of `--within` among them: it is counted like a group.
+
+    Examples
+    --------
+    >>> with_context({"sensitive": ("sex",), "within": "season", "current": Path("log.csv")})
+    ('sex', 'season')
+    """
+    named, context = tuple(options.get("sensitive") or ()), options.get("within")
+    return named if context is None or is_log(options["current"]) else tuple(dict.fromkeys([*named, context]))
+
+
 def _untimed(options: Mapping[str, Any]) -> list[str]:
     """Return that no column of times is named, with the columns that there are."""
     path = options["current"]
@@ -133,17 +146,6 @@ def _unnamed(path: Path, options: Mapping[str, Any]) -> list[str]:
     roles = {options[name] for name in _ROLES if options.get(name)}
     used = {*roles, *(options.get("sensitive") or ()), *(options.get("ignore") or ())}
     return [name for name in dict.fromkeys(open_file(path).names) if name not in used]
-
-
-def is_log(path: Path) -> bool:
-    """Whether a path is a prediction log of `evenhanded ingest`.
-
-    Examples
-    --------
-    >>> is_log(Path("spring.csv"))
-    False
-    """
-    return (path / "predictions" / "_delta_log").is_dir()
 
 
 def with_versions(result: Result, chosen: Compared, options: Mapping[str, Any]) -> Result:

@@ -224,10 +224,15 @@ def print_rows(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *
     screen.print(table)
 
 
+_LEFT = frozenset(
+    {"feature", "metric", "between", "verdict", "n per group", "to have it", "what", "for whom", "how sure", "log"}
+)
+
+
 def _table(head: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(head):
-        left = not place or name in {"feature", "metric", "between", "verdict", "n per group", "to have it"}
+        left = not place or name in _LEFT
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     return table
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog
 from audit.values import canonical
+from monitors.action_plans import action_plans
 from monitors.actions import watch_actions
 from monitors.counts.profile import IntArray
 from monitors.found import Found
@@ -24,6 +25,7 @@ _LATE_START = timedelta(hours=8)
 
 _ACTED, _NOT_ACTED = frozenset({"1", "true"}), frozenset({"0", "false"})
 _MOST_NAMED = 5
+_TOLERANCE = 1.25
 
 
 def action_counts(
@@ -31,8 +33,9 @@ def action_counts(
 ) -> Found:
     """Hold the actions of each place since a rollout against the weeks before it.
 
-    Whole weeks are compared, Monday to Monday in UTC; the rows of `monitors.actions.watch_actions`, whose false alarms
-    are shared among the places: all looks of all places together ring falsely with probability at most `alpha`.
+    Whole weeks are compared, Monday to Monday in UTC; the rows of `monitors.actions.watch_actions`, by e-BH over the
+    places: after every week the expected share of false alarms among those raised so far is at most `alpha`, and so is
+    the chance that any place ever rings while none changed.
 
     Parameters
     ----------
@@ -48,8 +51,8 @@ def action_counts(
     Returns
     -------
     Found
-        One row "action_ratio" per place with a whole week in both logs; places in one log only are left to the monitor
-        of traffic.
+        One row "action_ratio" per place with a whole week in both logs, then what more weeks would show of each
+        (`monitors.action_plans`); places in one log only are left to the monitor of traffic.
 
     Raises
     ------
@@ -94,8 +97,9 @@ def action_counts(
         )
         for place in shared
     }
-    result = watch_actions(places, limit=len(places) / alpha)
-    return Found(result.measurements, result.alarms)
+    result = watch_actions(places, tolerance=_TOLERANCE, limit=1.0 / alpha)
+    plans = action_plans(places, tolerance=_TOLERANCE, limit=1.0 / alpha)
+    return Found((*result.measurements, *plans), result.alarms)
 
 
 def _ends(log: PredictionLog) -> tuple[datetime, datetime]:

@@ -1,6 +1,7 @@
 """Whether a place acts more, or less, often since a rollout: an alarm that may be looked at every week."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC
@@ -11,8 +12,9 @@ from audit.errors import raise_violations
 from audit.measurement import Measurement, canonical_json, utc_text
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Alarm, Result
-from monitors.dispersion import dispersion
+from monitors.action_totals import Totals, totals_of
 from monitors.rate_ratio import FloatArray, RatioInterval, log_e_outside, ratio_interval
+from monitors.sequential.stopped import first_rejections
 from monitors.weekly_actions import WEEK, WeeklyActions, violations_of
 
 _LARGEST_LOG_E = 700.0  # beyond it the exponential overflows
@@ -28,18 +30,6 @@ class _Settings:
 _DEFAULTS = _Settings()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Running:
-    """Running totals at each look, and by what they are divided; no dispersion where the baseline is too short."""
-
-    current: FloatArray
-    current_exposure: FloatArray
-    baseline: float
-    baseline_exposure: float
-    baseline_weeks: int
-    dispersion: float | None
-
-
 def watch_actions(
     places: Mapping[str, WeeklyActions],
     *,
@@ -50,16 +40,22 @@ def watch_actions(
     """Compare the rate of actions since a rollout with the weeks before it, place by place, and ring where it moved.
 
     The ratio of a place is (actions / exposure since) / (actions / exposure before), in [0, inf); 1 is no change. At
-    each week the running totals, divided by the dispersion of the baseline weeks, give the interval {r : e_r < limit}
-    (`monitors.rate_ratio`). The alarm rings when the whole interval lies above `tolerance` or below 1 / `tolerance`,
-    and stays raised. All looks of one place together ring falsely with probability at most 1 / limit; over several
-    places the chances add up, so for K places pass limit = 20 K or treat the e-values together.
+    each week the running totals, divided by the dispersion of the baseline weeks, give evidence that it lies above
+    `tolerance` or below 1 / `tolerance` (`monitors.rate_ratio.log_e_outside`). A place rings by e-BH over all places,
+    and stays raised (`monitors.sequential.stopped`): of K places the first needs an e-value of K times `limit`, and
+    when R rang, K / R times. One place rings when the whole interval {r : e_r < limit} leaves the tolerance.
+
+    Promised: after every week the expected share of false alarms among all that were raised so far is at most
+    1 / limit, and so is the chance that any place ever rings while none changed. The intervals {r : e_r < K limit} hold
+    the ratios of all places in all weeks together with probability at least 1 - 1 / limit; the interval of a place that
+    rang beside others may therefore still reach into the tolerance.
 
     Assumed: counts that vary like Poisson counts times a constant, at one rate before and one rate since: no season, no
-    trend, weeks independent. The dispersion is estimated, and from eight weeks poorly: with weekly counts of mean 100
-    and variance 600 the 95 % interval missed a true ratio of 1 at some of 26 looks in 6.6 % of simulations (12 weeks:
-    4.6 %, 26 weeks: 2.1 %), while the alarm rang in 0.2 % at a ratio of 1 and in 4.4 % at a ratio of 1.25. That no
-    alarm rang does not show that the rates are alike; `monitors.equivalence` can.
+    trend, weeks independent (places may depend on each other within a week). The dispersion is estimated, and from
+    eight weeks poorly: with weekly counts of mean 100 and variance 600 the 95 % interval missed a true ratio of 1 at
+    some of 26 looks in 6.6 % of simulations (12 weeks: 4.6 %, 26 weeks: 2.1 %), while the alarm rang in 0.2 % at a
+    ratio of 1 and in 4.4 % at a ratio of 1.25. That no alarm rang does not show that the rates are alike:
+    `monitors.action_plans` says whether they were shown to be, and how many weeks are lacking.
 
     Parameters
     ----------
@@ -68,7 +64,7 @@ def watch_actions(
     tolerance
         w >= 1: ratios in [1 / w, w] never ring, however many actions there are.
     limit
-        1 / alpha, > 1.
+        1 / alpha of all places together, > 1.
     min_baseline_weeks
         Fewer baseline weeks give the ratio without an interval, and no alarm; at least 2.
 
@@ -86,7 +82,8 @@ def watch_actions(
 
     References
     ----------
-    See `monitors.rate_ratio.log_e_value` and `monitors.dispersion.dispersion`.
+    See `monitors.rate_ratio.log_e_value`, `monitors.dispersion.dispersion` and
+    `monitors.sequential.stopped.first_rejections`.
 
     Examples
     --------
@@ -102,12 +99,11 @@ def watch_actions(
     """
     settings = _Settings(tolerance=tolerance, limit=limit, min_baseline_weeks=min_baseline_weeks)
     raise_violations([*_violations_of_settings(settings), *violations_of(places)])
-    rows, alarms = [], []
-    for place in sorted(places):
-        running = _running(places[place], settings)
-        rows.append(_row(place, places[place], running, settings))
-        alarms.extend(_alarms(rows[-1].key(), places[place], running, settings))
-    return Result(measurements=tuple(rows), alarms=tuple(alarms), provenance=_provenance(places, settings))
+    names = sorted(places)
+    totals = {place: totals_of(places[place], min_baseline_weeks=min_baseline_weeks) for place in names}
+    rows = {place: _row(place, places[place], totals[place], settings, limit * len(names)) for place in names}
+    alarms = _alarms(places, totals, rows, settings)
+    return Result(measurements=tuple(rows.values()), alarms=alarms, provenance=_provenance(places, settings))
 
 
 def _violations_of_settings(settings: _Settings) -> list[str]:
@@ -115,38 +111,19 @@ def _violations_of_settings(settings: _Settings) -> list[str]:
     if not 1.0 <= settings.tolerance < np.inf:
         found.append(f"tolerance must be at least 1; got {settings.tolerance}; pass 1.25 to tolerate 0.8 to 1.25")
     if not 1.0 < settings.limit < np.inf:
-        found.append(
-            f"limit must be above 1; got {settings.limit}; pass 20 for a false alarm in at most 1 of 20 places"
-        )
+        found.append(f"limit must be above 1; got {settings.limit}; pass 20 for a share of false alarms of 5 %")
     if settings.min_baseline_weeks < 2:
         found.append(f"min_baseline_weeks must be at least 2; got {settings.min_baseline_weeks}; pass 8 or more")
     return found
 
 
-def _running(weeks: WeeklyActions, settings: _Settings) -> _Running:
-    before, since = np.asarray(weeks.baseline, dtype=np.float64), np.asarray(weeks.current, dtype=np.float64)
-    exposed_before, exposed_since = (
-        np.ones_like(counts) if exposure is None else np.asarray(exposure, dtype=np.float64)
-        for counts, exposure in ((before, weeks.baseline_exposure), (since, weeks.current_exposure))
-    )
-    enough = before.size >= settings.min_baseline_weeks
-    return _Running(
-        current=since.cumsum(),
-        current_exposure=exposed_since.cumsum(),
-        baseline=float(before.sum()),
-        baseline_exposure=float(exposed_before.sum()),
-        baseline_weeks=before.size,
-        dispersion=dispersion(before, exposure=exposed_before) if enough else None,
-    )
-
-
-def _row(place: str, weeks: WeeklyActions, running: _Running, settings: _Settings) -> Measurement:
+def _row(place: str, weeks: WeeklyActions, running: Totals, settings: _Settings, limit: float) -> Measurement:
     found = ratio_interval(
-        running.current[-1] / (running.dispersion or 1.0),
-        running.baseline / (running.dispersion or 1.0),
+        running.current[-1] / running.worth,
+        running.baseline / running.worth,
         current_exposure=running.current_exposure[-1],
         baseline_exposure=running.baseline_exposure,
-        limit=settings.limit,
+        limit=limit,
     )
     low, high = _bounds(found, running)
     return Measurement(
@@ -157,27 +134,27 @@ def _row(place: str, weeks: WeeklyActions, running: _Running, settings: _Setting
         low=low,
         high=high,
         n=int(min(running.current[-1], running.baseline)),
-        level=None if running.dispersion is None else 1.0 - 1.0 / settings.limit,
+        level=None if running.dispersion is None else 1.0 - 1.0 / limit,
         method="beta_mixture",
         reason=_reason(running, settings),
     )
 
 
-def _ratio(running: _Running) -> float | None:
+def _ratio(running: Totals) -> float | None:
     if running.baseline == 0:
         return None
     rate_since = float(running.current[-1] / running.current_exposure[-1])
     return rate_since / (running.baseline / running.baseline_exposure)
 
 
-def _bounds(found: RatioInterval, running: _Running) -> tuple[float | None, float | None]:
+def _bounds(found: RatioInterval, running: Totals) -> tuple[float | None, float | None]:
     nothing_seen = running.baseline == 0 and running.current[-1] == 0
     if running.dispersion is None or nothing_seen:
         return None, None
     return _finite(found.low), _finite(found.high)
 
 
-def _reason(running: _Running, settings: _Settings) -> str | None:
+def _reason(running: Totals, settings: _Settings) -> str | None:
     reasons = []
     if running.baseline == 0:
         also = "the ratio has no upper bound" if running.current[-1] > 0 else "nor since: nothing to compare"
@@ -193,25 +170,44 @@ def _reason(running: _Running, settings: _Settings) -> str | None:
     return "; ".join(reasons) or None
 
 
-def _alarms(key: str, weeks: WeeklyActions, running: _Running, settings: _Settings) -> list[Alarm]:
-    """Return the alarm of the first week in which it rang, or nothing."""
+def _alarms(
+    places: Mapping[str, WeeklyActions],
+    totals: Mapping[str, Totals],
+    rows: Mapping[str, Measurement],
+    settings: _Settings,
+) -> tuple[Alarm, ...]:
+    """Return the alarm of each place in the week in which it first rang, all places looked at together every week."""
+    starts = {place: [start.astimezone(UTC) for start in places[place].week_starts] for place in rows}
+    looks = sorted({start for of_place in starts.values() for start in of_place})
+    log_e = np.zeros((len(looks), len(rows)))
+    for column, place in enumerate(rows):
+        seen = np.array([bisect_right(starts[place], look) for look in looks])
+        evidence = np.concatenate([[0.0], _evidence(totals[place], settings)])
+        log_e[:, column] = evidence[seen]
+    found = first_rejections(log_e, alpha=1.0 / settings.limit)
+    alarms = []
+    for column, place in enumerate(rows):
+        if found.look[column] >= 0:
+            limit = float(found.limit[column])
+            # exp(log(limit)) may fall below limit by rounding, and an alarm is at or above it
+            e_value = max(float(np.exp(min(found.log_e[column], _LARGEST_LOG_E))), limit)
+            # evidence changes only in weeks of the place itself; others may lower what it needs
+            week = bisect_right(starts[place], looks[found.look[column]]) - 1
+            alarms.append(Alarm(key=rows[place].key(), e_value=e_value, limit=limit, since=starts[place][week]))
+    return tuple(alarms)
+
+
+def _evidence(running: Totals, settings: _Settings) -> FloatArray:
+    """Return log e after each week; none where the baseline is too short."""
     if running.dispersion is None:
-        return []
-    log_e = log_e_outside(
+        return np.full(running.current.shape, np.nan)
+    return log_e_outside(
         running.current / running.dispersion,
         running.baseline / running.dispersion,
         current_exposure=running.current_exposure,
         baseline_exposure=running.baseline_exposure,
         tolerance=settings.tolerance,
     )
-    rang = np.flatnonzero(log_e >= np.log(settings.limit))
-    if rang.size == 0:
-        return []
-    first = int(rang[0])
-    # exp(log(limit)) may fall below limit by rounding, and an alarm is at or above it
-    e_value = max(float(np.exp(min(log_e[first], _LARGEST_LOG_E))), settings.limit)
-    since = weeks.week_starts[first].astimezone(UTC)
-    return [Alarm(key=key, e_value=e_value, limit=settings.limit, since=since)]
 
 
 def _provenance(places: Mapping[str, WeeklyActions], settings: _Settings) -> Provenance:

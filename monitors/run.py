@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +15,7 @@ from monitors.clock_jumps import jump_violations
 from monitors.counts.binning import Binning
 from monitors.counts.counting import count_profile
 from monitors.counts.differences import schema_differences
+from monitors.counts.errors import ERRORS, with_errors
 from monitors.counts.profile import Profile
 from monitors.counts.reference import Reference, make_reference
 from monitors.drift.run import drift
@@ -29,63 +28,26 @@ from monitors.performance.labels import labels
 from monitors.performance.maturity import LabelSettings, maturity_of
 from monitors.performance.missing_labels import missing_labels
 from monitors.performance.performance import performance
+from monitors.performance.regression import regression_evidence
+from monitors.performance.regression_values import regression_values
 from monitors.performance.settings import PerformanceSettings
+from monitors.performance.unwatched import is_watched, unwatched
 from monitors.performance.window_tally import windowed_tally
 from monitors.scatter import Scatter, scatter_of
 from monitors.schema import SchemaSettings, schema
+from monitors.settings import MonitorSettings, setting_violations
+from monitors.shift.context import within_context
 from monitors.shift.then_now import ThenNowSettings, then_now
 from monitors.timestamps import with_times
-from monitors.traffic_before import Before, traffic_before
+from monitors.traffic_before import traffic_before
 from monitors.units import units
 from monitors.volume import VolumeSettings, volume
 from monitors.watching import with_groups
+from monitors.whole_windows import whole_windows
 from monitors.windows import Windows, of_version, parse_windows, resolve, versions
 
-LABELLED = frozenset({"binary", "multiclass", "multilabel"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonitorSettings:
-    """How a log is cut, what is tolerated, and how rarely a quiet log may ring.
-
-    Parameters
-    ----------
-    window
-        Length of a window: "7d", "12h", "5000 rows", or "model_version".
-    alpha
-        Chance that a log in which nothing changes ever rings, whatever the number of looks, in (0, 1). The monitors
-        that run share it equally.
-    tolerance
-        By how much an error rate may exceed that of the reference before it matters, a fraction.
-    effect
-        The drift that matters, as Kolmogorov-Smirnov statistic or total variation distance, in (0, 1).
-    as_of
-        When the log was looked at: windows go on to then, so that a log that fell silent shows it. None = its newest
-        row.
-    dispersion
-        How much more the counts of weeks scatter in the reference than those of independent rows, at least 1: the drift
-        monitor then asks for as much more evidence. None = estimated from a reference log that holds at least eight
-        whole windows, there for performance too, and 1 otherwise (`monitors.scatter`).
-    tell_apart
-        Whether a classifier also tries to tell the rows of each window from those of the reference
-        (`monitors.shift.then_now`), which finds shifts of several features together. It fits models: seconds a window.
-
-    Examples
-    --------
-    >>> MonitorSettings().window
-    '7d'
-    """
-
-    window: str = "7d"
-    alpha: float = 0.05
-    tolerance: float = 0.02
-    effect: float = 0.05
-    as_of: datetime | None = None
-    dispersion: float | None = None
-    tell_apart: bool = False
-
-
 _DEFAULTS = MonitorSettings()
+_OF_LABELS = frozenset({"y_true", ERRORS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +116,7 @@ def run_monitors(
     Examples
     --------
     >>> import json
-    >>> from datetime import UTC, timedelta
+    >>> from datetime import UTC, datetime, timedelta
     >>> import pyarrow as pa
     >>> def log(start, days, level):
     ...     times = [start + timedelta(minutes=36 * row) for row in range(40 * days)]
@@ -166,41 +128,43 @@ def run_monitors(
     {'drift_e_value'}
     """
     chosen = settings or _DEFAULTS
-    raise_violations(_violations(chosen, reference, current))
+    raise_violations(setting_violations(chosen, reference, current))
     current = with_times(current)
     held = reference if isinstance(reference, Reference) else make_reference(with_groups(reference))
     current = with_groups(current, only=held.binnings)
-    raise_violations(_differences(held, current))
+    raise_violations(_differences(held, with_errors(current)))
     before = None if isinstance(reference, Reference) else reference
-    earlier = earlier_look(previous, held, current)
+    earlier = earlier_look(previous, held, current, chosen.log)
     rule = parse_windows(chosen.window)
     scatter = scatter_of(held, before, current, rule, chosen.dispersion)
     logs = {"": current}
     if rule.kind == "model_version":
         logs = {version: of_version(current, version) for version in versions(current)}
     found, used = [], set[str]()
-    shared = len(_MONITORS) - (0 if chosen.tell_apart else 1)  # whichever run: alarms do not depend on what comes later
+    asked = [name for name, wanted in (("apart", chosen.tell_apart), ("context", chosen.within)) if wanted]
+    shared = len(_MONITORS) - 2 + len(asked)  # whichever run: alarms do not depend on what comes later
     for number, (version, log) in enumerate(logs.items(), start=1):
         windows = resolve(rule, log, as_of=chosen.as_of)
-        names = [*_needed(log, held, before), *(("apart",) if chosen.tell_apart else ())]
+        names = [*_needed(log, held, before), *asked]
         run = _Run(
             settings=chosen,
             reference=held,
             before=before,
             log=log,
             windows=windows,
-            profile=count_profile(log, _known(held, log), windows),
+            profile=count_profile(with_errors(log), _known(held, log), windows),
             previous=earlier,
             scatter=scatter,
             alpha=chosen.alpha / shared / (number * (number + 1) if version else 1),
         )
         raise_violations(jump_violations(run.profile))
-        part = _over(gathered(_MONITORS[name](run) for name in names), windows)
+        part = _over(gathered([*(_MONITORS[name](run) for name in names), _nothing_of_it(run)]), windows)
         found.append(_at_version(part, version) if version else part)
         used |= set(names)
     both = gathered(found)
     provenance = _provenance(current, before, held, chosen, sorted(used))
-    provenance = replace(provenance, given={**provenance.given, **scatter.given(), **_weighing(current)})
+    over = {} if "" not in logs else whole_windows(current, windows)
+    provenance = replace(provenance, given={**provenance.given, **scatter.given(), **_weighing(current), **over})
     return Result(measurements=both.rows, alarms=both.alarms, provenance=provenance)
 
 
@@ -220,7 +184,7 @@ def _drift(run: _Run) -> Found:
 def _schema(run: _Run) -> Found:
     settings = SchemaSettings(alpha=run.alpha / 2)
     then, now = _without_labels(run.reference.profile), _without_labels(run.profile)
-    worth = run.scatter.clusters
+    worth = run.scatter.features
     found = schema(then, now, complete=run.windows.complete, settings=settings, dispersion=worth)
     return gathered([found, units(then, now, run.log, run.windows, alpha=run.alpha / 2, dispersion=worth)])
 
@@ -230,26 +194,25 @@ def _differences(reference: Reference, current: PredictionLog) -> list[str]:
     found = schema_differences(reference, current)
     if ("y_true" in reference.binnings) == ("y_true" in current.columns):
         return found
-    return [fault for fault in found if not fault.startswith("feature 'y_true'")]
+    return [fault for fault in found if not fault.startswith(tuple(f"feature {name!r}" for name in _OF_LABELS))]
 
 
 def _known(reference: Reference, log: PredictionLog) -> dict[str, Binning]:
     """Return the features that both sides have."""
-    return {name: each for name, each in reference.binnings.items() if name != "y_true" or "y_true" in log.columns}
+    known = reference.binnings.items()
+    return {name: each for name, each in known if name not in _OF_LABELS or "y_true" in log.columns}
 
 
 def _without_labels(profile: Profile) -> Profile:
     """Return the counts without those of labels: that labels come late is no drift; their monitor is performance."""
-    binnings = {name: binning for name, binning in profile.binnings.items() if name != "y_true"}
+    binnings = {name: binning for name, binning in profile.binnings.items() if name not in _OF_LABELS}
     return replace(profile, binnings=binnings, counts={name: profile.counts[name] for name in binnings})
 
 
 def _volume(run: _Run) -> Found:
     reported = None if run.previous is None else reported_rows(run.previous)
     facts = log_facts(run.log, run.windows)
-    earlier = Before(None, 0)
-    if run.before is not None:
-        earlier = traffic_before(run.before, parse_windows(run.settings.window), run.windows)
+    earlier = traffic_before(run.reference, parse_windows(run.settings.window), run.windows)
     settings = VolumeSettings(alpha=run.alpha)
     return volume(
         run.profile,
@@ -258,13 +221,14 @@ def _volume(run: _Run) -> Found:
         left_out=earlier.left_out,
         reported=reported,
         settings=settings,
+        clusters=run.scatter.clusters,
     )
 
 
 def _performance(run: _Run) -> Found:
     settled = run.windows.edges[run.windows.complete]
     found = []
-    if "label_timestamp" in run.log.columns:
+    if "label_timestamp" in run.log.columns and run.log.reading.task == "binary":
         as_of = run.settings.as_of
         found.append(labels(run.log, run.windows, as_of=as_of))
         mature = maturity_of(count_arrivals(run.log, run.windows, as_of=as_of), share=LabelSettings().mature).until
@@ -277,11 +241,20 @@ def _performance(run: _Run) -> Found:
         digest=run.reference.digest,
         dispersion=run.scatter.clusters,
     )
-    if run.reference.tally is not None:
+    if run.log.reading.task == "regression":
+        dispersion = run.scatter.features.get(ERRORS, run.scatter.clusters)
+        was, now = run.reference.profile, run.profile
+        found.append(Found(regression_values(run.log, run.windows, level=settings.level, settled=settled)))
+        found.append(regression_evidence(was, now, settings=settings, dispersion=dispersion))
+    elif run.reference.tally is not None:
         tally = windowed_tally(run.log, run.windows)
         found.append(performance(run.scatter.tally or run.reference.tally, tally, settings=settings))
         found.append(missing_labels(run.reference.tally, tally, tolerance=run.settings.tolerance))
     return gathered(found)
+
+
+def _nothing_of_it(run: _Run) -> Found:
+    return unwatched(run.log, run.reference, rows=int(run.profile.rows[:, 0].sum()))
 
 
 def _actions(run: _Run) -> Found:
@@ -297,6 +270,13 @@ def _told_apart(run: _Run) -> Found:
     return then_now(run.before, run.log, windows=run.windows, digest=run.reference.digest, settings=settings)
 
 
+def _in_context(run: _Run) -> Found:
+    limit = run.settings.effect
+    settings = DriftSettings(alpha=run.alpha, ks_limit=limit, tv_limit=limit, dispersion=run.scatter.features)
+    then = replace(run.reference, profile=_without_labels(run.reference.profile))
+    return within_context(then, _without_labels(run.profile), context=str(run.settings.within), settings=settings)
+
+
 _MONITORS: Mapping[str, Callable[[_Run], Found]] = MappingProxyType(
     {
         "drift": _drift,
@@ -305,6 +285,7 @@ _MONITORS: Mapping[str, Callable[[_Run], Found]] = MappingProxyType(
         "performance": _performance,
         "actions": _actions,
         "apart": _told_apart,
+        "context": _in_context,
     }
 )
 
@@ -312,7 +293,7 @@ _MONITORS: Mapping[str, Callable[[_Run], Found]] = MappingProxyType(
 def _needed(log: PredictionLog, reference: Reference, before: PredictionLog | None) -> list[str]:
     """Return the monitors that have something to say of a log."""
     names = ["drift", "schema", "traffic"] if reference.binnings else ["traffic"]
-    if log.reading.task in LABELLED and reference.tally is not None:
+    if is_watched(log, reference):
         names.append("performance")
     acted = {"place", "action", "timestamp"}
     if before is not None and acted <= set(log.columns) and acted <= set(before.columns):
@@ -332,31 +313,6 @@ def _weighing(current: PredictionLog) -> dict[str, str]:
     return {} if current.reading.weights == "none" else {"weights": "rows are counted, whatever their weights"}
 
 
-def _violations(settings: MonitorSettings, reference: PredictionLog | Reference, current: PredictionLog) -> list[str]:
-    found = [
-        f"{name} must lie in (0, 1); got {value}"
-        for name, value in (("alpha", settings.alpha), ("effect", settings.effect))
-        if not 0.0 < value < 1.0
-    ]
-    if not 0.0 <= settings.tolerance < 1.0:
-        found.append(f"tolerance must lie in [0, 1); got {settings.tolerance}; 0.02 tolerates two percentage points")
-    if settings.dispersion is not None and not 1.0 <= settings.dispersion < inf:
-        found.append(f"dispersion must be at least 1 and finite; got {settings.dispersion}; 1 is independent rows")
-    if settings.as_of is not None and settings.as_of.tzinfo is None:
-        found.append(f"as_of must have a time zone; got {settings.as_of.isoformat()}")
-    if "timestamp" not in current.columns:
-        found.append("the log names no timestamp; windows need the time of each prediction: name its column")
-    if current.reading.weights == "frequency":
-        found.append(
-            "monitors count rows, and frequency weights stand for several rows: repeat each row as often as it counts"
-        )
-    if settings.tell_apart and isinstance(reference, Reference):
-        found.append("then and now are told apart by the rows of the reference; give its log, not its frozen counts")
-    if settings.tell_apart and not current.features:
-        found.append("then and now are told apart by features; name at least one")
-    return found
-
-
 def _provenance(
     current: PredictionLog,
     before: PredictionLog | None,
@@ -373,11 +329,12 @@ def _provenance(
         "as_of": None if settings.as_of is None else utc_text(settings.as_of),
         "dispersion": settings.dispersion,
         "tell_apart": settings.tell_apart,
+        "within": settings.within,
     }
     given = {
         "monitors": used,
         "reference_rows": reference.rows,
-        **looked_at(reference, current),
+        **looked_at(reference, current, settings.log),
     }
     defaults = {name: getattr(_DEFAULTS, name) for name in chosen}
     given |= {name: value for name, value in chosen.items() if value != defaults[name]}

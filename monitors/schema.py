@@ -1,5 +1,6 @@
 """What features may hold: values that went missing, categories that are new, categories that no longer occur."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
@@ -87,7 +88,7 @@ def schema(
     *,
     complete: int | None = None,
     settings: SchemaSettings | None = None,
-    dispersion: float = 1.0,
+    dispersion: float | Mapping[str, float] = 1.0,
 ) -> Found:
     """Measure what is missing, new and gone in each feature, window and group, and ring where it was not so before.
 
@@ -102,8 +103,8 @@ def schema(
     settings
         Tolerances and error; None = the defaults.
     dispersion
-        Divides the rows of both sides, at least 1: how many rows are worth one where rows depend on each other, such as
-        the design effect of clusters (`monitors.design_effect`).
+        Divides the rows of both sides, at least 1: how many rows are worth one where rows depend on each other
+        (`monitors.scatter`); one number, or one for each feature.
 
     Returns
     -------
@@ -162,10 +163,14 @@ def _alarm(row: Measurement, ring: Ring) -> Alarm | None:
     return Alarm(key=row.key(), e_value=ring.e_value, limit=ring.limit, since=row.window[0])
 
 
-def _violations(settings: SchemaSettings, dispersion: float) -> list[str]:
+def _violations(settings: SchemaSettings, dispersion: float | Mapping[str, float]) -> list[str]:
     found = [] if 0 < settings.alpha < 1 else [f"alpha must lie in (0, 1); got {settings.alpha}; pass 0.05"]
-    if not 1.0 <= dispersion < inf:
-        found.append(f"dispersion must be at least 1 and finite; got {dispersion}; 1 stands for independent rows")
+    numbers = dispersion.values() if isinstance(dispersion, Mapping) else [dispersion]
+    found += [
+        f"dispersion must be at least 1 and finite; got {number}; 1 stands for independent rows"
+        for number in numbers
+        if not 1.0 <= number < inf
+    ]
     return found + [
         f"{name} must lie in [0, 1); got {share}; pass 0.02 to let a share rise by two rows in a hundred"
         for name, share in (("missing", settings.missing), ("new", settings.new))
@@ -183,7 +188,9 @@ def _unlike(reference: Profile | None, current: Profile) -> list[str]:
     ]
 
 
-def _features(reference: Profile | None, current: Profile, alpha: float, dispersion: float) -> list[_Feature]:
+def _features(
+    reference: Profile | None, current: Profile, alpha: float, dispersion: float | Mapping[str, float]
+) -> list[_Feature]:
     places = {} if reference is None else {of: place for place, of in enumerate(reference.slices)}
     comparisons = sum(binning.size for binning in current.binnings.values()) * max(1, len(places))
     return [
@@ -195,7 +202,7 @@ def _features(reference: Profile | None, current: Profile, alpha: float, dispers
             then=reference.counts[name][:, places[of]].sum(axis=0) if reference and of in places else None,
             comparisons=comparisons,
             alpha=alpha,
-            dispersion=dispersion,
+            dispersion=dispersion.get(name, 1.0) if isinstance(dispersion, Mapping) else dispersion,
         )
         for name, binning in current.binnings.items()
         for place, of in enumerate(current.slices)

@@ -80,7 +80,9 @@ def comparisons(period: int) -> tuple[Comparison, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def log_evidence(rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, tolerance: float) -> FloatArray:
+def log_evidence(
+    rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, tolerance: float, clusters: float = 1.0
+) -> FloatArray:
     """Return the evidence of each window that traffic lies outside the tolerance of what it was; larger is stronger.
 
     The mean of the e-values (`monitors.rate_ratio.log_e_outside`) of all comparisons that have at least eight earlier
@@ -104,6 +106,8 @@ def log_evidence(rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, t
         As in `comparisons`.
     tolerance
         w >= 1: ratios in [1 / w, w] are no change.
+    clusters
+        How many rows come together at least, >= 1: counts are divided by no less.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def log_evidence(rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, t
     counts, lengths = np.asarray(rows, dtype=np.float64), np.asarray(exposure, dtype=np.float64)
     found = np.full((len(counts), len(comparisons(period))), np.nan)
     for place, comparison in enumerate(comparisons(period)):
-        blocks = _blocks(counts, lengths, comparison)
+        blocks = _blocks(counts, lengths, comparison, clusters)
         if blocks is not None:
             found[blocks.last, place] = log_e_outside(
                 blocks.rows / blocks.dispersion,
@@ -135,7 +139,7 @@ def log_evidence(rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, t
 
 
 def expected(
-    rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, limits: FloatArray
+    rows: npt.ArrayLike, exposure: npt.ArrayLike, *, period: int, limits: FloatArray, clusters: float = 1.0
 ) -> tuple[Expected | None, ...]:
     """Return for each window what the windows before it let expect; None where there are too few.
 
@@ -145,7 +149,7 @@ def expected(
 
     Parameters
     ----------
-    rows, exposure, period
+    rows, exposure, period, clusters
         As in `log_evidence`.
     limits
         Limit of the e-value of each window, > 1, shape (k,).
@@ -161,14 +165,14 @@ def expected(
     for way in dict.fromkeys(
         (Comparison(1, 1), Comparison(1, period))
     ):  # windows of the same phase take the place of others
-        blocks = _blocks(counts, lengths, way)
+        blocks = _blocks(counts, lengths, way, clusters)
         if blocks is not None:
             for last, each in zip(blocks.last, _expected(blocks, limits[blocks.last]), strict=True):
                 found[last] = each
     return tuple(found)
 
 
-def _blocks(rows: FloatArray, exposure: FloatArray, comparison: Comparison) -> _Blocks | None:
+def _blocks(rows: FloatArray, exposure: FloatArray, comparison: Comparison, clusters: float) -> _Blocks | None:
     """Return the blocks that end at each window and have enough before them; None where there are none."""
     length, step = comparison
     lasts = [last for last in range(len(rows)) if (last - length + 1) // step >= MIN_BLOCKS]
@@ -183,7 +187,7 @@ def _blocks(rows: FloatArray, exposure: FloatArray, comparison: Comparison) -> _
     for last in lasts:
         first = last - length + 1
         places = first - step * np.arange(1, min(MOST_BLOCKS, first // step) + 1)
-        spread = dispersion(sums[places], exposure=lengths[places])
+        spread = max(clusters, dispersion(sums[places], exposure=lengths[places]))
         found.append((sums[first], lengths[first], sums[places].sum(), lengths[places].sum(), spread, len(places)))
     columns = np.array(found).T
     return _Blocks(np.array(lasts), *columns)

@@ -26,12 +26,13 @@ def traffic_rows(
     alpha: float,
     tolerance: float,
     left_out: int = 0,
+    clusters: float = 1.0,
 ) -> Found:
     """Return the traffic of each window and slice, what was expected, their ratio, and alarms where it changed.
 
     Parameters
     ----------
-    current, facts, reference, left_out
+    current, facts, reference, left_out, clusters
         As in `monitors.volume.volume`.
     alpha, tolerance
         As in `monitors.volume.VolumeSettings`.
@@ -47,7 +48,7 @@ def traffic_rows(
     >>> [row.value for row in found.rows if row.metric == "traffic"], found.rows[-1].reason
     ([7.0, 5.0], 'fewer than 8 whole windows before')
     """
-    series = _series(current, facts, reference)
+    series = _series(current, facts, reference, clusters)
     start, stop = series.first_look, max(series.first_look, facts.complete)
     look = np.maximum(1, np.arange(len(current.windows)) - start + 1)
     limits = look * (look + 1) / alpha
@@ -99,6 +100,7 @@ class _Series:
     period: int
     exposure: FloatArray
     skipped: int
+    clusters: float
 
     @property
     def earlier(self) -> int:
@@ -124,18 +126,19 @@ class _Series:
         """Return the evidence of each window; nan where it is not whole or has too few before it."""
         rows, exposure, before = self.of_slice(place)
         found = np.full(len(self.current.windows), np.nan)
-        found[self.first : self.stop] = log_evidence(rows, exposure, period=self.period, tolerance=tolerance)[before:]
+        log_e = log_evidence(rows, exposure, period=self.period, tolerance=tolerance, clusters=self.clusters)
+        found[self.first : self.stop] = log_e[before:]
         return found
 
     def expected(self, place: int, limits: FloatArray) -> list[Expected | None]:
         """Return what was expected in each window."""
         rows, exposure, before = self.of_slice(place)
         padded = np.concatenate([np.full(before, limits[0]), limits[self.first : self.stop]])
-        found = expected(rows, exposure, period=self.period, limits=padded)[before:]
+        found = expected(rows, exposure, period=self.period, limits=padded, clusters=self.clusters)[before:]
         return [*[None] * self.first, *found, *[None] * (len(self.current.windows) - self.stop)]
 
 
-def _series(current: Profile, facts: LogFacts, reference: Profile | None) -> _Series:
+def _series(current: Profile, facts: LogFacts, reference: Profile | None, clusters: float) -> _Series:
     windows = known(current.windows)
     first = min(len(windows), 0 if facts.starts_whole else 1)
     period = _period(windows) if facts.regular else 1
@@ -148,6 +151,7 @@ def _series(current: Profile, facts: LogFacts, reference: Profile | None) -> _Se
         period=period,
         exposure=lengths / lengths[0],
         skipped=0 if facts.starts_whole else period - 1,
+        clusters=clusters,
     )
 
 

@@ -1,6 +1,6 @@
 """Whether a numeric feature changed its unit: its quartiles are the reference's, multiplied by a known factor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ def units(
     windows: Windows,
     *,
     alpha: float = 0.05,
-    dispersion: float = 1.0,
+    dispersion: float | Mapping[str, float] = 1.0,
 ) -> Found:
     """Look for features whose unit may have changed, by window and group.
 
@@ -112,7 +112,8 @@ def units(
     alpha
         Bound on the expected share of false alarms, in (0, 1).
     dispersion
-        Divides the rows of both sides, at least 1, where rows depend on each other (`monitors.design_effect`).
+        Divides the rows of both sides, at least 1, where rows depend on each other (`monitors.scatter`); one number, or
+        one for each feature.
 
     Returns
     -------
@@ -195,7 +196,9 @@ def reference_quartiles(binning: Binning, counts: IntArray) -> tuple[float, floa
     return first, middle, last
 
 
-def _suspects(reference: Profile, current: Profile, complete: int, alpha: float, dispersion: float) -> list[_Suspect]:
+def _suspects(
+    reference: Profile, current: Profile, complete: int, alpha: float, dispersion: float | Mapping[str, float]
+) -> list[_Suspect]:
     pairs = [
         (name, of)
         for name, binning in current.binnings.items()
@@ -207,7 +210,8 @@ def _suspects(reference: Profile, current: Profile, complete: int, alpha: float,
         return []
     current = current.at_slices(reference.slices)
     error = alpha / 2 / (2 * len(pairs))
-    log_e = np.stack([_log_e_tails(reference, current, pair, error, dispersion) for pair in pairs], axis=1)
+    worth = {name: dispersion.get(name, 1.0) if isinstance(dispersion, Mapping) else dispersion for name, _ in pairs}
+    log_e = np.stack([_log_e_tails(reference, current, pair, error, worth[pair[0]]) for pair in pairs], axis=1)
     return [_Suspect(*pairs[ring.hypothesis], ring) for ring in rings(log_e[:complete], alpha=alpha / 2)]
 
 

@@ -52,6 +52,7 @@ def volume(
     left_out: int = 0,
     reported: Mapping[Window, int] | None = None,
     settings: VolumeSettings | None = None,
+    clusters: float = 1.0,
 ) -> Found:
     """Measure the traffic of each window and group, and ring where it changed, repeats itself or comes late.
 
@@ -71,6 +72,8 @@ def volume(
         gone was removed.
     settings
         Tolerance and error; None = the defaults.
+    clusters
+        The design effect of clusters: counts are divided by at least as much.
 
     Returns
     -------
@@ -101,7 +104,15 @@ def volume(
     chosen = settings or VolumeSettings()
     raise_violations([*_violations(chosen), *_violations_of(current, facts)])
     parts = [
-        traffic_rows(current, facts, reference, alpha=chosen.alpha, tolerance=chosen.tolerance, left_out=left_out),
+        traffic_rows(
+            current,
+            facts,
+            reference,
+            alpha=chosen.alpha,
+            tolerance=chosen.tolerance,
+            left_out=left_out,
+            clusters=clusters,
+        ),
         _empty(current, facts),
     ]
     parts.append(_duplicates(current, facts, chosen))

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from monitors.kinds import Wanted, wrong_kind
+
 WEEK = timedelta(days=7)
 """Length of a week: week starts lie at least this far apart, and the last week ends this long after its start."""
 
@@ -62,6 +64,13 @@ def violations_of(places: Mapping[str, WeeklyActions]) -> list[str]:
     """
     if not places:
         return ["expected at least one place; got none; pass {name: WeeklyActions(...)}"]
+    wrong = wrong_kind("places", places, Wanted("a mapping from names of places to WeeklyActions", (Mapping,)))
+    if wrong:
+        return wrong
+    one = Wanted("WeeklyActions", (WeeklyActions,))
+    wrong = [fault for place, weeks in places.items() for fault in wrong_kind(f"place {place!r}", weeks, one)]
+    if wrong:
+        return wrong
     return [violation for place, weeks in places.items() for violation in _violations_of_place(place, weeks)]
 
 
@@ -110,7 +119,9 @@ def _violations_of_exposure(exposure: npt.ArrayLike, weeks: int, where: str) -> 
     return found
 
 
-def _violations_of_starts(starts: Sequence[datetime], weeks: int, where: str) -> list[str]:
+def _violations_of_starts(starts: object, weeks: int, where: str) -> list[str]:
+    if isinstance(starts, str) or not isinstance(starts, Sequence | np.ndarray):
+        return [f"{where}: expected a list of times with a zone; got {starts!r}; pass one per week"]
     found = []
     if len(starts) != weeks:
         found.append(f"{where}: expected one start for each of the {weeks} weeks; got {len(starts)}; pass them all")

@@ -184,7 +184,7 @@ def resolve(rule: WindowRule, log: PredictionLog, *, as_of: datetime | None = No
         msg = "the data has no rows; expected at least one prediction"
         raise InputError([msg])
     if rule.kind == "time":
-        return _by_time(rule, span.oldest, span.newest, as_of)
+        return windows_between(rule, span.oldest, span.newest, as_of)
     if rule.kind == "rows":
         return _by_rows(rule, log, span)
     end = span.newest + timedelta(microseconds=1)
@@ -288,7 +288,21 @@ def of_version(log: PredictionLog, version: str) -> PredictionLog:
     return replace(log, table=log.table.filter(nw.col("model_version").is_in(meant)))
 
 
-def _by_time(rule: WindowRule, oldest: datetime, newest: datetime, as_of: datetime | None) -> Windows:
+def windows_between(rule: WindowRule, oldest: datetime, newest: datetime, as_of: datetime | None = None) -> Windows:
+    """Return the windows of equal length from one time to another, and on to when the log was looked at.
+
+    Raises
+    ------
+    InputError
+        If there are too many of them.
+
+    Examples
+    --------
+    >>> days = [datetime(2026, 1, day, tzinfo=UTC) for day in (6, 13)]
+    >>> found = windows_between(parse_windows("7d"), *days)
+    >>> [edge.day for edge in found.edges], found.complete
+    ([5, 12, 19], 1)
+    """
     anchor, last = microseconds(ANCHOR), microseconds(newest)
     first = (microseconds(oldest) - anchor) // rule.amount
     stop = (last - anchor) // rule.amount + 1

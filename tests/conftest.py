@@ -19,6 +19,9 @@ THOROUGH = "thorough"
 TIMES, MOST = 10, 2000
 """How many times its own examples a test draws under the profile, and the most it draws."""
 
+FILES_BETWEEN = 15
+_files: set[Path] = set()
+
 settings.register_profile(THOROUGH, derandomize=False, deadline=None, print_blob=True, max_examples=1000)
 
 
@@ -48,6 +51,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     With all packages imported one collection takes a third of a second; of what tests make themselves, milliseconds.
     """
     if session.items:
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Do so again after every few files, for what they imported."""
+    if nextitem is None or nextitem.path == item.path:
+        return
+    _files.add(item.path)
+    if len(_files) % FILES_BETWEEN == 0:
         gc.collect()
         gc.freeze()
 

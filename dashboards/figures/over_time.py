@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -13,6 +14,16 @@ from dashboards.theme import EMPHASIS, PALETTE, POINT
 from dashboards.words import unit_of
 
 _STYLES = ((POINT, "solid", "circle"), (PALETTE["orange"], "dash", "square"), (PALETTE["green"], "dot", "diamond"))
+_SCALE = [
+    [0.0, "rgba(33, 102, 172, 0.04)"],
+    [0.1, "rgba(33, 102, 172, 0.25)"],
+    [0.3, "rgba(33, 102, 172, 0.6)"],
+    [1.0, "rgba(33, 102, 172, 1.0)"],
+]
+"""Lets the page through where there is no drift: as quiet on a dark page as on a light one."""
+_TICKS = 4
+_BESIDE = 30
+"""Lines stand beside each other by so small a part of a window that intervals do not cover each other."""
 MOST = len(_STYLES)
 """Most lines in one picture."""
 
@@ -47,20 +58,21 @@ def series_figure(
     ((0.8,), 'everyone')
     """
     figure = go.Figure()
-    for (slice_, rows), (colour, dash, symbol) in zip(series.items(), _STYLES, strict=False):
+    for place, ((slice_, rows), (colour, dash, symbol)) in enumerate(zip(series.items(), _STYLES, strict=False)):
         shown = [row for row in rows if row.window is not None]  # without a value a window is a gap in the line
         up, down = ([_arm(row, end) for row in shown] for end in ("high", "low"))
         figure.add_trace(
             go.Scatter(
-                x=[row.window[0] for row in shown if row.window],
+                x=[row.window[0] + place * (row.window[1] - row.window[0]) / _BESIDE for row in shown if row.window],
                 y=[row.value for row in shown],
+                customdata=[f"{row.window[0]:%Y-%m-%d}" for row in shown if row.window],
                 error_y={"type": "data", "array": up, "arrayminus": down, "thickness": 1},
                 mode="lines+markers",
                 name=slice_label(slice_, target="plotly", limit=40),
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"symbol": symbol, "size": 8},
                 text=[cell_text(row) for row in shown],
-                hovertemplate="%{x|%Y-%m-%d}: %{text}<extra>%{fullData.name}</extra>",
+                hovertemplate="%{customdata}: %{text}<extra>%{fullData.name}</extra>",
             )
         )
     if reference is not None:
@@ -71,8 +83,10 @@ def series_figure(
     for place, (slice_, since) in enumerate(sorted((rang or {}).items(), key=lambda item: item[1])):
         _say_rang(figure, since, slice_label(slice_, target="plotly", limit=30), place)
     metric = next((row.metric for rows in series.values() for row in rows), "")
+    starts = sorted({row.window[0] for rows in series.values() for row in rows if row.window})
     figure.update_layout(
         title={"text": wrapped(title)},
+        xaxis=window_ticks(starts),
         yaxis={"tickformat": ".0%" if unit_of(metric) in {"share", "points"} else None},
         height=400 + added_height(title),
         margin={"l": 10, "r": 20, "t": 60 + added_height(title), "b": 40},
@@ -114,7 +128,9 @@ def heat_figure(
             z=[[_value(values[name].get(start)) for start in starts] for name in series],
             text=[[_text(values[name].get(start)) for start in starts] for name in series],
             hovertemplate="%{y}, %{x|%Y-%m-%d}: %{text}<extra></extra>",
-            colorscale=[[0.0, "#f7f7f7"], [0.1, "#d1e5f0"], [0.3, "#67a9cf"], [1.0, "#2166ac"]],
+            colorscale=_SCALE,
+            xgap=1,
+            ygap=1,
             zmin=0.0,
             zmax=1.0,
             colorbar={"title": {"text": "drift"}, "thickness": 12},
@@ -133,12 +149,31 @@ def heat_figure(
     )
     figure.update_layout(
         title={"text": wrapped(title)},
-        yaxis={"autorange": "reversed", "automargin": True},
+        xaxis={**window_ticks(starts), "showgrid": False},
+        yaxis={"autorange": "reversed", "automargin": True, "showgrid": False},
         height=140 + added_height(title) + 30 * len(series),
         margin={"l": 10, "r": 20, "t": 60 + added_height(title), "b": 40},
         showlegend=False,
     )
     return figure
+
+
+def window_ticks(starts: Sequence[datetime]) -> dict[str, Any]:
+    """Return an axis whose ticks stand where windows start, every second or n-th of many.
+
+    Examples
+    --------
+    >>> days = [datetime(2026, 1, day) for day in (5, 12)]
+    >>> window_ticks(days)["ticktext"]
+    ['Jan 5<br>2026', 'Jan 12']
+    """
+    shown = list(starts[:: -(-len(starts) // _TICKS) or 1])
+    texts = []
+    for place, start in enumerate(shown):
+        is_new = place == 0 or start.year != shown[place - 1].year
+        hour = "" if (start.hour, start.minute) == (0, 0) else f" {start:%H:%M}"
+        texts.append(f"{start:%b} {start.day}{hour}" + (f"<br>{start.year}" if is_new else ""))
+    return {"tickmode": "array", "tickvals": shown, "ticktext": texts, "tickangle": 0}
 
 
 def _say_rang(figure: go.Figure, since: datetime, whom: str, place: int) -> None:

@@ -12,6 +12,7 @@ from dashboards.labels import safe_label
 from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_table
 from dashboards.report.section import Section
 from dashboards.tables import display_row, hidden_text
+from monitors.log_store.version import cited
 
 LONGEST = 24
 """Most rows of the table of a section; the JSON holds them all."""
@@ -188,6 +189,7 @@ def provenance_table(result: Result) -> Table:
     """
     source = result.provenance
     facts: dict[str, Any] = {"result, SHA-256": result.digest(), "tally, SHA-256": source.tally, "seed": source.seed}
+    facts["version of the prediction log"] = cited(source)
     facts |= {f"file {name}, SHA-256": digest for name, digest in sorted(source.data.items())}
     facts |= {f"{name}, version": version for name, version in sorted(source.versions.items())}
     facts |= {f"{name} (given)": value for name, value in sorted(source.given.items())}

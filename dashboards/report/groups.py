@@ -21,6 +21,8 @@ HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "pr
 """What a stakeholder's page shows of a classifier; every other number stands in the JSON."""
 
 _CHECKS = frozenset(metric for metrics in METRICS_OF.values() for metric in metrics)
+_TOLD_ELSEWHERE = frozenset({"count", "retraining_best_share"})
+"""Plain numbers of groups that are no rates: sizes, and advice that stands in a section of its own."""
 LONGEST_TABLE = 60
 LONGEST_CROSSED = 12
 """Most groups in the table of a combination of features, the lowest first."""
@@ -35,7 +37,9 @@ def headline_metrics(result: Result) -> tuple[str, ...]:
     >>> headline_metrics(Result(measurements=rows))
     ('selection_rate', 'accuracy')
     """
-    present = dict.fromkeys(row.metric for row in result.measurements if is_plain(row) and row.metric != "count")
+    present = dict.fromkeys(
+        row.metric for row in result.measurements if is_plain(row) and row.metric not in _TOLD_ELSEWHERE
+    )
     return tuple(name for name in HEADLINES if name in present) or tuple(present)[:5]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from audit.measurement import Measurement, Slice
@@ -11,16 +12,20 @@ from dashboards.alarm_words import alarms_of, is_withheld, numbered
 from dashboards.labels import slice_label
 from dashboards.monitoring import (
     Change,
+    advice_sentences,
     changes_of,
     episode_sentence,
     episodes_of,
     is_monitoring,
-    labels_sentence,
     lead_sentences,
-    promise_sentence,
     publishable,
     series_of,
-    traffic_sentence,
+)
+from dashboards.monitoring_sentences import (
+    further_sentences,
+    promise_sentence,
+    retraining_rows,
+    retraining_sentence,
 )
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn, lay_out
@@ -36,6 +41,9 @@ MOST = 12
 
 _SHOWN = ("accuracy", "false_negative_rate", "false_positive_rate", "selection_rate")
 _PICTURES = 2
+_TICKS, _BESIDE = 6, 30
+_WIDE = 0.05
+"""Of a wider range percents are told without decimals."""
 
 
 def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section, ...]:
@@ -63,9 +71,9 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
         texts.append("More of them stand in the JSON and on the page Over time.")
     if len(told) < len(changes):
         texts.append(f"{len(changes) - len(told)} of the changes are of groups too small to be named.")
-    advice = dict.fromkeys(change.advice for change in told)
+    advice = advice_sentences(told)
     texts += [*(["What to do:"] if advice else []), *(f"• {each}" for each in advice)]
-    texts += [*filter(None, [traffic_sentence(result), labels_sentence(result)]), promise_sentence(result)]
+    texts += [*further_sentences(result), promise_sentence(result)]
     tabled = {row.key(): row for change in told if (row := change.shown) is not None}
     text = "\n\n".join(texts)
     kept = frozenset({(), *(change.slice for change in told)})
@@ -76,7 +84,15 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
         measurements=tuple(tabled.values())[:MOST],
         pictures=pictures,
     )
-    return (first, *_evidently(result))
+    return (first, *_retraining(result, min_cell), *_evidently(result))
+
+
+def _retraining(result: Result, min_cell: int) -> tuple[Section, ...]:
+    """Return the section on mixes of old and new rows, by everyone; why there is none stands in the first section."""
+    mixes = tuple(row for row in retraining_rows(result) if not row.slice and row.n >= min_cell)
+    if not mixes:
+        return ()
+    return (Section(title="Which rows to retrain on", text=retraining_sentence(result), measurements=mixes),)
 
 
 def _evidently(result: Result) -> tuple[Section, ...]:
@@ -125,9 +141,9 @@ def _drawn(series: dict[Slice, tuple[Measurement, ...]], first: Change | None, *
         figure = Figure(figsize=(6.4, 2.6))
         axes = figure.subplots()
         styles = ((POINT, "o"), (EMPHASIS, "D"))
-        for (slice_, rows), (colour, mark) in zip(series.items(), styles, strict=False):
+        for place, ((slice_, rows), (colour, mark)) in enumerate(zip(series.items(), styles, strict=False)):
             shown = [row for row in rows if row.value is not None and row.window]
-            times = [row.window[0] for row in shown if row.window]
+            times = [row.window[0] + place * (row.window[1] - row.window[0]) / _BESIDE for row in shown if row.window]
             values = [row.value or 0.0 for row in shown]
             arms = [[_arm(row, end) for row in shown] for end in ("low", "high")]
             axes.errorbar(
@@ -138,13 +154,26 @@ def _drawn(series: dict[Slice, tuple[Measurement, ...]], first: Change | None, *
             axes.axvline(first.since, color=EMPHASIS, linestyle="--", linewidth=0.8)  # type: ignore[arg-type]
             axes.text(first.since, axes.get_ylim()[1], " alarm", va="top", color=INK, fontsize=7)  # type: ignore[arg-type]
         if unit_of(next(row.metric for rows in series.values() for row in rows)) == "share":
-            axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+            low, high = axes.get_ylim()
+            axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0 if high - low > _WIDE else 1))
+        _at_windows(axes, series)
         axes.grid(color=GRID, linewidth=0.5)
         axes.tick_params(colors=MUTED)
-        axes.legend(frameon=False, fontsize=7)
-        figure.autofmt_xdate(rotation=30)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
         lay_out(figure)
         return drawn(figure, identifier=identifier, title=title)
+
+
+def _at_windows(axes: Axes, series: dict[Slice, tuple[Measurement, ...]]) -> None:
+    """Put the ticks where windows start, at every second or n-th of many."""
+    starts = sorted({row.window[0] for rows in series.values() for row in rows if row.window})
+    shown = starts[:: -(-len(starts) // _TICKS) or 1]
+    texts = [f"{start:%Y-%m-%d}" for start in shown]
+    if len(set(texts)) < len(texts):
+        texts = [f"{start:%m-%d %H:%M}" for start in shown]
+    axes.set_xticks(shown, texts)  # type: ignore[arg-type]
 
 
 def _arm(row: Measurement, end: str) -> float:

@@ -13,6 +13,7 @@ from dashboards.figures.over_time import MOST, heat_figure, series_figure
 from dashboards.labels import reading_order, safe_label, slice_label
 from dashboards.monitoring import (
     Change,
+    advice_sentences,
     changes_of,
     effect_of,
     is_monitoring,
@@ -20,10 +21,11 @@ from dashboards.monitoring import (
     series_of,
     watched_features,
 )
-from dashboards.tables import DEFAULT_MIN_CELL, display_row, value_text
+from dashboards.monitoring_sentences import retraining_rows, retraining_sentence
+from dashboards.tables import DEFAULT_MIN_CELL, display_row, interval_text, value_text
 from dashboards.two_verdicts import two_verdicts
 from dashboards.views.chosen import chosen_entry, listed_runs, opened, say_empty
-from dashboards.views.table import show_list, show_table
+from dashboards.views.table import show_list, show_table, show_text
 from dashboards.words import metric_sentence, metric_title
 
 _METRICS = (
@@ -55,6 +57,7 @@ def page() -> None:
     _table(changes)
     _drift(result, changes)
     _performance(result, changes)
+    _retraining(result)
     _evidently(result)
     _offer(result, file_name=f"{entry.run_id}-over-time.csv")
 
@@ -69,14 +72,13 @@ def _table(changes: Sequence[Change]) -> None:
             "Before": change.before,
             "Now": change.now,
             "How sure": change.evidence,
-            "What to do": change.advice,
         }
         for change in changes
     ]
     if rows:
-        show_table(rows, alt="every alarm: since when, what, for whom, how large, how sure, what to do", key="changes")
+        show_table(rows, alt="every alarm: since when, what, for whom, how large, how sure", key="changes")
         st.subheader("What to do")
-        show_list(list(dict.fromkeys(change.advice for change in changes)))
+        show_list(advice_sentences(changes))
 
 
 def _drift(result: Result, changes: Sequence[Change]) -> None:
@@ -154,6 +156,23 @@ def _performance(result: Result, changes: Sequence[Change]) -> None:
         ],
         alt=f"{metric_title(metric)} of each window and group that is drawn",
         key="rates-table",
+    )
+
+
+def _retraining(result: Result) -> None:
+    mixes = retraining_rows(result)
+    if not mixes:
+        return
+    st.header("Which rows to retrain on")
+    show_text(retraining_sentence(result))
+    show_table(
+        [
+            {"Group": slice_label(row.slice), "New rows": f"{dict(row.at)['k']} %"}
+            | {"Error rate": value_text(row), "Interval": interval_text(row), "n": f"{row.n:,}"}
+            for row in mixes
+        ],
+        alt="the error rate after retraining on each mix of old and new rows, for everyone and each group",
+        key="retraining",
     )
 
 

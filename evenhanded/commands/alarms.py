@@ -12,7 +12,7 @@ from audit.measurement import utc_text
 from dashboards.alarm_words import alarm_words
 from dashboards.labels import safe_label
 from evenhanded.printing import console, print_rows
-from monitors.alarms.states import AlarmState, acknowledge, clear, load_alarms, snooze
+from monitors.alarms.states import AlarmState, acknowledge, check_runs, clear, load_alarms, snooze
 from monitors.windows import parse_windows
 
 _HELP = """Alarms of monitors: raised, acknowledged, snoozed, cleared; all of it is kept in runs/alarms.jsonl.
@@ -83,6 +83,7 @@ def clear_(alarm: str, runs: Path, by: str, evidence: str) -> int:
 
 
 def _list(runs: Path, *, show_all: bool, as_json: bool, as_code: bool) -> int:
+    check_runs(runs)
     states = load_alarms(runs)
     shown = [state for state in states if show_all or state.status != "cleared"]
     code = 1 if as_code and any(state.status == "raised" for state in states) else 0
@@ -94,7 +95,10 @@ def _list(runs: Path, *, show_all: bool, as_json: bool, as_code: bool) -> int:
         console().print("no alarms" + (f"; {cleared} cleared (--all shows them)" if cleared else ""))
         return code
     head = ("alarm", "status", "since", "latest", "what", "evidence")
-    print_rows("alarms", head, [_cells(state) for state in shown])
+    named = any(state.log is not None for state in shown)
+    logs = [safe_label(state.log or "", target="terminal", limit=60) for state in shown]
+    rows = [[*_cells(state), *([log] if named else [])] for state, log in zip(shown, logs, strict=True)]
+    print_rows("alarms", (*head, "log") if named else head, rows)
     return code
 
 
@@ -116,13 +120,20 @@ def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        rule = parse_windows(text)
-        if rule.kind != "time":
-            raise InputError([f"--until {text!r}: expected 7d, 12h, or a time with a zone"]) from None
-        return datetime.now(UTC) + timedelta(microseconds=rule.amount)
+        return datetime.now(UTC) + _length(text)
     if time.tzinfo is None:
         raise InputError([f"--until {text!r} has no time zone; add one, as in 2026-12-01T08:00Z"])
     return time.astimezone(UTC)
+
+
+def _length(text: str) -> timedelta:
+    try:
+        rule = parse_windows(text)
+    except InputError:
+        rule = None
+    if rule is None or rule.kind != "time":
+        raise InputError([f"--until {text!r}: expected 7d, 12h, or a time with a zone, as in 2026-12-01T08:00Z"])
+    return timedelta(microseconds=rule.amount)
 
 
 def _said(alarm: str, what: str) -> int:

@@ -8,7 +8,9 @@ import click
 from audit.result import Result
 from checklists.gate import judge
 from checklists.gate_result import GateResult
+from dashboards.labels import safe_label
 from evenhanded.audited import audited
+from evenhanded.audited_logs import AuditedLog, check_options, is_log
 from evenhanded.audited_tables import print_deciders, print_impact, print_population
 from evenhanded.comparison_tables import print_adjusted, print_pairs
 from evenhanded.logs import (
@@ -46,7 +48,9 @@ _PARTS = {
     "More (other tasks)": ("task", "labels", "separator", "k"),
     "More (people who decide)": ("abstain", "human", "final"),
     "More (what is held fixed, what is missing)": ("control", "missing", "bounds"),
-    "More (comparing, judging, writing)": ("baseline", "stage", "json_file", "junit_file", "title", "config"),
+    "More (comparing, judging, writing)": (
+        "log_version", "baseline", "stage", "json_file", "junit_file", "title", "config",
+    ),
 }  # fmt: skip
 
 _TABLES = (
@@ -64,7 +68,8 @@ _TABLES = (
 
 _HELP = """Error rates of every group in DATA (CSV or Parquet), with intervals.
 
-DATA may be a folder of Parquet files; those in its sub-folders are read, too.
+DATA may be a folder of Parquet files; those in its sub-folders are read, too. It may be a log of `evenhanded ingest`:
+that knows its columns, and its version is kept with the audit.
 
 Without a policy the exit code is 0. Example:
 
@@ -80,7 +85,7 @@ Without a policy the exit code is 0. Example:
 @column_option("--y-true", "True labels (true numbers, relevance).")
 @column_option("--y-pred", "Predicted labels.")
 @column_option("--y-score", "Predicted probability of the positive label.")
-@click.option("--sensitive", required=True, type=Names(), help="Columns whose groups are compared.")
+@click.option("--sensitive", type=Names(), default="", help="Columns whose groups are compared; needed for a file.")
 @click.option(
     "--task",
     type=click.Choice(["binary", "multiclass", "multilabel", "regression", "ranking"]),
@@ -113,6 +118,7 @@ Without a policy the exit code is 0. Example:
 @click.option(
     "--intersections", type=int, metavar="N", help="Cross at most N features (all of up to four, pairs of more)."
 )
+@click.option("--log-version", metavar="N", help="Of a log: audit this version (12.7) again; without it the newest.")
 @click.option("--baseline", type=_PATH, metavar="RUN", help="Saved run to compare with.")
 @judging_options
 @click.option("--control", type=Names(), help="Gaps also with these columns held fixed (by strata, by regression).")
@@ -129,16 +135,33 @@ Without a policy the exit code is 0. Example:
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Audit the file, judge it where a policy is named, and write what was asked for."""
     check_outputs(options)
+    source = _source(options)
     policy = open_policy(options["policy"])
     runs = options["out"] or Path("runs")
     baseline = None if options["baseline"] is None else open_run(str(options["baseline"]), runs)
     with progress(f"counting {options['data']}"):
-        result = audited(lambda sensitive: log_of(options, sensitive), options, baseline)
+        result = audited(lambda sensitive: log_of(options, sensitive) if source is None else source.read(sensitive),
+                         options, baseline)  # fmt: skip
+    result = result if source is None else source.named(result)
     gate = None if policy is None else judge(result, policy, stage=options["stage"], baseline=baseline)
     saved = write_outputs(result, options, title="Audit of predictions", gate=gate)
     _print(result, gate)
+    if source is not None:
+        console().print(safe_label(source.sentence(), target="terminal", limit=600))
     say_where(saved, options)
     return 0 if gate is None else gate.exit_code
+
+
+def _source(options: dict[str, Any]) -> AuditedLog | None:
+    """Return the log of `evenhanded ingest` that is audited; None for a file."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    check_options(options, {name for name in options if context.get_parameter_source(name) is not default})
+    if is_log(options["data"]):
+        return AuditedLog(options["data"], options["log_version"])
+    if not options["sensitive"]:
+        raise click.MissingParameter(ctx=context, param_hint="'--sensitive'", param_type="option")
+    return None
 
 
 def _print(result: Result, gate: GateResult | None) -> None:

@@ -1,6 +1,5 @@
 """``evenhanded monitor``: what changed since the reference, for whom, since when, and how sure that is."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,19 +10,20 @@ import click
 from audit.errors import InputError, raise_violations
 from audit.predictions import PredictionLog
 from audit.result import Alarm, Result
-from audit.store import list_runs, load_run
 from checklists.gate import judge
 from dashboards.alarm_words import alarms_of, numbered
 from dashboards.labels import safe_label
+from evenhanded.earlier_runs import EarlierLooks, log_name
 from evenhanded.logs import bin_option, cluster_option, column_option, positive_option, threshold_option, version_option
-from evenhanded.monitored import Compared, compared, frozen, time_of, with_versions
+from evenhanded.monitored import Compared, compared, frozen, time_of, with_context, with_versions
 from evenhanded.options import InParts, Names, config_option
 from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
 from evenhanded.policies import open_policy
 from evenhanded.printing import console, print_gate, progress
 from monitors.alarms.events import alarm_id
-from monitors.alarms.states import raise_alarms
-from monitors.alarms.webhook import check_url, send_all
+from monitors.alarms.outbox import send_unsent
+from monitors.alarms.states import log_of, raise_alarms
+from monitors.alarms.webhook import check_url
 
 _PATH = click.Path(path_type=Path)
 _PARTS = {
@@ -35,8 +35,9 @@ _PARTS = {
         "ignore", "label_timestamp", "prediction_id", "model_version", "place", "action", "cluster", "positive",
         "threshold", "score_max", "task", "labels", "bins",
     ),
-    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "dispersion", "until", "tell_apart"),
-    "More (again and again)": ("since_last", "save_reference", "webhook", "fail_on_alarm"),
+    "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "dispersion", "until"),
+    "More (what else is asked)": ("within", "tell_apart", "retraining"),
+    "More (again and again)": ("since_last", "log", "save_reference", "webhook", "fail_on_alarm"),
     "More (judging, writing)": ("evidently", "stage", "json_file", "junit_file", "title", "config"),
 }  # fmt: skip
 
@@ -103,9 +104,12 @@ class Time(click.ParamType[datetime]):
 @click.option("--dispersion", type=float, help="How much more weeks scatter than independent rows; estimated.")
 @click.option("--until", type=Time(), help="When the log was looked at; without it, its newest row.")
 @click.option("--tell-apart", is_flag=True, help="Also let a classifier tell the windows from the reference; slow.")
+@click.option("--within", metavar="COLUMN", help="Seek drift within each value of this, too: season, site, device.")
+@click.option("--retraining", is_flag=True, help="Also which mix of old and new rows to retrain on; fits models.")
 @click.option("--since-last", is_flag=True, help="Show, and fail on, only alarms that are new in --out.")
+@click.option("--log", metavar="NAME", help="Which log it is, where --out holds several; else its path from --out.")
 @click.option("--save-reference", type=_PATH, metavar="FOLDER", help="Keep the reference's counts for later runs.")
-@click.option("--webhook", metavar="URL", help="Send each new alarm there (https, or http to this machine).")
+@click.option("--webhook", metavar="URL", help="Send new alarms, and unsent ones (https, or http to this machine).")
 @click.option("--fail-on-alarm", is_flag=True, help="Leave with 1 where an alarm is shown.")
 @click.option("--evidently", type=_PATH, metavar="FOLDER", help="Also Evidently's reports on the same windows.")
 @judging_options
@@ -113,25 +117,27 @@ class Time(click.ParamType[datetime]):
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Monitor the log, judge it where a policy is named, and write what was asked for."""
     from evenhanded.monitoring import print_monitoring
-    from monitors.run import MonitorSettings, run_monitors
+    from monitors.run import run_monitors
+    from monitors.settings import MonitorSettings
 
     check_outputs(options)
     raise_violations(_violations(options))
     policy = open_policy(options["policy"])
+    options["sensitive"] = with_context(options)
     chosen = compared(options)
-    settings = MonitorSettings(**{name: options[name] for name in _SETTINGS}, as_of=options["until"])
+    asked = {name: options[name] for name in _SETTINGS}
+    settings = MonitorSettings(**asked, as_of=options["until"], log=log_name(options))
+    looks = EarlierLooks(options["out"])
     with progress(f"counting {options['current']}"):
-        result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=_earlier(options["out"]))
-    result = with_versions(result, chosen, options)
-    if options["evidently"]:
-        result = _with_evidently(result, chosen, options)
+        result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=looks)
+    result = _with_more(with_versions(result, chosen, options), chosen, options)
     if options["save_reference"]:
         frozen(chosen.reference).save(options["save_reference"])
     gate = None if policy is None else judge(result, policy, stage=options["stage"])
     saved = write_outputs(result, options, title="What changed", gate=gate)
     screen = console()
-    new = None if options["out"] is None else _keep_alarms(result, options)
-    for sentence in chosen.notes:
+    new, unsent = (None, ()) if options["out"] is None else _keep_alarms(result, options)
+    for sentence in filter(None, [*chosen.notes, looks.sentence(result), *unsent]):
         screen.print(safe_label(sentence, target="terminal", limit=600))
     shown = print_monitoring(result, new=new if options["since_last"] else None, out=screen)
     if gate is not None:
@@ -144,14 +150,14 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     return gate.exit_code
 
 
-_SETTINGS = ("window", "alpha", "tolerance", "effect", "dispersion", "tell_apart")
+_SETTINGS = ("window", "alpha", "tolerance", "effect", "dispersion", "tell_apart", "within")
 
 
 def _violations(options: dict[str, Any]) -> list[str]:
     """Return what is wrong with the options together, before anything is read."""
     found = [
         f"--{name.replace('_', '-')} needs the folder of runs; name --out"
-        for name in ("since_last", "webhook")
+        for name in ("since_last", "webhook", "log")
         if options[name] and options["out"] is None
     ]
     if options["webhook"]:
@@ -164,11 +170,14 @@ def _violations(options: dict[str, Any]) -> list[str]:
     return found
 
 
-def _earlier(runs: Path | None) -> Iterator[Result]:
-    """Yield the runs of the monitors in a folder of runs, the newest first."""
-    for entry in [] if runs is None else list_runs(runs):
-        if entry.kind == "monitoring":
-            yield load_run(entry.path)
+def _with_more(result: Result, chosen: Compared, options: dict[str, Any]) -> Result:
+    """Return the result with what is asked of the two logs beside the monitors."""
+    if options["retraining"]:
+        from evenhanded.retraining import with_retraining
+
+        with progress("fitting models to mixes of old and new rows"):
+            result = with_retraining(result, chosen.reference, chosen.current)
+    return _with_evidently(result, chosen, options) if options["evidently"] else result
 
 
 def _with_evidently(result: Result, chosen: Compared, options: dict[str, Any]) -> Result:
@@ -185,10 +194,12 @@ def _with_evidently(result: Result, chosen: Compared, options: dict[str, Any]) -
     return replace(result, measurements=(*result.measurements, *found.found.rows))
 
 
-def _keep_alarms(result: Result, options: dict[str, Any]) -> tuple[Alarm, ...]:
-    """Write the alarms as events beside the runs, send those that were not there yet, and return these."""
-    new = raise_alarms(result, options["out"])
-    if options["webhook"]:
-        send_all(options["webhook"], new, options["out"])
-    rung = {(event.alarm, event.since) for event in new}
-    return tuple(alarm for alarm in result.alarms if (alarm_id(alarm.key), alarm.since) in rung)
+def _keep_alarms(result: Result, options: dict[str, Any]) -> tuple[tuple[Alarm, ...], tuple[str, ...]]:
+    """Write the alarms as events beside the runs; return those that are new, and what is to be said of unsent ones."""
+    new = raise_alarms(result, options["out"], to_send=bool(options["webhook"]))
+    sent = send_unsent(options["webhook"], options["out"]) if options["webhook"] else ()
+    failed = sum(event.kind == "not_sent" for event in sent)
+    told = f"{numbered(failed, 'alarm')} could not be sent; the next run with --webhook tries again."
+    rung, log = {(event.alarm, event.since) for event in new}, log_of(result)
+    alarms = tuple(alarm for alarm in result.alarms if (alarm_id(alarm.key, log), alarm.since) in rung)
+    return alarms, (told,) if failed else ()

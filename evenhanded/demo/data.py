@@ -48,6 +48,18 @@ def load() -> pd.DataFrame:
     )
 
 
+def visits() -> pd.Series:
+    """Return the outpatient visits of each person-year, in the order of `load`.
+
+    Examples
+    --------
+    >>> bool(((visits() >= VISITS) == (load()[LABEL] == 1)).all())
+    True
+    """
+    counts: pd.Series = randhie.load_pandas().data["mdvis"].astype(np.int64)
+    return counts
+
+
 def _limitation(physlm: pd.Series) -> np.ndarray:
     """Name the groups; fractions are imputed values, and imputed is a group of its own."""
     return np.select([physlm == 1, physlm == 0], ["limited", "not limited"], default="imputed")

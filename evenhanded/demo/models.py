@@ -38,8 +38,17 @@ class Scored(NamedTuple):
     threshold: float
 
 
-def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Split]:
+def train(frame: pd.DataFrame, *, seed: int, epochs: int, weight: str | None = None) -> tuple[Learner, Split]:
     """Train the triage model as `evenhanded train` does, on a split that keeps every person whole.
+
+    Parameters
+    ----------
+    frame
+        Person-years as `evenhanded.demo.data.load` gives them.
+    seed, epochs
+        Of the split and of all that is drawn; passes through the train rows.
+    weight
+        Column with the weight of each row in the loss; None where all count alike.
 
     Examples
     --------
@@ -50,7 +59,14 @@ def train(frame: pd.DataFrame, *, seed: int, epochs: int) -> tuple[Learner, Spli
     set()
     """
     settings = Training(
-        data=TABLE, target=LABEL, features=INPUTS, sensitive=SENSITIVE, group=PERSON, seed=seed, epochs=epochs
+        data=TABLE,
+        target=LABEL,
+        features=INPUTS,
+        sensitive=SENSITIVE,
+        weight=weight,
+        group=PERSON,
+        seed=seed,
+        epochs=epochs,
     )
     learner = learner_of(settings, frame)
     fit(learner, settings)

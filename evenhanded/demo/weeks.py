@@ -17,7 +17,8 @@ from dashboards.report.render import render_report
 from evenhanded.demo.data import INPUTS, LABEL, PERSON, SENSITIVE, load
 from evenhanded.demo.models import threshold, train
 from evenhanded.demo.simulated_weeks import START, WEEKS_BEFORE, Weeks, simulate
-from monitors.run import MonitorSettings, run_monitors
+from monitors.run import run_monitors
+from monitors.settings import MonitorSettings
 from trainer.device import cpu_threads
 
 if TYPE_CHECKING:

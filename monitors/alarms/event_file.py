@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from audit.errors import EvidenceError, InputError
+from audit.errors import EvidenceError, InputError, raise_violations
 from audit.measurement import utc_text
 from monitors.alarms.events import Clock, Event, system_clock
+from monitors.kinds import PATH, wrong_kind
 
 try:
     import fcntl
@@ -39,7 +40,8 @@ def read_events(runs: Path) -> tuple[Event, ...]:
     ...     read_events(Path(folder))
     ()
     """
-    path = runs / FILE
+    raise_violations(wrong_kind("runs", runs, PATH))
+    path = Path(runs) / FILE
     if not path.exists():
         return ()
     with path.open("rb") as stream:
@@ -76,6 +78,8 @@ def write_events(runs: Path, decide: Decide, *, clock: Clock = system_clock) -> 
     ...     [event.kind for event in read_events(Path(folder))]
     ['sent']
     """
+    raise_violations(wrong_kind("runs", runs, PATH))
+    runs = Path(runs)
     try:
         runs.mkdir(parents=True, exist_ok=True)
         with _opened(runs / FILE) as handle:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from audit.measurement import canonical_json, utc_text, utc_time
 from audit.result import Alarm
 
-Kind = Literal["raised", "raised_again", "acknowledged", "snoozed", "cleared", "sent", "not_sent", "torn"]
+Kind = Literal["raised", "raised_again", "acknowledged", "snoozed", "cleared", "to_send", "sent", "not_sent", "torn"]
 SCHEMA = "evenhanded/alarm-event/1"
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -20,6 +20,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "acknowledged": ("by",),
     "snoozed": ("by", "until"),
     "cleared": ("by", "note"),
+    "to_send": (),
     "sent": ("note",),
     "not_sent": ("note",),
     "torn": ("note",),
@@ -49,6 +50,8 @@ class Event:
         and SHA-256 of a line that a writer left unfinished.
     until
         Of "snoozed".
+    log
+        Of "raised" and "raised_again": the name of the log (`monitors.run.MonitorSettings`); None where it has none.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class Event:
     by: str | None = None
     note: str | None = None
     until: datetime | None = None
+    log: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -132,19 +136,22 @@ def subject(key: str) -> str:
     return canonical_json(parts[:-1])
 
 
-def alarm_id(key: str) -> str:
-    """Return the name of an alarm: twelve digits of the SHA-256 of its subject.
+def alarm_id(key: str, log: str | None = None) -> str:
+    """Return the name of an alarm: twelve digits of the SHA-256 of its subject, and of the name of its log.
 
     Examples
     --------
     >>> alarm_id('["traffic_ratio",{},{},null,null]')
     '3766631ed625'
+    >>> alarm_id('["traffic_ratio",{},{},null,null]', "north") == alarm_id('["traffic_ratio",{},{},null,null]', "south")
+    False
     """
-    return hashlib.sha256(subject(key).encode()).hexdigest()[:12]
+    text = subject(key) if log is None else canonical_json([log, subject(key)])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def raised_event(alarm: Alarm, time: datetime, *, again: bool) -> Event:
-    """Return the event that an alarm of a result is.
+def raised_event(alarm: Alarm, time: datetime, *, again: bool, log: str | None = None) -> Event:
+    """Return the event that an alarm of a result is; `log` is the name of the log, where it has one.
 
     Examples
     --------
@@ -154,12 +161,13 @@ def raised_event(alarm: Alarm, time: datetime, *, again: bool) -> Event:
     """
     return Event(
         kind="raised_again" if again else "raised",
-        alarm=alarm_id(alarm.key),
+        alarm=alarm_id(alarm.key, log),
         time=time,
         key=alarm.key,
         since=alarm.since,
         e_value=alarm.e_value,
         limit=alarm.limit,
+        log=log,
     )
 
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 from audit.measurement import utc_text
 from audit.result import Result
 from monitors.alarms.event_file import read_events, write_events
 from monitors.alarms.events import Clock, Event, alarm_id, raised_event, system_clock
+from monitors.kinds import PATH, Wanted, wrong_kind
 
 Status = Literal["raised", "acknowledged", "snoozed", "cleared"]
 
@@ -37,7 +38,9 @@ class AlarmState:
     by, note, until
         Of the last event of a person.
     sent
-        Whether the last call of a webhook arrived; None where there was none.
+        Whether the last call of a webhook arrived; None where none was to be made.
+    log
+        Name of the log that it rang in; None where it has none.
 
     Examples
     --------
@@ -58,6 +61,7 @@ class AlarmState:
     note: str | None = None
     until: datetime | None = None
     sent: bool | None = None
+    log: str | None = None
 
 
 def alarm_states(events: Sequence[Event], *, at: datetime) -> tuple[AlarmState, ...]:
@@ -100,11 +104,25 @@ def load_alarms(runs: Path, *, at: datetime | None = None) -> tuple[AlarmState, 
     return alarm_states(read_events(runs), at=at or system_clock())
 
 
-def raise_alarms(result: Result, runs: Path, *, clock: Clock = system_clock) -> tuple[Event, ...]:
-    """Write the alarms of a result that are not written yet, and return the new events.
+def raise_alarms(
+    result: Result, runs: Path, *, to_send: bool = False, clock: Clock = system_clock
+) -> tuple[Event, ...]:
+    """Write the alarms of a result that are not written yet, and return those events.
 
-    An alarm is known by its subject (metric, slice, point, comparison) and the window since which it rings: the same
-    result, or a later one over the same windows, adds nothing.
+    An alarm is known by its log (the name that the result gives it), its subject (metric, slice, point, comparison) and
+    the window since which it rings: the same result, or a later one over the same windows, adds nothing.
+
+    Parameters
+    ----------
+    result
+        Of `monitors.run.run_monitors`.
+    runs
+        The folder of runs.
+    to_send
+        Write with each, at once, that it is to be sent on (`monitors.alarms.outbox`): whatever ends the process before
+        it was, the next run sends it.
+    clock
+        The time.
 
     Raises
     ------
@@ -121,20 +139,36 @@ def raise_alarms(result: Result, runs: Path, *, clock: Clock = system_clock) -> 
     ...     [len(raise_alarms(result, Path(folder))) for _ in range(2)]
     [1, 0]
     """
+    raise_violations(wrong_kind("result", result, Wanted("a Result", (Result,))))
+    log = log_of(result)
 
     def decide(events: tuple[Event, ...], now: datetime) -> list[Event]:
         rung = {(event.alarm, event.since) for event in events if event.since is not None}
         known = {alarm for alarm, _ in rung}
         new = []
         for alarm in sorted(result.alarms, key=lambda alarm: (alarm.since, alarm.key)):
-            name = alarm_id(alarm.key)
+            name = alarm_id(alarm.key, log)
             if (name, alarm.since) not in rung:
-                new.append(raised_event(alarm, now, again=name in known))
+                new.append(raised_event(alarm, now, again=name in known, log=log))
                 rung.add((name, alarm.since))
                 known.add(name)
-        return new
+        sending = dict.fromkeys(event.alarm for event in new) if to_send else ()
+        return [*new, *(Event(kind="to_send", alarm=name, time=now) for name in sending)]
 
-    return write_events(runs, decide, clock=clock) if result.alarms else ()
+    written = write_events(runs, decide, clock=clock) if result.alarms else ()
+    return tuple(event for event in written if event.kind != "to_send")
+
+
+def log_of(result: Result) -> str | None:
+    """Return the name of the log that a result speaks of; None where it was given none.
+
+    Examples
+    --------
+    >>> log_of(Result(measurements=())) is None
+    True
+    """
+    name = result.provenance.given.get("log")
+    return None if name is None else str(name)
 
 
 def acknowledge(runs: Path, alarm: str, *, by: str, note: str | None = None, clock: Clock = system_clock) -> Event:
@@ -181,6 +215,7 @@ def snooze(
     Traceback (most recent call last):
     audit.errors.InputError: until must have a zone; got 2026-01-05T00:00:00; say which zone it is in
     """
+    raise_violations(wrong_kind("until", until, Wanted("a datetime with a zone", (datetime,))))
     if until.tzinfo is None:
         raise InputError([f"until must have a zone; got {until.isoformat()}; say which zone it is in"])
     event = Event(kind="snoozed", alarm="-", time=system_clock(), by=_named(by), note=note, until=until.astimezone(UTC))
@@ -206,6 +241,25 @@ def clear(runs: Path, alarm: str, *, by: str, evidence: str, clock: Clock = syst
     return _act(runs, alarm, Event(kind="cleared", alarm="-", time=system_clock(), by=_named(by), note=evidence), clock)
 
 
+def check_runs(runs: Path) -> None:
+    """Do nothing where there is a folder of runs; one that is misspelt would look like one without alarms.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+
+    Examples
+    --------
+    >>> check_runs(Path("no such folder"))
+    Traceback (most recent call last):
+    audit.errors.InputError: no such folder is no folder of runs; name the one that --out of `evenhanded monitor` wrote
+    """
+    raise_violations(wrong_kind("runs", runs, PATH))
+    if not Path(runs).is_dir():
+        raise InputError([f"{runs} is no folder of runs; name the one that --out of `evenhanded monitor` wrote"])
+
+
 def _named(by: str) -> str:
     if not by.strip():
         raise InputError(['nobody is named; say who acknowledges: by="..."'])
@@ -213,12 +267,14 @@ def _named(by: str) -> str:
 
 
 def _act(runs: Path, alarm: str, event: Event, clock: Clock) -> Event:
+    check_runs(runs)
+
     def decide(events: tuple[Event, ...], now: datetime) -> list[Event]:
         state = _found(alarm_states(events, at=now), alarm, runs)
         if state.status == "cleared":
             raise InputError([f"alarm {state.alarm} was cleared by {state.by}; it is raised again if it rings again"])
         if event.until is not None and event.until <= now:
-            raise InputError([f"until must lie ahead; got {utc_text(event.until)}, and it is {utc_text(now)}"])
+            raise InputError([f"until {utc_text(event.until)} is past: it is {utc_text(now)}; name a later time"])
         return [replace(event, alarm=state.alarm, time=now)]
 
     (written,) = write_events(runs, decide, clock=clock)
@@ -243,11 +299,12 @@ def _new(event: Event) -> AlarmState:
         latest=since,
         e_value=event.e_value or 0.0,
         limit=event.limit or 0.0,
+        log=event.log,
     )
 
 
 def _after(state: AlarmState, event: Event) -> AlarmState:
-    if event.kind in {"sent", "not_sent"}:
+    if event.kind in {"to_send", "sent", "not_sent"}:
         return replace(state, sent=event.kind == "sent")
     if event.kind in _ACTED:
         return replace(state, status=_ACTED[event.kind], by=event.by, note=event.note, until=event.until)

@@ -8,15 +8,13 @@ import socket
 import ssl
 import threading
 import unicodedata
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from audit.errors import InputError
+from audit.errors import InputError, raise_violations
 from audit.measurement import utc_text
-from monitors.alarms.event_file import write_events
-from monitors.alarms.events import Clock, Event, system_clock
+from monitors.alarms.events import Event
+from monitors.kinds import TEXT, wrong_kind
 
 SCHEMA = "evenhanded/alarm/1"
 TIMEOUT = 10.0
@@ -60,6 +58,7 @@ def check_url(url: str) -> SplitResult:
     audit.errors.InputError: the webhook's address is of the kind 'file'; expected https://..., or http:// on this \
 machine (localhost, 127.0.0.1)
     """
+    raise_violations(wrong_kind("the webhook's address", url, TEXT))
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -97,6 +96,7 @@ def payload(event: Event) -> bytes:
         "schema": SCHEMA,
         "event": event.kind,
         "alarm": event.alarm,
+        "log": event.log,
         "metric": metric,
         "slice": of,
         "at": at,
@@ -148,36 +148,6 @@ def send(url: str, event: Event, *, timeout: float = TIMEOUT) -> Answer:
     if status in _REDIRECTS:
         return Answer(sent=False, note=f"{where} answered {status}: it points elsewhere, which is not followed")
     return Answer(sent=status in _OK, note=f"{where} answered {status}")
-
-
-def send_all(
-    url: str, events: Sequence[Event], runs: Path, *, timeout: float = TIMEOUT, clock: Clock = system_clock
-) -> tuple[Event, ...]:
-    """Send alarms that were just raised, and write for each whether it arrived.
-
-    Raises
-    ------
-    InputError
-        If the address is not allowed: before anything is sent.
-
-    Examples
-    --------
-    >>> send_all("https://example.org/hook", [], Path("runs"))
-    ()
-    """
-    check_url(url)
-    raised = [event for event in events if event.kind in {"raised", "raised_again"}]
-    if not raised:
-        return ()
-    answers = [(event.alarm, send(url, event, timeout=timeout)) for event in raised]
-    return write_events(
-        runs,
-        lambda _, now: [
-            Event(kind="sent" if answer.sent else "not_sent", alarm=alarm, time=now, note=answer.note)
-            for alarm, answer in answers
-        ],
-        clock=clock,
-    )
 
 
 def _post(parts: SplitResult, body: bytes, timeout: float) -> int:

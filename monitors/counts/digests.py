@@ -7,11 +7,14 @@ from typing import Any
 
 from audit.measurement import canonical_json
 from monitors.counts.profile import Profile
+from monitors.counts.traffic import Traffic, cells_of
 
-SCHEMA = "evenhanded/reference/1"
+SCHEMA = "evenhanded/reference/2"
 
 
-def part_digests(profile: Profile, sensitive_features: tuple[str, ...]) -> dict[str, str]:
+def part_digests(
+    profile: Profile, sensitive_features: tuple[str, ...], traffic: Traffic | None = None, clusters: float = 1.0
+) -> dict[str, str]:
     """Return the SHA-256 of each part of a reference, so that a change can be named.
 
     Examples
@@ -19,7 +22,7 @@ def part_digests(profile: Profile, sensitive_features: tuple[str, ...]) -> dict[
     >>> import numpy as np
     >>> profile = Profile(windows=(None,), slices=((),), binnings={}, counts={}, rows=np.array([[4]]))
     >>> sorted(part_digests(profile, ()))
-    ['bins', 'counts', 'rows', 'sensitive features']
+    ['bins', 'clusters', 'counts', 'rows', 'sensitive features', 'traffic']
     """
     slices = [canonical_json(slice_) for slice_ in profile.slices]
     counts = {
@@ -31,6 +34,8 @@ def part_digests(profile: Profile, sensitive_features: tuple[str, ...]) -> dict[
         "counts": counts,
         "rows": dict(zip(slices, profile.rows[0].tolist(), strict=True)),
         "sensitive features": sorted(sensitive_features),
+        "traffic": None if traffic is None else _traffic(traffic, slices),
+        "clusters": clusters,
     }
     return {name: hashlib.sha256(canonical_json(part).encode()).hexdigest() for name, part in parts.items()}
 
@@ -44,3 +49,10 @@ def digest_of(parts: Mapping[str, str]) -> str:
     (64, False)
     """
     return hashlib.sha256(canonical_json([SCHEMA, dict(parts)]).encode()).hexdigest()
+
+
+def _traffic(traffic: Traffic, slices: list[str]) -> list[Any]:
+    """Return what is known of traffic, free of the order of slices."""
+    steps, at, rows = cells_of(traffic)
+    cells = {slice_: [steps[at == place].tolist(), rows[at == place].tolist()] for place, slice_ in enumerate(slices)}
+    return [traffic.record(), cells]

@@ -52,6 +52,9 @@ def add_by_engine(
     schema = log.table.collect_schema()
     keys = {} if windows is None else {_WINDOW: place_expression(windows, log)}
     keys |= group_columns(log)
+    if not items:
+        _add_rows(log, keys, counts)
+        return
     values = {f"bin_{i}": _value(item, binnings[item.feature], schema) for i, item in enumerate(items)}
     bins = {name: _bin(nw.col(name), binnings[item.feature]) for name, item in zip(values, items, strict=True)}
     wide = log.table.select(**keys, **values).select(*keys, **bins)  # values first: each is compared many times
@@ -59,6 +62,16 @@ def add_by_engine(
     by = [*keys, _FEATURE, _BIN]
     found = collected(log, long.group_by(*by).agg(nw.len().alias(_N)))
     _add(log, items, binnings, counts, found)
+
+
+def _add_rows(log: PredictionLog, keys: Mapping[str, nw.Expr], counts: Counts) -> None:
+    """Count the rows alone, where no feature is watched."""
+    named = dict(keys) or {_WINDOW: nw.lit(0)}
+    found = collected(log, log.table.select(**named).group_by(*named).agg(nw.len().alias(_N)))
+    names = [feature_column(place) for place in range(len(log.sensitive_features))]
+    groups = counts.groups.codes([_whole(found[name]) for name in names])
+    windows = found[_WINDOW].to_numpy() if _WINDOW in keys else None
+    counts.add_rows(counts.cells(groups, windows, rows=found.num_rows), found[_N].to_numpy().astype(np.int64))
 
 
 def _add(

@@ -10,10 +10,13 @@ from audit.measurement import Window
 from audit.predictions import PredictionLog, Role
 from audit.tally import Tally
 from monitors.counts.binning import Binning
+from monitors.counts.clusters import design_effect
 from monitors.counts.digests import digest_of, part_digests
+from monitors.counts.errors import with_errors
 from monitors.counts.fitting import BINS, fit_and_count
 from monitors.counts.profile import Profile
 from monitors.counts.reference_files import Stored, read, write
+from monitors.counts.traffic import Traffic, count_traffic
 from monitors.windows import Windows, place_expression
 
 _LABELLED = frozenset({"binary", "multiclass", "multilabel"})
@@ -34,7 +37,11 @@ class Reference:
     tally
         The reference's tally, where it has labels that an audit reads; otherwise None.
     digest
-        SHA-256 of bins and counts: the same for every engine and order of rows. The tally has a digest of its own.
+        SHA-256 of bins, counts and times: the same for every engine and order of rows. The tally has its own.
+    traffic
+        When its rows came, where it has times.
+    clusters
+        The design effect of its clusters (`monitors.counts.clusters.design_effect`), 1 where it names none.
 
     Examples
     --------
@@ -50,6 +57,8 @@ class Reference:
     sensitive_features: tuple[str, ...]
     tally: Tally | None
     digest: str
+    traffic: Traffic | None = None
+    clusters: float = 1.0
 
     @property
     def binnings(self) -> Mapping[str, Binning]:
@@ -74,7 +83,8 @@ class Reference:
         InputError
             If the folder cannot be written, or holds something else.
         """
-        return write(Stored(self.profile, self.sensitive_features, self.tally, self.digest), Path(path))
+        stored = Stored(self.profile, self.sensitive_features, self.tally, self.digest, self.traffic, self.clusters)
+        return write(stored, Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> "Reference":
@@ -105,7 +115,7 @@ def make_reference(log: PredictionLog, *, bins: int = BINS, depth: int = 1, with
     Raises
     ------
     InputError
-        As `fit_binnings`, `count_profile` and, with labels, `audit.counting.count`.
+        As `fit_binnings`, `count_profile` and, with labels, `audit.counting.count`; if it has times that are unfit.
 
     Examples
     --------
@@ -117,16 +127,29 @@ def make_reference(log: PredictionLog, *, bins: int = BINS, depth: int = 1, with
     if within is not None:
         inside = place_expression(Windows(edges=within, regular=False, complete=0), log) >= 0
         log = replace(log, table=log.table.filter(inside))
-    profile = fit_and_count(log, bins=bins, depth=depth)
+    profile = fit_and_count(with_errors(log), bins=bins, depth=depth)
     tally = None
     if log.reading.task in _LABELLED and _has_labels(profile):
         # a tally of one model; which one does not matter to what is compared with
         columns: dict[Role, str] = {role: name for role, name in log.columns.items() if role != "model_version"}
         tally = count(replace(log, columns=MappingProxyType(columns)))
-    return frozen(profile, sensitive_features=log.sensitive_features, tally=tally)
+    return frozen(
+        profile,
+        sensitive_features=log.sensitive_features,
+        tally=tally,
+        traffic=count_traffic(log, profile.slices, depth=depth),
+        clusters=design_effect(log),
+    )
 
 
-def frozen(profile: Profile, *, sensitive_features: tuple[str, ...], tally: Tally | None = None) -> Reference:
+def frozen(
+    profile: Profile,
+    *,
+    sensitive_features: tuple[str, ...],
+    tally: Tally | None = None,
+    traffic: Traffic | None = None,
+    clusters: float = 1.0,
+) -> Reference:
     """Return a profile as a reference, with its digest.
 
     Raises
@@ -148,7 +171,9 @@ def frozen(profile: Profile, *, sensitive_features: tuple[str, ...], tally: Tall
         profile=profile,
         sensitive_features=sensitive_features,
         tally=tally,
-        digest=digest_of(part_digests(profile, sensitive_features)),
+        digest=digest_of(part_digests(profile, sensitive_features, traffic, clusters)),
+        traffic=traffic,
+        clusters=clusters,
     )
 
 

@@ -18,11 +18,14 @@ from audit.tally import Tally
 from monitors.counts.binning import Binning
 from monitors.counts.digests import SCHEMA, digest_of, part_digests
 from monitors.counts.profile import Profile
+from monitors.counts.traffic import Traffic, cells_of, stored_traffic
 
 FACTS = "reference.json"
 COUNTS = "counts.parquet"
 TALLY = "tally.parquet"
+TRAFFIC = "traffic.parquet"
 _COLUMNS = pa.schema([("feature", pa.string()), ("slice", pa.int32()), ("bin", pa.int32()), ("n", pa.int64())])
+_STEPS = ("step", "slice", "n")
 _AGAIN = "make the reference again"
 
 
@@ -40,6 +43,8 @@ class Stored(NamedTuple):
     sensitive_features: tuple[str, ...]
     tally: Tally | None
     digest: str
+    traffic: Traffic | None = None
+    clusters: float = 1.0
 
 
 def write(stored: Stored, path: Path) -> Path:
@@ -98,7 +103,8 @@ def read(path: Path) -> Stored:
         profile = _profile(facts, path)
         sensitive = tuple(str(name) for name in facts["sensitive_features"])
         saved, digest, of_tally = dict(facts["parts"]), str(facts["digest"]), facts["tally"]
-        found = part_digests(profile, sensitive)
+        traffic, clusters = _traffic(facts["traffic"], path, len(profile.slices)), float(facts["clusters"])
+        found = part_digests(profile, sensitive, traffic, clusters)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} is no complete reference ({type(error).__name__}: {error}); {_AGAIN}"
         raise EvidenceError(msg) from error
@@ -111,7 +117,7 @@ def read(path: Path) -> Stored:
     if tally is not None and tally.digest() != of_tally:
         msg = f"{path / TALLY} is not the tally that was saved with the reference: its digest differs; {_AGAIN}"
         raise EvidenceError(msg)
-    return Stored(profile, sensitive, tally, digest)
+    return Stored(profile, sensitive, tally, digest, traffic, clusters)
 
 
 def _same_or_refused(stored: Stored, path: Path) -> None:
@@ -130,18 +136,23 @@ def _write(stored: Stored, folder: Path) -> None:
     facts = {
         "schema": SCHEMA,
         "digest": stored.digest,
-        "parts": part_digests(profile, stored.sensitive_features),
+        "parts": part_digests(profile, stored.sensitive_features, stored.traffic, stored.clusters),
         "sensitive_features": list(stored.sensitive_features),
         "features": list(profile.binnings),
         "binnings": {name: asdict(binning) for name, binning in profile.binnings.items()},
         "slices": [list(map(list, slice_)) for slice_ in profile.slices],
         "rows": profile.rows[0].tolist(),
         "tally": None if stored.tally is None else stored.tally.digest(),
+        "traffic": None if stored.traffic is None else stored.traffic.record(),
+        "clusters": stored.clusters,
     }
     facts["record"] = _record_digest(facts)
     (folder / FACTS).write_text(canonical_json(facts), encoding="utf-8")
     tables = [_long(name, counts[0]) for name, counts in profile.counts.items()]
     pq.write_table(pa.concat_tables(tables) if tables else _COLUMNS.empty_table(), folder / COUNTS, compression="zstd")
+    if stored.traffic is not None:
+        columns = dict(zip(_STEPS, cells_of(stored.traffic), strict=True))
+        pq.write_table(pa.table(columns), folder / TRAFFIC, compression="zstd")
     if stored.tally is not None:
         stored.tally.write(folder / TALLY)
 
@@ -190,6 +201,14 @@ def _profile(facts: dict[str, Any], path: Path) -> Profile:
             raise ValueError(msg)
         found[0, at, bins] = some["n"].to_numpy()
     return Profile(windows=(None,), slices=slices, binnings=binnings, counts=counts, rows=rows)
+
+
+def _traffic(record: dict[str, Any] | None, path: Path, slices: int) -> Traffic | None:
+    if record is None:
+        return None
+    table = pq.read_table(path / TRAFFIC)
+    steps, at, n = (table[name].to_numpy().astype(np.int64) for name in _STEPS)
+    return stored_traffic(record, (steps, at, n), slices)
 
 
 def _binning(record: dict[str, Any]) -> Binning:

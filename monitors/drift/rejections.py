@@ -9,7 +9,7 @@ import numpy.typing as npt
 from audit.inference.intervals import FloatArray
 from audit.inference.multiplicity import e_benjamini_hochberg
 from monitors.counts.binning import Binning
-from monitors.drift.bins import MergedBins, as_ordered, coarse, merged, merged_bins
+from monitors.drift.bins import MergedBins, as_ordered, coarse, few_values, merged, merged_bins
 from monitors.drift.bounds import ks_radius, largest_ratio_bound, tv_radius
 from monitors.drift.distances import kolmogorov_smirnov_statistic, total_variation_distance
 from monitors.drift.evidence import APPROXIMATION, Evidence, evidence_over_windows
@@ -145,7 +145,8 @@ class Bound(NamedTuple):
     value, low
         Kolmogorov-Smirnov statistic (numbers, at up to 10 edges) or total variation, and its lower bound.
     factor
-        Lower bound of the largest factor by which the share of a category changed; 1 for numbers.
+        Lower bound of the largest factor by which the share of a category changed, or of a value that many rows of a
+        number share (`monitors.drift.bins.few_values`); 1 for all other numbers.
     """
 
     rows: FloatArray
@@ -199,11 +200,14 @@ def bound_since(
             as_ordered(np.concatenate([merged(side[..., :-1], into, size), side[..., -1:]], axis=-1))
             for side in (was, now)
         )
-        value, radius = kolmogorov_smirnov_statistic(was, now), ks_radius(m, n, alpha=error, edges=size)
-        return Bound(rows, value, value - radius, np.ones(len(rows)))
+        value = kolmogorov_smirnov_statistic(was, now)
+        if not few_values(pair.binning, pair.reference[0]):
+            return Bound(rows, value, value - ks_radius(m, n, alpha=error, edges=size), np.ones(len(rows)))
+        radius = ks_radius(m, n, alpha=error / 2.0, edges=size)
+    else:
+        value = total_variation_distance(was, now)
+        radius = tv_radius(m, n, alpha=error / 2.0, bins=was.shape[-1])
     # half the error for the distance of all bins, half for the factors of single ones
-    value = total_variation_distance(was, now)
-    radius = tv_radius(m, n, alpha=error / 2.0, bins=was.shape[-1])
     scaled = (was / pair.dispersion, now / pair.dispersion)
     factor = largest_ratio_bound(*scaled, alpha=error / 2.0, min_share=min_share)
     return Bound(rows, value, value - radius, factor)

@@ -205,7 +205,7 @@ def _reason(place: Place, evidence: Tested, judged: _Judged, at: tuple[int, int,
         start = "" if since is None else f" since {since[0]:%Y-%m-%d %H:%M} UTC"
         seen = f"effect {judged.value[w, s]:.3g}{start}, at least {max(judged.low[w, s], 0.0):.3g}"
         if judged.factor[w, s] > 1.0:
-            seen += f", the share of a category by a factor of at least {judged.factor[w, s]:.3g}"
+            seen += f", the share of a category or value by a factor of at least {judged.factor[w, s]:.3g}"
         return seen if judged.rings[w, s] else f"a change, not shown to pass the practical limit: {seen}"
     if not lacking > 0:
         return None

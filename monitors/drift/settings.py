@@ -20,7 +20,8 @@ class DriftSettings:
         alarm asks for a lower bound above it. In [0, 1); 0: any change, the evidence of which is enough.
     factor_limit
         Practical limit of the factor by which the share of one category rose or fell, >= 1: a minority of 1 % that
-        triples moves the total variation by .02 only.
+        triples moves the total variation by .02 only. It also holds for the bins of numbers with few values, such as
+        flags of 0 and 1 (`monitors.drift.bins.few_values`).
     min_share
         Categories below this share on both sides may change by any factor, in [0, 1).
     level

@@ -3,14 +3,53 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from monitors.feedback import (
+    adherence,
+    agreement,
+    concentration,
+    contraction,
+    coverage,
+    coverage_bounds,
+    delayed_impact,
+    entanglement,
+    gain,
+    gaming,
+    heavy_users,
+    homogenisation,
+    newcomers,
+    off_policy,
+    performative,
+    popularity_lift,
+    retention,
+    uplift,
+)
 from monitors.feedback.metric import LoopMetric
 
-CATALOG: tuple[LoopMetric, ...] = ()
+CATALOG: tuple[LoopMetric, ...] = (
+    *gain.FAMILY,
+    *agreement.FAMILY,
+    *entanglement.FAMILY,
+    *adherence.FAMILY,
+    *coverage.FAMILY,
+    *coverage_bounds.FAMILY,
+    *concentration.FAMILY,
+    *homogenisation.FAMILY,
+    *popularity_lift.FAMILY,
+    *heavy_users.FAMILY,
+    *newcomers.FAMILY,
+    *retention.FAMILY,
+    *gaming.FAMILY,
+    *delayed_impact.FAMILY,
+    *uplift.FAMILY,
+    *off_policy.FAMILY,
+    *contraction.FAMILY,
+    *performative.FAMILY,
+)
 
 FIRST = (
-    "outcome_coverage",
     "self_agreement_gap",
     "usage",
+    "outcome_coverage",
     "gini_index",
     "heavy_user_share",
     "group_retention",

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import narwhals.stable.v2 as nw
 
-from audit.expressions import Schema, key_expressions, number
+from audit.expressions import Schema, group_expressions, number
 from audit.predictions import PredictionLog, feature_column
 from audit.reading import Role
 from audit.values import canonical
@@ -67,8 +67,7 @@ def decisions(log: PredictionLog) -> nw.LazyFrame[Any]:
         kept["y_score"] = _real(number("y_score", schema)) / log.reading.score_max
         if "y_pred" not in log.columns and log.reading.threshold is not None:
             kept["y_pred"] = _one(kept["y_score"] >= log.reading.threshold, kept["y_score"].is_null())
-    keys = key_expressions(log, schema, 1)
-    kept |= {name: keys[name] for name in map(feature_column, range(len(log.sensitive_features)))}
+    kept |= group_expressions(log, schema)
     if "timestamp" in log.columns:
         kept["micros"] = time_expression(log)
     return log.table.select(**kept)

@@ -1,10 +1,12 @@
 """All that a decision log can say of feedback loops, and why it cannot say the rest."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from audit.errors import raise_violations
 from audit.inference.multiplicity import e_benjamini_hochberg
@@ -48,10 +50,10 @@ def run_loops(log: PredictionLog, *, settings: LoopSettings | None = None) -> Re
 
     Notes
     -----
-    The promise: while no metric passes its limit, a run rings with probability at most `alpha` (e-BH over all rows that
-    have a limit, under any dependence of them: R. Wang & A. Ramdas (2022), False discovery rate control with e-values,
-    doi:10.1111/rssb.12489). It is a promise of one run: of a log that is looked at again and again, give each look a
-    level of its own (`audit.inference.looks`).
+    The promise: while no metric passes its limit, a run rings with probability at most `alpha` (weighted e-BH over all
+    rows that have a limit, each metric with the same share, half of it its headline's, under any dependence of them:
+    R. Wang & A. Ramdas (2022), False discovery rate control with e-values, doi:10.1111/rssb.12489). It is a promise of
+    one run: of a log that is looked at again and again, give each look a level of its own (`audit.inference.looks`).
 
     Examples
     --------
@@ -95,8 +97,16 @@ def _answer(
     found = possible[0].measure(log, settings)
     names = {metric.name for metric in metrics if why[metric.name]}
     kept = tuple(row for row in found.rows if row.metric not in names)
-    keys = {row.key() for row in kept}
+    told, keys = {row.metric for row in kept}, {row.key() for row in kept}
+    silent = (metric for metric in possible if metric.name not in told)
+    refused += tuple(_refused(metric, _nothing(metric, log), facts.rows) for metric in silent)
     return LoopRows((*kept, *refused), tuple(each for each in found.evidence if each.key in keys))
+
+
+def _nothing(metric: LoopMetric, log: PredictionLog) -> str:
+    """Return why a family had nothing to say of one of its metrics."""
+    groups = "" if log.sensitive_features else " (it names no groups)"
+    return f"{_NOT_MEASURED} the log holds nothing to count it from{groups}. {metric.obtain}"
 
 
 def _why_not(metric: LoopMetric, log: PredictionLog, facts: DecisionFacts) -> str | None:
@@ -128,17 +138,35 @@ def _refused(metric: LoopMetric, reason: str, rows: int) -> Measurement:
 
 
 def _alarms(evidence: Sequence[Evidence], alpha: float) -> tuple[Alarm, ...]:
-    """Return the rows that e-BH names; the limit of each is the e-value that would just have been enough."""
+    """Return the rows that weighted e-BH names; the limit of each is the e-value that would just have been enough."""
     if not evidence:
         return ()
-    values = np.array([each.e_value for each in evidence])
+    weights = _weights([json.loads(each.key) for each in evidence])
+    values = np.array([each.e_value for each in evidence]) * weights
     named = e_benjamini_hochberg(values, alpha=alpha).rejected
-    limit = len(evidence) / (alpha * max(int(named.sum()), 1))
+    limits = len(evidence) / (alpha * max(int(named.sum()), 1) * weights)
     return tuple(
-        Alarm(key=each.key, e_value=float(each.e_value), limit=limit, since=each.since)
-        for each, rang in zip(evidence, named, strict=True)
+        Alarm(key=each.key, e_value=float(each.e_value), limit=float(limit), since=each.since)
+        for each, limit, rang in zip(evidence, limits, named, strict=True)
         if rang
     )
+
+
+def _weights(keys: Sequence[Sequence[Any]]) -> npt.NDArray[np.float64]:
+    """Return the share of the promise that each row has, 1 on average: every metric as much as any other.
+
+    Half of it is its headline's: the first row about everyone, or else the first; the rest is shared alike. A metric
+    of fifty groups would otherwise make all others deaf.
+    """
+    by_metric: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        by_metric.setdefault(str(key[0]), []).append(place)
+    weights = np.empty(len(keys))
+    for places in by_metric.values():
+        first = next((place for place in places if not keys[place][1] and not keys[place][2]), places[0])
+        weights[places] = 0.5 / max(len(places) - 1, 1)
+        weights[first] = 0.5 if len(places) > 1 else 1.0
+    return weights * len(keys) / len(by_metric)
 
 
 def _violations(settings: LoopSettings, log: PredictionLog) -> list[str]:

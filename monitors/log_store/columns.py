@@ -11,6 +11,7 @@ import pyarrow as pa
 from audit.errors import EvidenceError, InputError, raise_violations
 from audit.predictions import PredictionLog
 from audit.reading import ROLES, Role
+from monitors.kinds import TEXT, Wanted, wrong_kind, wrong_names
 
 Kind = Literal["text", "number", "time"]
 
@@ -85,6 +86,7 @@ class LogColumns:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        raise_violations(_wrong_kinds(self))
         raise_violations(_violations(self))
         _empty_log(self)
         try:
@@ -190,6 +192,18 @@ def as_log(table: Any, columns: LogColumns) -> PredictionLog:  # noqa: ANN401 - 
         **columns.reading,
         **roles,
     )
+
+
+_LISTS = ("sensitive_features", "features", "numbers", "hashed", "left_out")
+
+
+def _wrong_kinds(columns: LogColumns) -> list[str]:
+    mapping = Wanted("a mapping from roles to names of columns", (Mapping,))
+    found = wrong_kind("roles", columns.roles, mapping, then="write {'prediction_id': 'id', 'timestamp': 'at', ...}")
+    if not found:
+        found = [fault for role, name in columns.roles.items() for fault in wrong_kind(f"role {role!r}", name, TEXT)]
+    found += [fault for name in _LISTS for fault in wrong_names(name, getattr(columns, name))]
+    return found + wrong_kind("reading", columns.reading, Wanted("a mapping of keywords", (Mapping,)))
 
 
 def _violations(columns: LogColumns) -> list[str]:

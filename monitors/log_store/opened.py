@@ -141,12 +141,9 @@ def opened(place: Place, salt_file: str | Path | None) -> Opened:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     opened(Place(folder), None).id
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store(empty=True) as store:
+    ...     opened(store.tables.place, None).id
     'id'
     """
     columns, fingerprint = described(place)
@@ -184,12 +181,9 @@ def described(place: Place) -> tuple[LogColumns, str | None]:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     described(Place(folder)) == (columns, None)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store(empty=True) as store:
+    ...     described(store.tables.place) == (store.columns, None)
     True
     """
     need(place)
@@ -207,12 +201,9 @@ def columns_of(predictions: Snapshot) -> LogColumns:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     columns_of(snapshot(Tables(Place(folder)).predictions)) == columns
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store(empty=True) as store:
+    ...     columns_of(snapshot(store.tables.predictions)) == store.columns
     True
     """
     known = settings(predictions)

@@ -36,20 +36,11 @@ def joined(
 
     Examples
     --------
-    >>> import pyarrow as pa
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.delta import Place, snapshot
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> from monitors.log_store.receiving import receive
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
-    ...     _ = receive(store, batch)
+    >>> from monitors.log_store.delta import snapshot
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
     ...     tables = store.tables
-    ...     log = joined(snapshot(tables.predictions), snapshot(tables.labels), columns)
+    ...     log = joined(snapshot(tables.predictions), snapshot(tables.labels), store.columns)
     ...     log.table.select("y_pred", "y_true").collect(backend="pyarrow").to_native().to_pylist()
     [{'y_pred': '1', 'y_true': None}, {'y_pred': '0', 'y_true': None}]
     """

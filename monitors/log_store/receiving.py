@@ -59,15 +59,9 @@ def receive(store: Opened, data: Any) -> tuple[Brought, Brought]:  # noqa: ANN40
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
-    ...     receive(store, batch)
+    >>> from monitors.log_store.example import small_batch, small_store
+    >>> with small_store(empty=True) as store:
+    ...     receive(store, small_batch())
     (Brought(new=2, repeated=0, corrected=0), Brought(new=0, repeated=0, corrected=0))
     """
     roles = store.columns.roles
@@ -104,14 +98,8 @@ def receive_labels(store: Opened, data: Any, names: LabelNames, *, correct: bool
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store(empty=True) as store:
     ...     receive_labels(store, pa.table({"id": ["a"], "y": [1]}), LabelNames("id", "y"), correct=False).new
     1
     """
@@ -157,15 +145,8 @@ def correct_rows(store: Opened, data: Any) -> int:  # noqa: ANN401 - any table, 
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
-    ...     _ = receive(store, batch)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
     ...     correct_rows(store, pa.table({"id": ["b"], "said": [1]}))
     1
     """
@@ -189,14 +170,8 @@ def record_event(store: Opened, event: str, *, predictions: int = 0, labels: int
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store(empty=True) as store:
     ...     record_event(store, "erase", predictions=1)
     ...     snapshot(store.tables.events).version
     1

@@ -1,6 +1,6 @@
 """What leaves the log: people who ask for it, and what is older than it may become."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -43,18 +43,8 @@ def erase_ids(store: Opened, ids: pa.Array) -> Removed:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.columns import LogColumns
-    >>> from monitors.log_store.delta import Place
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> from monitors.log_store.receiving import receive
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
-    ...     _ = receive(store, batch)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
     ...     erase_ids(store, pa.array(["a"]))[:2]
     (1, 0)
     """
@@ -102,18 +92,8 @@ def ids_with(store: Opened, values: pa.Array, column: str) -> pa.Array:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.columns import LogColumns
-    >>> from monitors.log_store.delta import Place
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> from monitors.log_store.receiving import receive
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
-    ...     _ = receive(store, batch)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
     ...     ids_with(store, pa.array(["0"]), "said").to_pylist()
     ['b']
     """
@@ -134,18 +114,8 @@ def retain_since(store: Opened, start: datetime) -> Removed:
     Examples
     --------
     >>> from datetime import UTC
-    >>> from tempfile import TemporaryDirectory
-    >>> from monitors.log_store.columns import LogColumns
-    >>> from monitors.log_store.delta import Place
-    >>> from monitors.log_store.making import make_store
-    >>> from monitors.log_store.opened import opened
-    >>> from monitors.log_store.receiving import receive
-    >>> columns = LogColumns(roles={"prediction_id": "id", "timestamp": "at", "y_pred": "said"})
-    >>> batch = pa.table({"id": ["a", "b"], "at": ["2026-01-05T09:00Z"] * 2, "said": [1, 0]})
-    >>> with TemporaryDirectory() as folder:
-    ...     make_store(Place(folder), columns, None)
-    ...     store = opened(Place(folder), None)
-    ...     _ = receive(store, batch)
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
     ...     retain_since(store, datetime(2026, 2, 1, tzinfo=UTC))[:2]
     (2, 0)
     """
@@ -189,7 +159,8 @@ def as_ids(ids: Sequence[str]) -> pa.Array:
     >>> as_ids(["a", "a", "b"]).to_pylist()
     ['a', 'b']
     """
-    if isinstance(ids, str) or not ids or not all(str(each) for each in ids):
+    is_list = isinstance(ids, Iterable) and not isinstance(ids, str | bytes | Mapping)
+    if not is_list or not ids or not all(str(each) for each in ids):
         msg = f"expected a list of ids, none of them empty; got {ids!r}"
         raise InputError([msg])
     return pa.array(dict.fromkeys(map(str, ids)), pa.string())

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from audit.errors import EvidenceError, InputError
+from audit.errors import EvidenceError, InputError, raise_violations
 from audit.measurement import Window
 from audit.predictions import PredictionLog
+from monitors.kinds import NUMBER, Wanted, shown, wrong_kind
 from monitors.log_store.columns import EVENTS, Kind, LogColumns
 from monitors.log_store.commits import compact, set_columns
 from monitors.log_store.delta import Place, snapshot
@@ -127,6 +128,9 @@ class LogStore:
             If there is something at the path, or the key cannot be written.
         """
         place = place_of(path, storage_options)
+        raise_violations(
+            wrong_kind("columns", columns, Wanted("LogColumns", (LogColumns,)), then="LogColumns(roles=...)")
+        )
         make_store(place, columns, salt_file)
         return cls(place=place, salt_file=None if salt_file is None else Path(salt_file))
 
@@ -186,6 +190,7 @@ class LogStore:
             If the version does not exist, or a data file of it is missing or of another length: it is named.
         """
         asked = (None, None) if version is None else Version.parse(version)
+        raise_violations(_wrong_window(between))
         need(self.place)
         predictions = snapshot(Tables(self.place).predictions, asked[0])
         labels = snapshot(Tables(self.place).labels, asked[1])
@@ -315,6 +320,7 @@ class LogStore:
         now
             The time from which they are counted; None = the clock's.
         """
+        raise_violations(wrong_kind("days", days, NUMBER))
         if not 0 < days <= _MOST_DAYS:
             msg = f"days must lie in (0, {_MOST_DAYS:,}]; got {days}"
             raise InputError([msg])
@@ -366,3 +372,10 @@ class LogStore:
     def _received(self, rows: Brought, labels: Brought) -> Received:
         counts = (rows.new, rows.repeated, labels.new, labels.repeated, labels.corrected)
         return Received(*counts, version=self.version)
+
+
+def _wrong_window(between: object) -> list[str]:
+    fine = isinstance(between, tuple | list) and len(between) == 2
+    if between is None or (fine and all(isinstance(end, datetime) and end.tzinfo for end in between)):  # type: ignore[attr-defined]
+        return []
+    return [f"between: expected two times with a zone, (start, end); got {shown(between)}"]

@@ -10,6 +10,7 @@ from audit.inference.multiplicity import e_benjamini_hochberg
 from audit.rollup import cells_of
 from audit.tally import Tally
 from audit.unknowns.outcome_coverage import everyone_and_groups
+from monitors.performance.bets import BETS, mean_bound
 from monitors.performance.calibrated import Calibration
 from monitors.performance.corrected import rectifier_ends
 from monitors.performance.gap_evidence import log_e_gap
@@ -24,9 +25,6 @@ LARGEST_LOG_E = 700.0
 RECTIFIER, OUTCOME_RECTIFIER = "rectifier", "outcome_rectifier"
 FEWEST_ROWS = 30
 """With fewer rows of a slice in the reference its scores are not judged."""
-
-_BETS = np.geomspace(0.02, 0.9, 10)
-_STEPS = 30
 
 
 class Evidence(NamedTuple):
@@ -141,19 +139,19 @@ def rectifier_evidence(
     then = _residuals(reference, calibration, None if at_random else 1)
     order = [stream for stream, sides in then.items() if sides[0][1].sum() >= FEWEST_ROWS * dispersion]
     sides = [(column, side) for column, stream in enumerate(order) for side in range(len(then[stream]))]
-    bounds = [_tolerated(*then[order[column]][side], dispersion, error=error) for column, side in sides]
+    bounds = [mean_bound(*then[order[column]][side], dispersion, error=error) for column, side in sides]
     limit = np.array(bounds) + tolerance
-    log_bets = np.zeros((len(_BETS), len(sides)))
+    log_bets = np.zeros((len(BETS), len(sides)))
     log_e, rows = np.zeros((len(streams.windows), len(order))), np.zeros((len(streams.windows), len(order)))
     for place, window in enumerate(streams.windows):
         now = _residuals(in_window(current, window), calibration, None if at_random else -1)
         for number, (column, side) in enumerate(sides):
             if order[column] in now and limit[number] < 1:
                 x, n = now[order[column]][side]
-                bets = _BETS[:, None] / (1 + limit[number])
+                bets = BETS[:, None] / (1 + limit[number])
                 log_bets[:, number] += (n / dispersion * np.log1p(bets * (x - limit[number]))).sum(axis=1)
                 rows[place, column] = n.sum()
-        by_side = np.logaddexp.reduce(log_bets, axis=0) - np.log(len(_BETS))
+        by_side = np.logaddexp.reduce(log_bets, axis=0) - np.log(len(BETS))
         log_e[place] = [np.logaddexp.reduce(by_side[own]) - np.log(len(own)) for own in _sides_of(sides, len(order))]
     highest = np.array([limit[own].max() for own in _sides_of(sides, len(order))])
     return Evidence(tuple(order), log_e, rows, highest)
@@ -256,21 +254,3 @@ def _residuals(
 
 def _sides_of(sides: list[tuple[int, int]], size: int) -> list[list[int]]:
     return [[number for number, (column, _) in enumerate(sides) if column == wanted] for wanted in range(size)]
-
-
-def _tolerated(lost: FloatArray, n: FloatArray, dispersion: float, *, error: float) -> float:
-    r"""Return an upper bound of the mean of losses in [-1, 1] that fails with probability `error` at most.
-
-    The largest m at which :math:`\prod (1 - \lambda (x - m))`, averaged over bets, stays below 1 / error: its
-    expectation is 1 at the mean, and it grows with m.
-    """
-    low, high = float((n * lost).sum() / n.sum()), 1.0
-    worth = n / dispersion
-    for _ in range(_STEPS):
-        middle = (low + high) / 2.0
-        bets = (worth * np.log1p(-_BETS[:, None] / 2.0 * (lost - middle))).sum(axis=1)
-        if np.logaddexp.reduce(bets) - np.log(len(_BETS)) < -np.log(error):
-            low = middle
-        else:
-            high = middle
-    return high

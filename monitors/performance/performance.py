@@ -17,11 +17,10 @@ from monitors.performance.calibrated import calibration_of
 from monitors.performance.evidence import Evidence, gap_evidence, rang, rectifier_evidence, risk_evidence
 from monitors.performance.evidence_rows import Held, Kind, detector_rows, evidence_rows
 from monitors.performance.label_free import score_violations
-from monitors.performance.settings import PerformanceSettings, measured, reference_violations, watched
+from monitors.performance.settings import UNSETTLED, PerformanceSettings, measured, reference_violations, watched
 from monitors.performance.streams import Streams, streams_of
 from monitors.performance.window_tally import in_window, windows_of, without_windows
 
-UNSETTLED = "not settled: rows or labels of this window are still to come; it does not ring"
 _WITHOUT_LABELS = ("selection_rate", "demographic_parity")
 
 

@@ -11,6 +11,7 @@ from audit.views import answers, view_of
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "accuracy")
 SCORED = ("roc_auc", "calibration_in_the_large")
+UNSETTLED = "not settled: rows or labels of this window are still to come; it does not ring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """How much old data to keep when a model is fitted again: mixes of old and new rows, measured on the newest ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -66,7 +66,13 @@ class _Compared(NamedTuple):
 
 
 def retraining_mixes(
-    old: Sample, new: Sample, fit: Fit, *, feature: str | None = None, settings: MixSettings | None = None
+    old: Sample,
+    new: Sample,
+    fit: Fit,
+    *,
+    feature: str | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
+    settings: MixSettings | None = None,
 ) -> Found:
     """Fit the model to mixes of old and new rows of one size, and measure each on the newest rows.
 
@@ -85,6 +91,8 @@ def retraining_mixes(
         ``fit(X, y, sample_weight) -> predict``; predict gives labels, or probabilities of label 1.
     feature
         Name of the sensitive feature that `Sample.group` holds: its groups are measured, too. None = everyone alone.
+    groups
+        Further sensitive features, each with the group of every new row; None is the group whose value is missing.
     settings
         None = the defaults.
 
@@ -130,13 +138,17 @@ def retraining_mixes(
     [('retraining_error', {'k': 0}, 1.0), ('retraining_error', {'k': 100}, 0.0), ('retraining_best_share', {}, 1.0)]
     """
     chosen = settings or MixSettings()
-    raise_violations(_violations(old, new, chosen))
+    raise_violations([*_violations(old, new, chosen), *_group_violations(new, groups or {})])
     kept = len(new) - round(chosen.held_out * len(new))
     losses = _losses(old, new, fit, chosen, kept)
     group = new.group[kept:]
     slices: list[tuple[Slice, npt.NDArray[np.bool_]]] = [(EVERYONE, np.ones(len(group), dtype=bool))]
     if feature is not None:
         slices += [(((feature, name),), group == name) for name in sorted(set(group.tolist()))]
+    for other, values in (groups or {}).items():
+        held = np.array(values, dtype=object)[kept:]
+        names = sorted(set(held.tolist()), key=lambda name: (name is None, str(name)))
+        slices += [(((other, name),), np.array([each == name for each in held], dtype=bool)) for name in names]
     return Found(tuple(row for which, rows in slices for row in _rows(losses[:, :, rows], which, chosen)))
 
 
@@ -243,6 +255,14 @@ def _best_row(found: _Compared, which: Slice, settings: MixSettings) -> Measurem
         metric="retraining_best_share", slice=which, value=left[0] if len(left) == 1 else None, low=min(left),
         high=max(left), n=found.n, level=settings.level, method="paired_t, all pairs of mixes", reason=reason,
     )  # fmt: skip
+
+
+def _group_violations(new: Sample, groups: Mapping[str, Sequence[str | None]]) -> list[str]:
+    return [
+        f"groups of {name!r} are of {len(values)} rows, and there are {len(new)} new ones; pass one per row"
+        for name, values in groups.items()
+        if len(values) != len(new)
+    ]
 
 
 def _violations(old: Sample, new: Sample, settings: MixSettings) -> list[str]:

@@ -17,15 +17,22 @@ from audit.provenance import Provenance
 from audit.result import Alarm, Result
 from audit.store import save_run
 from dashboards.alarm_words import alarms_of
-from dashboards.figures.over_time import heat_figure, series_figure
+from dashboards.figures.over_time import heat_figure, series_figure, window_ticks
 from dashboards.monitoring import (
+    advice_sentences,
     changes_of,
     effect_of,
     episodes_of,
-    labels_sentence,
     lead_sentences,
     publishable,
     series_of,
+)
+from dashboards.monitoring_sentences import (
+    context_sentence,
+    labels_sentence,
+    promise_sentence,
+    retraining_sentence,
+    unfinished_sentence,
 )
 from dashboards.report.background import alarm_table
 from dashboards.report.monitoring_part import sections
@@ -106,8 +113,12 @@ def test_the_page_tells_each_change_with_since_when_for_whom_and_what_to_do(tmp_
     assert app.title[0].value == "Over time"
     table = app.dataframe[0].value
     assert len(table) == len(changes_of(changed))
-    assert set(table.columns) == {"Since", "What", "For whom", "Before", "Now", "How sure", "What to do"}
-    assert (table["What to do"] != "").all()
+    assert set(table.columns) == {"Since", "What", "For whom", "Before", "Now", "How sure"}
+    advice = advice_sentences(changes_of(changed))
+    assert 1 <= len(advice) <= 4
+    assert all(any(change.subject in text for text in advice) for change in changes_of(changed))
+    shown = next(each.value for each in app.markdown if "compare the values of before and since" in each.value)
+    assert shown.count("- ") >= len(advice)
     headers = [header.value for header in app.header]
     assert headers == ["What changed", "Drift of features and predictions", "Rates by window", "Take it along"]
 
@@ -317,3 +328,115 @@ def test_every_alarm_of_a_run_has_its_row(changed):
     keys = {row.key() for row in changed.measurements}
     assert {alarm.key for alarm in changed.alarms} <= keys
     assert {json.loads(alarm.key)[0] for alarm in changed.alarms} >= {"drift_e_value"}
+
+
+WEEK = (START, START + timedelta(7))
+DRIFT = "drift_e_value"
+
+
+def drifted(metric, feature="age", since=START):
+    row = Measurement(metric=metric, at=(("feature", feature),), window=(since, since + timedelta(7)), value=900.0,
+                      n=90, method="x")  # fmt: skip
+    return row, Alarm(key=row.key(), e_value=900.0, limit=80.0, since=since)
+
+
+def told(*found, **given):
+    rows, alarms = [row for row, _ in found], [alarm for _, alarm in found if alarm is not None]
+    given = {"monitors": ["drift"], **given}
+    return Result(measurements=rows, alarms=alarms, provenance=Provenance(given=given, defaulted={"alpha": 0.05}))
+
+
+def test_the_promise_names_scatter_and_weights_everywhere(changed, tmp_path, monkeypatch):
+    scatter = changed.provenance.given["scatter"]
+    plain = promise_sentence(changed)
+    assert f"How much more windows scatter than independent rows: {scatter}." in plain
+    assert "Weights" not in plain
+    given = {**changed.provenance.given, "weights": "rows are <b>counted</b>, whatever their weights"}
+    weighted = replace(changed, provenance=replace(changed.provenance, given=given))
+    (first, *_) = sections(weighted)
+    assert "Weights: rows are <b>counted</b>, whatever their weights." in first.text
+    assert "<b>counted" not in render_report(weighted, title="t")
+    app = page_of(tmp_path, monkeypatch, weighted)
+    assert any("Weights" in markdown.value for markdown in app.markdown)
+
+
+def test_a_log_none_of_whose_windows_is_over_says_so_first():
+    row = Measurement(metric="traffic", window=WEEK, value=3.0, n=3, method="count")
+    young = told((row, None), windows={"number": 1, "over": 0})
+    assert unfinished_sentence(young).startswith("No window is over yet: the first ends on 2026-01-12 00:00 UTC.")
+    assert lead_sentences(young)[0] == unfinished_sentence(young)
+    assert "no proof" not in " ".join(lead_sentences(young))
+    assert sections(young)[0].text.startswith("No window is over yet")
+    older = told((row, None), windows={"number": 2, "over": 1})
+    assert unfinished_sentence(older) == ""
+    assert "no proof" in lead_sentences(older)[0]
+    assert unfinished_sentence(told(windows="of another version")) == ""
+
+
+def test_drift_that_a_context_may_explain_is_told_apart_from_drift_within_it():
+    within = "drift_e_value_within_context"
+    one = drifted(within)[0]
+    quiet = told((one, None), within="season")
+    assert context_sentence(quiet) == "Within values of season no alarm rang."
+    mixed = told(drifted(DRIFT), drifted(DRIFT, "season"), (one, None), within="season")
+    assert "no drift is shown of age: that season is mixed otherwise" in context_sentence(mixed)
+    assert "of age, season" not in context_sentence(mixed)
+    both = told(drifted(DRIFT), drifted(within), within="season")
+    assert context_sentence(both) == "Within values of season, too, drift is shown of age."
+    empty = replace(one, value=None, reason="no rows in the window with a value of <b>")
+    assert "nothing could be compared: no rows in the window with a value of" in context_sentence(
+        told((empty, None), within="season")
+    )
+    assert context_sentence(told()) == ""
+    change = next(change for change in changes_of(both) if "context" in change.subject)
+    assert change.now == ""  # evidence is no size
+    assert change.subject == "Drift within values of the known context: age"
+
+
+def mixes(best=0.8, errors=(0.4, 0.2, 0.3), of=(), low=0.0):
+    rows = [
+        Measurement(metric="retraining_error", slice=of, at=(("k", k),), value=error, low=error - 0.1,
+                    high=error + 0.1, n=300, level=0.95, method="rate")
+        for k, error in zip((0, 80, 100), errors, strict=True)
+    ]  # fmt: skip
+    reason = None if best is not None else "no mix is shown to be better: 2 of 3 are still possible"
+    share = Measurement(metric="retraining_best_share", slice=of, value=best, low=low, high=1.0, n=300, level=0.95,
+                        method="paired_t", reason=reason)  # fmt: skip
+    return [(row, None) for row in (*rows, share)]
+
+
+def test_advice_on_retraining_is_told_with_its_errors_or_with_why_there_is_none(tmp_path, monkeypatch):
+    result = told(*mixes(), *mixes(best=1.0, of=(("g", NASTY[0]),)))
+    said = retraining_sentence(result)
+    assert "80 % new rows is shown to be best, with an error of 20.0 %" in said
+    assert "old rows alone 40.0 % [30.0, 50.0], new rows alone 30.0 %" in said
+    assert "100 % new rows" in said.partition("other groups")[2]
+    assert "no mix of old and new rows is shown to be better" in retraining_sentence(told(*mixes(best=None)))
+    part = retraining_sentence(told(*mixes(best=None, low=0.8)))
+    assert "mixes with 80 to 100 % new rows are left, others are shown to be worse" in part
+    titles = [section.title for section in sections(result)]
+    assert titles == ["What changed since the reference", "Which rows to retrain on"]
+    page = render_report(result, title="t")
+    assert "Which rows to retrain on" in page
+    assert "Share of new rows in the best mix by" not in page
+    assert "<script>alert(1)" not in page
+    app = page_of(tmp_path, monkeypatch, result)
+    assert "Which rows to retrain on" in [header.value for header in app.header]
+    table = next(frame.value for frame in app.dataframe if "New rows" in frame.value.columns)
+    assert len(table) == 6
+    none = Measurement(metric="retraining_best_share", value=None, n=0, method="not_checked", reason="no labels")
+    assert retraining_sentence(told((none, None))) == "No advice on retraining: no labels."
+    assert [section.title for section in sections(told((none, None)))] == ["What changed since the reference"]
+
+
+def test_ticks_stand_where_windows_start_and_are_few():
+    weeks = [START + timedelta(weeks=week) for week in range(30)]
+    ticks = window_ticks(weeks)
+    assert len(ticks["tickvals"]) <= 4
+    assert set(ticks["tickvals"]) <= set(weeks)
+    assert ticks["ticktext"][0] == "Jan 5<br>2026"
+    assert window_ticks([])["tickvals"] == []
+    hours = window_ticks([START, START + timedelta(hours=6)])["ticktext"]
+    assert hours == ["Jan 5<br>2026", "Jan 5 06:00"]
+    row = Measurement(metric="accuracy", window=WEEK, value=0.8, low=0.7, high=0.9, n=90, level=0.95, method="x")
+    assert list(series_figure({(): [row]}, title="t").layout.xaxis.tickvals) == [START]

@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from audit.measurement import Measurement
+from audit.provenance import Provenance
 from audit.result import Alarm, Result
 from monitors.alarms.states import load_alarms, raise_alarms
 
@@ -70,7 +72,8 @@ def test_cron_and_ci_get_an_exit_code_and_json(call, folder, alarm):
     ]
     call("alarms", "ack", alarm, "--by", "Ada", cwd=folder, code=0)
     call("alarms", "list", "--exit-code", cwd=folder, code=0)
-    assert json.loads(call("alarms", "list", "--runs", "elsewhere", "--json", cwd=folder, code=0).stdout) == []
+    (folder / "empty").mkdir()
+    assert json.loads(call("alarms", "list", "--runs", "empty", "--json", cwd=folder, code=0).stdout) == []
 
 
 @pytest.mark.parametrize(
@@ -80,8 +83,18 @@ def test_cron_and_ci_get_an_exit_code_and_json(call, folder, alarm):
         (["ack", "ALARM", "--by", " "], "nobody is named"),
         (["snooze", "ALARM", "--by", "Ada", "--until", "2099-01-01"], "has no time zone"),
         (["snooze", "ALARM", "--by", "Ada", "--until", "5000 rows"], "expected 7d, 12h, or a time with a zone"),
-        (["snooze", "ALARM", "--by", "Ada", "--until", "soon"], "expected a length such as 7d"),
-        (["snooze", "ALARM", "--by", "Ada", "--until", "2020-01-01T00:00Z"], "until must lie ahead"),
+        (
+            ["snooze", "ALARM", "--by", "Ada", "--until", "soon"],
+            "--until 'soon': expected 7d, 12h, or a time",
+        ),
+        (
+            ["snooze", "ALARM", "--by", "Ada", "--until", "yesterday"],
+            "'yesterday': expected 7d, 12h, or a time",
+        ),
+        (
+            ["snooze", "ALARM", "--by", "Ada", "--until", "2020-01-01T00:00Z"],
+            "2020-01-01T00:00:00Z is past: it is",
+        ),
         (["clear", "ALARM", "--by", "Ada", "--evidence", " "], "no evidence is named"),
         (["clear", "ALARM", "--by", "Ada"], "Missing option '--evidence'"),
         (["ack", "ALARM"], "Missing option '--by'"),
@@ -100,6 +113,26 @@ def test_a_changed_file_is_broken_evidence(call, folder):
     assert "is no event" in call("alarms", "list", cwd=folder, code=4).stderr
 
 
-def test_no_folder_has_no_alarms(call, tmp_path):
+@pytest.mark.parametrize(
+    "words", [(), ("list",), ("list", "--exit-code"), ("list", "--json"), ("ack", "3766", "--by", "Ada")]
+)
+def test_a_folder_that_is_missing_is_an_error_and_not_a_folder_without_alarms(call, tmp_path, words):
+    done = call("alarms", *words, cwd=tmp_path, code=2)
+    assert "runs is no folder of runs; name the one that --out of `evenhanded monitor` wrote" in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_runs_without_events_has_no_alarms(call, tmp_path):
+    (tmp_path / "runs").mkdir()
     assert "no alarms" in call("alarms", cwd=tmp_path, code=0).stdout
-    assert not (tmp_path / "runs").exists()
+
+
+def test_alarms_of_several_logs_are_listed_with_their_logs(call, folder, alarm):
+    named = replace(result_of("b"), provenance=Provenance(given={"log": "../north.csv"}))
+    raise_alarms(named, folder / "runs")
+    shown = call("alarms", "list", cwd=folder, code=0).stdout
+    assert "../north.csv" in shown
+    record = json.loads(call("alarms", "list", "--json", cwd=folder, code=0).stdout)
+    assert [each["log"] for each in record] == [None, "../north.csv"]
+    assert record[0]["alarm"] == alarm

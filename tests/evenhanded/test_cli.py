@@ -80,15 +80,15 @@ def test_audit_writes_result_page_and_run(csv, tmp_path):
     ],
     ids=["holds", "fails", "not shown", "fails before not shown", "absent group is invalid", "invalid before fails"],
 )
-def test_exit_code_is_the_verdict_by_precedence(csv, tmp_path, requirements, extra, code):
-    run("audit", csv, *BASIC, "--policy", policy(tmp_path, *requirements, **extra), cwd=tmp_path, code=code)
+def test_exit_code_is_the_verdict_by_precedence(csv, tmp_path, requirements, extra, code, call):
+    call("audit", csv, *BASIC, "--policy", policy(tmp_path, *requirements, **extra), cwd=tmp_path, code=code)
 
 
-def test_audit_without_a_policy_is_0_whatever_it_finds(csv, tmp_path):
-    run("audit", csv, *BASIC, cwd=tmp_path, code=0)
+def test_audit_without_a_policy_is_0_whatever_it_finds(csv, tmp_path, call):
+    call("audit", csv, *BASIC, cwd=tmp_path, code=0)
 
 
-def test_wrong_use_and_wrong_input_are_2_and_write_nothing(csv, tmp_path):
+def test_wrong_use_and_wrong_input_are_2_and_write_nothing(csv, tmp_path, call):
     for arguments in (
         ("audit",),
         ("audit", csv, *BASIC, "--no-such-option"),
@@ -98,36 +98,36 @@ def test_wrong_use_and_wrong_input_are_2_and_write_nothing(csv, tmp_path):
         ("gate", "latest", "--policy", "p.yaml"),
         ("no-such-command",),
     ):
-        done = run(*arguments, "--json", "r.json", cwd=tmp_path) if arguments[1:] else run(*arguments, cwd=tmp_path)
+        done = call(*arguments, "--json", "r.json", cwd=tmp_path) if arguments[1:] else call(*arguments, cwd=tmp_path)
         assert done.returncode == 2, arguments
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "r.json").exists()
 
 
-def test_one_error_lists_every_missing_column(csv, tmp_path):
-    done = run(
+def test_one_error_lists_every_missing_column(csv, tmp_path, call):
+    done = call(
         "audit", csv, "--y-true", "outcome", "--y-pred", "nope", "--sensitive", "gender,sex", cwd=tmp_path, code=2
     )
     assert "'nope' (y_pred) is missing" in done.stderr
     assert "'gender' (sensitive feature) is missing" in done.stderr
 
 
-def test_a_policy_with_an_unknown_key_names_file_line_and_key(csv, tmp_path):
+def test_a_policy_with_an_unknown_key_names_file_line_and_key(csv, tmp_path, call):
     path = tmp_path / "policy.yaml"
     path.write_text("schema: evenhanded/policy/1\nrequirements:\n  - {id: a, metric: accuracy, minimum: 0.6}\n")
-    done = run("audit", csv, *BASIC, "--policy", path, cwd=tmp_path, code=2)
+    done = call("audit", csv, *BASIC, "--policy", path, cwd=tmp_path, code=2)
     assert "policy.yaml" in done.stderr
     assert "policy.yaml:3" in done.stderr
     assert "minimum" in done.stderr
 
 
-def test_changed_evidence_is_4(csv, tmp_path):
-    run("audit", csv, *BASIC, "--out", "runs", cwd=tmp_path, code=0)
+def test_changed_evidence_is_4(csv, tmp_path, call):
+    call("audit", csv, *BASIC, "--out", "runs", cwd=tmp_path, code=0)
     (saved,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     table = pq.read_table(saved / "tally.parquet")
     n = pa.array([value + 1 for value in table["n"].to_pylist()], pa.int64())
     pq.write_table(table.set_column(table.schema.get_field_index("n"), "n", n), saved / "tally.parquet")
-    done = run("gate", "latest", "--policy", policy(tmp_path, ACCURATE), cwd=tmp_path, code=4)
+    done = call("gate", "latest", "--policy", policy(tmp_path, ACCURATE), cwd=tmp_path, code=4)
     assert "was changed" in done.stderr or "digest differs" in done.stderr
 
 
@@ -158,28 +158,28 @@ def test_interrupted_is_130(tmp_path):
         [sys.executable, "-m", "evenhanded", "demo", "--out", str(tmp_path / "runs"), "--epochs", "100"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(6)
+    time.sleep(3)
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130, errors
     assert "Traceback" not in errors
 
 
-def test_options_from_a_file_and_the_command_line_wins(csv, tmp_path):
+def test_options_from_a_file_and_the_command_line_wins(csv, tmp_path, call):
     config = tmp_path / "audit.yaml"
     config.write_text("y-true: outcome\ny-pred: flagged\nsensitive: [sex]\nreference: {sex: M}\nlevel: 0.8\n")
-    run("audit", csv, "-c", config, "--level", "0.9", "--json", "r.json", cwd=tmp_path, code=0)
+    call("audit", csv, "-c", config, "--level", "0.9", "--json", "r.json", cwd=tmp_path, code=0)
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["provenance"]["given"]["level"] == 0.9
     assert result["provenance"]["given"]["reference"] == {"sex": "M"}
     config.write_text("y-true: outcome\ny-predd: flagged\n")
-    assert "unknown option 'y-predd'" in run("audit", csv, "-c", config, cwd=tmp_path, code=2).stderr
+    assert "unknown option 'y-predd'" in call("audit", csv, "-c", config, cwd=tmp_path, code=2).stderr
 
 
-def test_scores_thresholds_bins_and_attributes(tmp_path):
+def test_scores_thresholds_bins_and_attributes(tmp_path, call):
     (tmp_path / "data.csv").write_text("id,y,decile\n" + "".join(f"{i},{i % 2},{1 + i % 10}\n" for i in range(100)))
     (tmp_path / "people.csv").write_text("id,age\n" + "".join(f"{i},{20 + i % 60}\n" for i in range(100)))
-    run(
+    call(
         "audit", "data.csv", "--y-true", "y", "--y-score", "decile", "--score-max", "10", "--threshold", "0.5",
         "--attributes", "people.csv", "--on", "id", "--sensitive", "age", "--bin", "age=25,45", "--json", "r.json",
         cwd=tmp_path, code=0,
@@ -191,9 +191,9 @@ def test_scores_thresholds_bins_and_attributes(tmp_path):
     assert any(row["metric"] == "roc_auc" for row in rows)
 
 
-def test_plan_then_policy_then_gate(csv, tmp_path):
-    run("audit", csv, *BASIC, "--out", "runs", cwd=tmp_path, code=0)
-    run("gate", "latest", "--plan", "--write", "policy.yaml", cwd=tmp_path, code=0)
+def test_plan_then_policy_then_gate(csv, tmp_path, call):
+    call("audit", csv, *BASIC, "--out", "runs", cwd=tmp_path, code=0)
+    call("gate", "latest", "--plan", "--write", "policy.yaml", cwd=tmp_path, code=0)
     done = run(
         "gate",
         "latest",
@@ -213,14 +213,14 @@ def test_plan_then_policy_then_gate(csv, tmp_path):
     assert "fails" in done.stdout
     undecided = [row["id"] for row in gate["rows"] if row["verdict"] == "INSUFFICIENT"]
     assert set(undecided) >= {"no-worse-false-negative-rate", "no-worse-selection-rate"}
-    itself = run("gate", "latest", "--policy", "policy.yaml", "--baseline", "latest", cwd=tmp_path, code=2)
+    itself = call("gate", "latest", "--policy", "policy.yaml", "--baseline", "latest", cwd=tmp_path, code=2)
     assert "is the run that is judged" in itself.stderr
-    again = run("gate", "latest", "--plan", "--write", "policy.yaml", cwd=tmp_path, code=2)
+    again = call("gate", "latest", "--plan", "--write", "policy.yaml", cwd=tmp_path, code=2)
     assert "exists" in again.stderr
 
 
-def test_report_of_a_saved_run(csv, tmp_path):
-    run(
+def test_report_of_a_saved_run(csv, tmp_path, call):
+    call(
         "audit", csv, *BASIC, "--policy", policy(tmp_path, MISSED | {"max": 0.1}), "--out", "runs", cwd=tmp_path, code=1
     )
     run("report", "latest", "--html", "page.html", cwd=tmp_path, code=0)
@@ -255,9 +255,9 @@ def test_hostile_group_names_reach_no_terminal_and_no_markup(tmp_path):
     assert set(names) <= slices
 
 
-def test_a_target_that_cannot_be_written_leaves_nothing_behind(csv, tmp_path):
+def test_a_target_that_cannot_be_written_leaves_nothing_behind(csv, tmp_path, call):
     (tmp_path / "file").write_text("not a folder")
-    done = run("audit", csv, *BASIC, "--html", "h.html", "--json", "no/j.json", "--out", "file", cwd=tmp_path, code=2)
+    done = call("audit", csv, *BASIC, "--html", "h.html", "--json", "no/j.json", "--out", "file", cwd=tmp_path, code=2)
     assert "file" in done.stderr
     assert "no" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "scored.csv"]
@@ -289,14 +289,14 @@ def test_a_module_named_audit_that_hides_ours_is_one_clear_error(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_train_then_audit(csv, tmp_path):
+def test_train_then_audit(csv, tmp_path, call):
     run(
         "train", csv, "--target", "outcome", "--features", "score", "--sensitive", "sex", "--epochs", "2",
         "--model", "m",
         "--predictions", "p.parquet", cwd=tmp_path, code=0,
     )  # fmt: skip
     assert (tmp_path / "m" / "config.json").is_file()
-    run(
+    call(
         "audit",
         "p.parquet",
         "--y-true",

@@ -382,3 +382,108 @@ def test_windows_end_when_the_log_was_looked_at(monitor, files):
 def test_help_names_the_promise_in_words(monitor):
     done = monitor("--help", code=0)
     assert "Chance that a quiet log ever rings" in " ".join(done.stdout.split())
+
+
+def raised(files):
+    events = (files / "runs" / "alarms.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, events) if event["kind"].startswith("raised")]
+
+
+def test_two_logs_in_one_folder_of_runs_are_told_apart(monitor, files):
+    some = pd.read_csv(files / "moved.csv")
+    (files / "south").mkdir()
+    some[some.index % 7 != 0].to_csv(files / "south" / "moved.csv", index=False)
+    both = ("--out", "runs", "--since-last", "--fail-on-alarm")
+    north = ("--reference", "before.csv", "--current", "moved.csv", *COLUMNS, *both)
+    south = ("--reference", "before.csv", "--current", "south/moved.csv", *COLUMNS, *both)
+    monitor(*north, code=1)
+    done = monitor(*south, "--json", "s.json", code=1)  # its alarms are its own
+    text = " ".join(done.stdout.split())
+    assert "are of another log: ../moved.csv. If this is the same log in another place, name it as there" in text
+    result = json.loads((files / "s.json").read_text())
+    assert result["provenance"]["given"]["log"] == "../south/moved.csv"
+    assert not [row for row in result["measurements"] if row["metric"] in {"late_share", "removed_rows"}]
+    monitor(*north, code=0)
+    again = monitor(*south, "--json", "t.json", code=0)
+    assert "another log" not in again.stdout
+    rows = json.loads((files / "t.json").read_text())["measurements"]
+    assert {row["value"] for row in rows if row["metric"] == "late_share"} == {0.0}
+    assert {event["log"] for event in raised(files)} == {"../moved.csv", "../south/moved.csv"}
+    assert len({event["alarm"] for event in raised(files)}) == len(raised(files))
+
+
+def test_a_log_that_has_moved_is_the_same_log_by_its_name(monitor, files):
+    both = ("--out", "runs", "--since-last", "--fail-on-alarm", "--log", "north <b>")
+    monitor(*against("moved", *both), code=1)
+    (files / "moved.csv").rename(files / "bad.csv")
+    done = monitor(*against("bad", *both, "--json", "r.json"), code=0)
+    assert "No alarm is new" in done.stdout
+    assert json.loads((files / "r.json").read_text())["provenance"]["given"]["log"] == "north <b>"
+    assert "--log needs the folder of runs" in monitor(*against("bad", "--log", "x"), code=2).stderr
+
+
+def test_an_alarm_that_could_not_be_sent_is_sent_by_the_next_run(monitor, files, monkeypatch):
+    from monitors.alarms import outbox
+    from monitors.alarms.webhook import Answer
+
+    sent = []
+    monkeypatch.setattr(outbox, "send", lambda *_, **__: Answer(sent=False, note="example.org: no answer in time"))
+    hook = ("--out", "runs", "--webhook", "https://example.org/secret")
+    down = monitor(*against("moved", *hook), code=0)
+    number = len({event["alarm"] for event in raised(files)})
+    assert f"{number} alarm{'s' * (number > 1)} could not be sent; the next run with --webhook tries again" in " ".join(
+        down.stdout.split()
+    )
+    monkeypatch.setattr(outbox, "send", lambda _, event, **__: sent.append(event) or Answer(sent=True, note="ok"))
+    up = monitor(*against("moved", *hook), code=0)
+    assert len(sent) == number
+    assert "could not be sent" not in up.stdout
+    monitor(*against("moved", *hook), code=0)
+    assert len(sent) == number
+    assert "secret" not in (files / "runs" / "alarms.jsonl").read_text()
+
+
+def with_season(frame, share, *, warm=20):
+    """Return the frame with rows of two seasons; in the warm one ages are higher by a fixed amount."""
+    rng = np.random.default_rng(9)
+    season = np.where(rng.random(len(frame)) < share, "warm", "cold")
+    return frame.assign(season=season, age=frame["age"] + warm * (season == "warm"))
+
+
+def test_a_known_context_that_explains_a_drift_is_told_from_one_that_does_not(monitor, files):
+    frames = {name: frame_of(seed, 8, first=first, per_week=400)
+              for name, seed, first in (("before", 1, 0), ("quiet", 2, 8), ("moved", 3, 8))}  # fmt: skip
+    with_season(frames["before"], 0.2).to_csv(files / "before.csv", index=False)
+    with_season(frames["quiet"], 0.8).to_csv(files / "quiet.csv", index=False)  # more warm days, each as before
+    with_season(frames["moved"], 0.2, warm=45).to_csv(files / "moved.csv", index=False)
+    rows = ("--within", "season", "--dispersion", "1")
+    mixed = monitor(*against("quiet", *rows, "--json", "q.json", "--html", "q.html"), code=0)
+    text = " ".join(mixed.stdout.split())
+    assert "Within values of season no drift is shown of age: that season is mixed otherwise" in text
+    assert "Within values of season no drift is shown of age" in (files / "q.html").read_text()
+    alarms = json.loads((files / "q.json").read_text())["alarms"]
+    assert not [alarm for alarm in alarms if "within_context" in alarm["key"]]
+    real = monitor(*against("moved", *rows), code=0)
+    assert "Within values of season, too, drift is shown of age." in " ".join(real.stdout.split())
+
+
+def test_a_context_that_is_no_column_is_named(monitor):
+    done = monitor(*against("quiet", "--within", "moon"), code=2)
+    assert "moon" in done.stderr
+
+
+def test_advice_on_retraining_is_measured_or_says_why_not(monitor, files):
+    for name in ("before", "moved"):
+        frame = frame_of({"before": 1, "moved": 2}[name], 4, first={"before": 0, "moved": 8}[name])
+        turned = (frame["age"] > 40) if name == "before" else (frame["age"] <= 40)
+        frame.assign(y=turned.astype(int)).to_csv(files / f"{name}.csv", index=False)
+    done = monitor(*against("moved", "--retraining", "--json", "r.json", "--html", "r.html"), code=0)
+    assert "mixes with 80 to 100 % new rows are left, others are shown to be worse" in " ".join(done.stdout.split())
+    rows = json.loads((files / "r.json").read_text())["measurements"]
+    best = [row for row in rows if row["metric"] == "retraining_best_share"]
+    assert {tuple(row["slice"].items()) for row in best} == {(), (("g", "a"),), (("g", "b"),)}
+    assert next(row for row in best if not row["slice"])["low"] >= 0.8
+    assert "Which rows to retrain on" in (files / "r.html").read_text()
+    unlabelled = [each for each in COLUMNS if each not in {"--y-true", "y"}]
+    words = ("--reference", "before.csv", "--current", "moved.csv", *unlabelled, "--features", "age", "--retraining")
+    assert "No advice on retraining: no labels" in monitor(*words, code=0).stdout

@@ -12,7 +12,8 @@ from audit.errors import InputError
 from audit.predictions import PredictionLog
 from audit.store import load_run, save_run
 from monitors.counts.reference import Reference, make_reference
-from monitors.run import MonitorSettings, run_monitors
+from monitors.run import run_monitors
+from monitors.settings import MonitorSettings
 from monitors.watching import with_groups
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -89,12 +90,20 @@ def test_a_run_is_a_pure_function_whatever_the_order_of_the_rows(quiet):
 
 
 def test_frozen_counts_give_what_the_log_gives(quiet, tmp_path):
-    before, since, result = quiet
+    before, since, _ = quiet
     make_reference(with_groups(log_of(before))).save(tmp_path / "reference")
-    again = run_monitors(Reference.load(tmp_path / "reference"), log_of(since))
-    apart = {"expected_traffic", "traffic_ratio"}  # frozen counts hold no weeks
-    one, two = ([row for row in each.measurements if row.metric not in apart] for each in (again, result))
-    assert one == two
+    settings = MonitorSettings(dispersion=1.0)  # how weeks scatter is not kept, all else is, their rows too
+    again = run_monitors(Reference.load(tmp_path / "reference"), log_of(since), settings=settings)
+    assert again.measurements == run_monitors(log_of(before), log_of(since), settings=settings).measurements
+    assert any(row.value for row in again.measurements if row.metric == "traffic_ratio")
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_log_that_begins_with_a_third_of_the_rows_rings_at_once(frozen):
+    before, since = log_of(frame_of(3, 8)), log_of(since_of(4, 6).iloc[::3])
+    result = run_monitors(make_reference(with_groups(before)) if frozen else before, since)
+    begins = START + timedelta(weeks=8)
+    assert [alarm.since for alarm in result.alarms if json.loads(alarm.key)[:2] == ["traffic_ratio", {}]] == [begins]
 
 
 def test_a_run_survives_saving_with_alarms_and_windows(tmp_path):
@@ -339,7 +348,7 @@ def test_weeks_that_wander_further_ring_as_independent_rows_and_not_by_their_own
     assert "drift_e_value" in rang(alone)
     estimated = run_monitors(*quiet_x, settings=MonitorSettings(effect=0.02))
     assert "drift_e_value" not in rang(estimated)
-    assert estimated.provenance.given["scatter"].startswith("estimated from 29 windows of the reference")
+    assert estimated.provenance.given["scatter"].startswith("estimated from 30 windows of the reference")
     wide = MonitorSettings(
         effect=0.02, dispersion=40.0
     )  # about 1 + 150 x 0.25 x (the share of a bin that a mean moves)

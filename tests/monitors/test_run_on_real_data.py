@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from audit.predictions import PredictionLog
-from monitors.run import MonitorSettings, run_monitors
+from monitors.run import run_monitors
+from monitors.settings import MonitorSettings
 
 ACS = ["AGEP", "SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC", "NATIVITY", "DEAR", "DEYE", "DREM"]
 TAXI = [

@@ -8,9 +8,12 @@ import pytest
 
 from audit.errors import InputError
 from audit.predictions import PredictionLog
+from monitors.counts.binning import Binning
+from monitors.counts.profile import Profile
 from monitors.counts.reference import make_reference
-from monitors.run import MonitorSettings, run_monitors
-from monitors.scatter import design_effect
+from monitors.run import run_monitors
+from monitors.scatter import design_effect, shown_dispersion
+from monitors.settings import MonitorSettings
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SINCE = START + timedelta(weeks=10)
@@ -78,3 +81,48 @@ def test_frequency_weights_are_refused_and_of_sampling_weights_it_is_said_that_r
         run_monitors(*(log_of(part, sample_weight="w", weights="frequency") for part in (frame, since)))
     result = run_monitors(*(log_of(part, sample_weight="w", weights="sampling") for part in (frame, since)))
     assert result.provenance.given["weights"] == "rows are counted, whatever their weights"
+
+
+def blocks_of(**columns):
+    """Return a profile of weeks from the counts of 0 and 1 of each column, shape (n_weeks, 2)."""
+    weeks = tuple((START + timedelta(weeks=week), START + timedelta(weeks=week + 1)) for week in range(20))
+    binnings = {name: Binning(feature=name, kind="categorical", categories=("0", "1")) for name in columns}
+    counts = {name: np.pad(found, ((0, 0), (0, 2)))[:, None] for name, found in columns.items()}
+    rows = next(iter(counts.values())).sum(axis=-1)
+    return Profile(windows=weeks, slices=((),), binnings=binnings, counts=counts, rows=rows)
+
+
+def weekly(rng, share, wander=0.0, rows=100):
+    """Return the counts of a flag whose share wanders from week to week."""
+    shares = np.clip(share * (1 + wander * rng.normal(size=20)), 0.001, 0.999)
+    ones = rng.binomial(rows, shares)
+    return np.stack([rows - ones, ones], axis=-1)
+
+
+def test_independent_rows_are_rarely_taken_to_scatter_be_they_scarce():
+    rng = np.random.default_rng(0)
+    for share in (0.01, 0.05, 0.4):
+        found = [shown_dispersion(blocks_of(a=weekly(rng, share)))["a"] for _ in range(200)]
+        assert np.mean(np.array(found) > 1.0) <= 0.05
+
+
+def test_scarce_flags_that_come_in_bursts_are_seen_to():
+    rng = np.random.default_rng(1)
+    bursts = np.where(rng.random(20) < 0.15, 12, 0)
+    found = shown_dispersion(blocks_of(a=np.stack([100 - bursts, bursts], axis=-1)))
+    assert found["a"] > 5
+
+
+def test_what_is_too_scarce_to_tell_scatters_as_the_others_do_where_two_of_them_are_seen_to():
+    rng = np.random.default_rng(2)
+    wild, steady, scarce = weekly(rng, 0.4, 0.5), weekly(rng, 0.4), weekly(rng, 0.005)
+    found = shown_dispersion(blocks_of(a=wild, b=weekly(rng, 0.3, 0.5), c=steady, d=scarce))
+    assert found["a"] > 2
+    assert found["c"] == 1.0
+    assert found["d"] == pytest.approx((found["a"] + found["b"]) / 2)
+    assert shown_dispersion(blocks_of(a=wild, c=steady, d=scarce))["d"] == 1.0
+
+
+def test_a_reference_of_eight_weeks_has_eight_though_no_row_comes_after_them():
+    before, since = log_of(visits(3, 8, 1)), log_of(visits(4, 2, 1, START + timedelta(weeks=8)))
+    assert "estimated from 8 windows" in run_monitors(before, since).provenance.given["scatter"]

@@ -220,3 +220,19 @@ def test_dependent_rows_ask_for_as_much_more():
     assert not schema(REFERENCE, window, dispersion=10.0).alarms
     with pytest.raises(InputError, match="dispersion must be at least 1 and finite; got 0"):
         schema(REFERENCE, window, dispersion=0.0)
+
+
+def test_a_dispersion_for_each_feature_is_that_of_the_feature_alone():
+    week = ((MONDAY, MONDAY + timedelta(weeks=1)),)
+    bins = {name: Binning(feature=name, kind="categorical", categories=("A", "B")) for name in ("a", "b")}
+    was = dict.fromkeys(bins, np.array([[[90, 10, 0, 0]]]) * 100)
+    now = dict.fromkeys(bins, np.array([[[400, 0, 0, 0]]]))
+
+    def of(windows, counts):
+        rows = counts["a"].sum(axis=-1)
+        return Profile(windows=windows, slices=((),), binnings=bins, counts=counts, rows=rows)
+
+    found = schema(of((None,), was), of(week, now), dispersion={"a": 40.0, "b": 1.0})
+    assert ["b" in alarm.key for alarm in found.alarms] == [True]
+    with pytest.raises(InputError, match=r"dispersion must be at least 1 and finite; got 0\.5"):
+        schema(of((None,), was), of(week, now), dispersion={"a": 0.5})

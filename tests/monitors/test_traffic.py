@@ -126,3 +126,15 @@ def test_the_comparisons_of_a_cycle():
 
 def test_a_feed_that_ends_rings():
     assert first_ring(np.concatenate([np.full(20, 200), np.zeros(6)]).astype(int), 1) == 20
+
+
+def test_clusters_divide_counts_by_no_less_than_their_design_effect():
+    """Ten rows come at once: three clusters after one a week are no change, though 30 rows after 10 would be."""
+    rows = [10.0] * 12 + [30.0]
+    alone = log_evidence(rows, np.ones(13), period=1, tolerance=1.25)
+    clustered = log_evidence(rows, np.ones(13), period=1, tolerance=1.25, clusters=10.0)
+    ones = log_evidence(np.array(rows) / 10, np.ones(13), period=1, tolerance=1.25)
+    assert clustered[-1] == pytest.approx(ones[-1])
+    assert clustered[-1] < 1 < alone[-1]
+    limits = np.full(13, 20.0)
+    assert expected(rows, np.ones(13), period=1, limits=limits, clusters=10.0)[-1].dispersion == 10.0

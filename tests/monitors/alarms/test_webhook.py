@@ -3,21 +3,17 @@
 import json
 import re
 import socket
-import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from audit.errors import InputError
 from audit.measurement import Measurement
 from audit.result import Alarm
-from monitors.alarms.event_file import read_events
 from monitors.alarms.events import Event, raised_event
-from monitors.alarms.states import load_alarms
-from monitors.alarms.webhook import check_url, payload, send, send_all
+from monitors.alarms.webhook import check_url, payload, send
 
 NOW = datetime(2026, 1, 12, tzinfo=UTC)
 HOSTILE = '</script><script>alert("x")</script>&=1+1\u202e\n<!channel> @here <https://evil.example|a>'
@@ -28,46 +24,7 @@ def event_of(group=HOSTILE):
     return raised_event(Alarm(key=row.key(), e_value=31.0, limit=20.0, since=NOW), NOW, again=False)
 
 
-@contextmanager
-def server(answer):
-    """Serve on this machine and keep what was posted; `answer` writes the reply."""
-    posted = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            posted.append((self.path, dict(self.headers), body))
-            answer(self)
-
-        def do_GET(self):  # what following a redirect would call
-            self.do_POST()
-
-        def log_message(self, *_):
-            pass
-
-    running = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_port}/hook/secret?token=5", posted
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join(timeout=10)
-
-
-def status(number, **headers):
-    def answer(handler):
-        handler.send_response(number)
-        for name, value in headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    return answer
-
-
-def test_one_post_of_json_that_reads_back_what_the_alarm_is():
+def test_one_post_of_json_that_reads_back_what_the_alarm_is(server, status):
     with server(status(204)) as (url, posted):
         answer = send(url, event_of())
     assert answer == (True, "127.0.0.1 answered 204")
@@ -99,7 +56,7 @@ def test_an_alarm_with_a_key_of_another_shape_is_sent_all_the_same(key):
 
 
 @pytest.mark.parametrize("number", [300, 301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(number):
+def test_a_redirect_is_not_followed(number, server, status):
     with server(status(200)) as (elsewhere, reached), server(status(number, Location=elsewhere)) as (url, posted):
         answer = send(url, event_of())
     assert not answer.sent
@@ -109,7 +66,7 @@ def test_a_redirect_is_not_followed(number):
 
 
 @pytest.mark.parametrize("number", [400, 404, 429, 500, 503])
-def test_a_refusal_is_an_answer_and_not_tried_again(number):
+def test_a_refusal_is_an_answer_and_not_tried_again(number, server, status):
     with server(status(number)) as (url, posted):
         assert send(url, event_of()) == (False, f"127.0.0.1 answered {number}")
     assert len(posted) == 1
@@ -126,7 +83,7 @@ def drip(handler):
 
 
 @pytest.mark.parametrize("answer", [lambda _: time.sleep(2), drip])
-def test_whoever_answers_slowly_or_a_byte_at_a_time_is_left_in_time(answer):
+def test_whoever_answers_slowly_or_a_byte_at_a_time_is_left_in_time(answer, server):
     with server(answer) as (url, _):
         started = time.monotonic()
         found = send(url, event_of(), timeout=0.5)
@@ -136,7 +93,7 @@ def test_whoever_answers_slowly_or_a_byte_at_a_time_is_left_in_time(answer):
 
 
 @pytest.mark.parametrize("raw", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x00" * 100])
-def test_an_answer_that_is_no_http_is_no_error(raw):
+def test_an_answer_that_is_no_http_is_no_error(raw, server):
     def answer(handler):
         handler.wfile.write(raw)
 
@@ -154,7 +111,7 @@ def test_nobody_there_and_no_such_name_are_no_errors():
     assert not send("https://no-such-host.invalid/", event_of(), timeout=2).sent
 
 
-def test_https_does_not_talk_to_one_without_a_certificate():
+def test_https_does_not_talk_to_one_without_a_certificate(server, status):
     with server(status(200)) as (url, posted):
         found = send(url.replace("http://", "https://"), event_of(), timeout=2)
     assert not found.sent
@@ -193,20 +150,3 @@ def test_addresses_that_are_refused_before_anything_is_sent(url, text):
 )
 def test_addresses_that_are_fine(url):
     assert check_url(url).geturl() == url
-
-
-def test_what_was_sent_and_what_was_not_is_an_event(tmp_path):
-    raised = event_of()
-    with server(status(200)) as (url, _):
-        sent = send_all(url, [raised], tmp_path)
-    with server(status(500)) as (url, _):
-        failed = send_all(url, [raised], tmp_path)
-    assert [event.kind for event in (*sent, *failed)] == ["sent", "not_sent"]
-    written = read_events(tmp_path)
-    assert [event.note for event in written] == ["127.0.0.1 answered 200", "127.0.0.1 answered 500"]
-    assert "secret" not in (tmp_path / "alarms.jsonl").read_text()
-    acknowledged = Event(kind="acknowledged", alarm="a", time=NOW, by="Ada")
-    assert send_all("https://example.org/", [acknowledged], tmp_path) == ()
-    with pytest.raises(InputError, match="of the kind 'file'"):
-        send_all("file:///x", [raised], tmp_path)
-    assert load_alarms(tmp_path) == ()

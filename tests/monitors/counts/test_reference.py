@@ -109,7 +109,7 @@ def changed(saved, **values):
 
 def test_another_schema_is_refused(saved):
     changed(saved, schema="evenhanded/reference/9")
-    with pytest.raises(EvidenceError, match="is of schema 'evenhanded/reference/9'; expected 'evenhanded/reference/1'"):
+    with pytest.raises(EvidenceError, match="is of schema 'evenhanded/reference/9'; expected 'evenhanded/reference/2'"):
         Reference.load(saved)
 
 

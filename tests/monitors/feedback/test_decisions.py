@@ -70,3 +70,11 @@ def test_rows_that_a_join_lost_are_a_fault_and_one_in_a_hundred_is_none() -> Non
     assert decision_facts(few).faults == {}
     assert decision_facts(many).faults == {"user": "column 'who' (user): 2 of 100 rows have none; did a join lose them"}
     assert decision_facts(many).rows == 100
+
+
+def test_a_log_without_predictions_has_groups() -> None:
+    log = PredictionLog.from_frame(
+        pa.table({"sex": ["F"], "done": [1]}), task="watch", action="done", sensitive_features=["sex"]
+    )
+    rows = decisions(log).collect(backend="pyarrow").to_native().to_pylist()
+    assert rows == [{"action": 1.0, "feature_0": "F"}]
