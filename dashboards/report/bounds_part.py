@@ -30,8 +30,8 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
 
 
 def _labels(shown: list[Measurement]) -> Section | None:
-    # Those of a decider stand with its rates.
-    coverage = [row for row in shown if row.metric == "outcome_coverage" and "model_version" not in dict(row.at)]
+    # Those of a decider stand with its rates, those of a retraining round or of a score bin with the feedback loops.
+    coverage = [row for row in shown if row.metric == "outcome_coverage" and set(dict(row.at)) <= {"class"}]
     whole = {row.slice for row in coverage if row.value == 1 and not row.at}
     bounds = [row for row in shown if _is_bound(row) and row.slice not in whole]
     if not bounds and all(row.value == 1 for row in coverage):

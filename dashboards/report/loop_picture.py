@@ -29,6 +29,7 @@ def rounds_picture(
     *,
     gap: Sequence[Measurement] = (),
     rang: Collection[str] = (),
+    identifier: str = "loop-rounds",
 ) -> Picture:
     """Return the two lines over the rounds with the gap between them shaded.
 
@@ -36,6 +37,8 @@ def rounds_picture(
     ----------
     closed, held_out, gap, rang
         As in `dashboards.figures.loop_rounds.rounds_figure`; `closed` holds at least one row.
+    identifier
+        Unique within the report.
 
     Examples
     --------
@@ -56,7 +59,7 @@ def rounds_picture(
         axes.tick_params(colors=MUTED)
         axes.legend(frameon=False, fontsize=7)
         lay_out(figure)
-        svg = drawn(figure, identifier="loop-rounds", title=alternative_text(closed, held_out, gap))
+        svg = drawn(figure, identifier=identifier, title=alternative_text(closed, held_out, gap))
     sentence = (_READING if metric in _SCORES else "") + _BARS
     return Picture(svg=svg, title="How good the model looks, by retraining round", sentence=sentence)
 
