@@ -142,8 +142,8 @@ does not ring.'
         return tuple(filter(None, (opening, *after)))
     first = told[0]
     alike = next(episode for episode in episodes_of(told) if first in episode)
-    others = sorted({change.whom for change in told} - {first.whom})
-    more = f"{'Later, alarms' if of is None else 'Alarms'} also rang for {_listed(others)}." if others else ""
+    others = sorted({change.whom for change in told} - {each.whom for each in alike})
+    more = f"Alarms also rang for {_listed(others)}." if others else ""
     head = f"{_rang(result, changes, of)}. {episode_sentence(alike)}"
     return tuple(filter(None, (head, more, *after)))
 
