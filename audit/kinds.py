@@ -18,6 +18,7 @@ Kind = Literal[
     "sealed test",
     "robustness",
     "monitoring",
+    "loops",
 ]
 
 _MARKS: Mapping[str, Kind] = MappingProxyType(
@@ -29,6 +30,7 @@ _MARKS: Mapping[str, Kind] = MappingProxyType(
         "training": "training",
         "sealed": "sealed test",
         "monitors": "monitoring",
+        "loops": "loops",
     }
 )
 """Under this name the settings of a run of each kind record what no other kind has."""
@@ -55,6 +57,11 @@ def kind_of(result: Result) -> Kind:
     'thresholds'
     >>> kind_of(Result(measurements=()))
     'audit'
+
+    What watches a log and its feedback loops at once is a run of monitors:
+
+    >>> kind_of(Result(measurements=(), provenance=Provenance(given={"loops": ["usage"], "monitors": ["drift"]})))
+    'monitoring'
     """
     marked = next((kind for name, kind in _MARKS.items() if name in result.provenance.given), None)
     if marked is not None:

@@ -150,6 +150,8 @@ def _whom(requirement: Requirement) -> Callable[[Measurement], bool]:
         "baseline": {"reference", "model"},
         "value": {None, "reference", "model", "window"},
     }
+    if comparison(requirement.metric, "value") is None:  # a number of monitors or loops that is a difference already
+        kinds["value"].add("rest")
 
     def speaks_of(row: Measurement) -> bool:
         kind = None if row.against is None else row.against.get("kind")

@@ -8,6 +8,7 @@ from audit.measurement import Measurement, Slice, as_slice
 from audit.result import Alarm, Result
 from dashboards.labels import safe_label, slice_label
 from dashboards.words import metric_title
+from monitors.feedback.catalog import BY_NAME
 
 _ENDINGS = ("_gap_e_value", "_e_value", "_e_detector")
 _ROLES: Mapping[str, str] = {"y_pred": "the predictions", "y_score": "the scores", "y_true": "the labels"}
@@ -105,13 +106,13 @@ def whom_of(slice_: Slice, at: Mapping[str, object]) -> str:
 
     Examples
     --------
-    >>> whom_of((("sex", "F"),), {}), whom_of((), {"place": "north"})
-    ('sex = F', 'place north')
+    >>> whom_of((("sex", "F"),), {}), whom_of((), {"place": "north"}), whom_of((), {"round": "7"})
+    ('sex = F', 'place north', 'everyone, round 7')
     """
-    place = "" if "place" not in at else f"place {safe_label(str(at['place']), target='text')}"
-    version = "" if "model_version" not in at else f"model {safe_label(str(at['model_version']), target='text')}"
-    group = slice_label(slice_) if slice_ or not place else ""
-    return ", ".join(filter(None, (group, place, version)))
+    said = {"place": "place", "round": "round", "model_version": "model"}
+    points = [f"{word} {safe_label(str(at[key]), target='text')}" for key, word in said.items() if key in at]
+    group = slice_label(slice_) if slice_ or "place" not in at else ""
+    return ", ".join(filter(None, (group, *points)))
 
 
 def alarm_words(key: str) -> str:
@@ -169,6 +170,8 @@ def advice_on(base: str) -> str:
         return "Ask whoever sends this column what changed; compare the values of before and since."
     if base in {"traffic_ratio", "duplicate_share", "late_share", "empty_windows", "removed_rows"}:
         return "Ask whoever sends the rows: are some missing, doubled, or of other people than before?"
+    if base in BY_NAME:
+        return BY_NAME[base].why
     if base == "action_ratio":
         return "Look at a sample of these actions with the people on site, and stop if nobody can explain them."
     return "Look at a sample of the rows that went wrong since; decide whether decisions of this kind go on."

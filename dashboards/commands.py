@@ -7,6 +7,7 @@ from typing import Any
 from audit.kinds import kind_of
 from audit.result import Result
 from dashboards.lint_rows import lint_command
+from dashboards.loop_command import loops_command
 from dashboards.slice_findings import slices_command
 from dashboards.source_words import sources_command
 
@@ -193,7 +194,7 @@ def run_command(result: Result, *, reference: Mapping[str, str] | None = None) -
     """
     kind = kind_of(result)
     makers = {"thresholds": thresholds_command, "slices": slices_command, "compare": compare_command,
-              "lint": lint_command, "sources": sources_command}  # fmt: skip
+              "lint": lint_command, "sources": sources_command, "loops": loops_command}  # fmt: skip
     return makers[kind](result) if kind in makers else audit_command(result, reference=reference)
 
 

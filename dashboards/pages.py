@@ -8,6 +8,7 @@ from audit.result import Result
 from dashboards.changes import candidates
 from dashboards.labels import safe_label
 from dashboards.lint_rows import is_lint
+from dashboards.loops import is_loops
 from dashboards.monitoring import is_monitoring
 from dashboards.reliability import holds_scores
 from dashboards.report.groups import combinations_of, headline_metrics
@@ -131,6 +132,12 @@ _ROWS = (
         is_monitoring,
     ),
     PageOf(
+        "loops", "Feedback loops",
+        "whether the model controls the data that it learns from next: is there a loop, how strong, what to do",
+        "evenhanded monitor --loops --current DECISIONS.csv --role arm=GROUP --role exposed=SEEN --out runs",
+        is_loops,
+    ),
+    PageOf(
         "sources", "Sources of bias", "the evidence for and against six sources that a gap may come from",
         "evenhanded sources DATA.csv --y-true LABEL --sensitive sex --features age,degree,years "
         "--audited-label AUDITED --population CENSUS.csv --out runs",
@@ -138,7 +145,7 @@ _ROWS = (
     ),
 )  # fmt: skip
 PAGES: Mapping[str, PageOf] = MappingProxyType({row.name: row for row in _ROWS})
-FIRST = ("overview", "subgroups", "compare", "monitoring")
+FIRST = ("overview", "subgroups", "compare", "monitoring", "loops")
 """What most people open; the other pages stand under a heading of their own."""
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dashboards.loop_words import SENTENCES as OF_LOOPS
 from dashboards.monitoring_words import SENTENCES as OF_MONITORS
 
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
+        **OF_LOOPS,
         **OF_MONITORS,
         "count": "The number of rows.",
         "train_loss": "What training minimises, on the train rows, averaged over the steps of an epoch as the model "

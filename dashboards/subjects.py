@@ -2,6 +2,7 @@
 
 from audit.measurement import Measurement
 from dashboards.labels import features_label, safe_label, slice_label
+from dashboards.loop_words import ARMS
 from dashboards.words import metric_title
 
 
@@ -15,10 +16,26 @@ def subject_text(row: Measurement) -> str:
     'Difference in accuracy between groups of sex'
     >>> subject_text(Measurement(metric="accuracy", slice=(("sex", "F"),), value=0.1, n=9, method="x"))
     'Accuracy, sex = F'
+    >>> subject_text(Measurement(metric="accuracy", at=(("arm", "closed"),), value=0.1, n=9, method="x"))
+    'Accuracy, data that the model influenced'
     """
-    title, whom = metric_title(row.metric), slice_label(row.slice)
-    point = "".join(f", {key} = {safe_label(str(value), target='text')}" for key, value in row.at)
-    return _compared(row, title, whom) + point
+    arm = dict(row.at).get("arm")
+    whom = slice_label(row.slice)
+    if arm is not None:
+        whom = f"{whom}, {arm_label(str(arm))}" if row.slice else arm_label(str(arm))
+    point = "".join(f", {key} = {safe_label(str(value), target='text')}" for key, value in row.at if key != "arm")
+    return _compared(row, metric_title(row.metric), whom) + point
+
+
+def arm_label(arm: str) -> str:
+    """Return an arm of a decision log in words; an arm of another name keeps it.
+
+    Examples
+    --------
+    >>> arm_label("explore"), arm_label("third")
+    ('where chance decides', 'arm = third')
+    """
+    return ARMS.get(arm) or f"arm = {safe_label(arm, target='text')}"
 
 
 def comparison_text(row: Measurement) -> str:
@@ -34,7 +51,10 @@ def comparison_text(row: Measurement) -> str:
         return ""
     match against["kind"]:
         case "slice":
-            return slice_label(tuple(sorted(against["slice"].items())))
+            others = against["slice"]
+            return (
+                arm_label(str(others["arm"])) if set(others) == {"arm"} else slice_label(tuple(sorted(others.items())))
+            )
         case "groups":
             return f"groups of {features_label(tuple(against['features']))}"
         case "rest" | "reference":

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from audit.metrics.catalog import METRICS
+from dashboards import loop_words as loops
 from dashboards import monitoring_words as monitoring
 from dashboards.labels import safe_label
 from dashboards.sentences import SENTENCES
@@ -13,6 +14,7 @@ Unit = Literal["count", "share", "points", "ratio", "number"]
 
 _TITLES: Mapping[str, str] = MappingProxyType(
     {
+        **loops.TITLES,
         "score_roc_auc": "ROC AUC of the score",
         "boosted_roc_auc": "ROC AUC of gradient boosting",
         "feature_roc_auc": "ROC AUC of the feature alone",
@@ -170,6 +172,7 @@ _SHARES = frozenset(
         "valid_label_accuracy",
         "valid_ensemble_accuracy",
         "valid_ensemble_label_accuracy",
+        *loops.SHARES,
         *monitoring.SHARES,
     }
 )
@@ -185,6 +188,7 @@ _POINTS = frozenset(
     }
 )
 _COUNTS = frozenset({"count", "confusion_count", "became_right", "became_wrong", "skipped_steps"})
+_UNITS: Mapping[str, Unit] = MappingProxyType({**monitoring.UNITS, **loops.UNITS})
 _POSSIBLE = "{} value that missing labels or missing groups could make true. "
 _DERIVED: tuple[tuple[str, str, str], ...] = (
     ("*_lower_bound", "lowest possible {}", _POSSIBLE.format("The lowest")),
@@ -230,8 +234,8 @@ def unit_of(metric: str) -> Unit:
     >>> [unit_of(name) for name in ("count", "accuracy", "accuracy_difference", "accuracy_ratio", "f1_difference")]
     ['count', 'share', 'points', 'ratio', 'number']
     """
-    if metric in monitoring.UNITS or metric.endswith(monitoring.EVIDENCE):
-        return monitoring.UNITS.get(metric, "number")
+    if metric in _UNITS or metric.endswith(monitoring.EVIDENCE):
+        return _UNITS.get(metric, "number")
     derived = _derived(metric)
     if derived is not None:
         return "share" if metric.endswith("_adjustment_support") else unit_of(derived[0])

@@ -82,6 +82,9 @@ if TYPE_CHECKING:
     from checklists.requirement import Requirement
     from dashboards.report import render_report, write_report
     from monitors.actions import watch_actions
+    from monitors.feedback.possible_loops import LoopAnswers, plan_loops
+    from monitors.feedback.run import run_loops
+    from monitors.feedback.settings import LoopSettings
     from monitors.log_store.columns import LogColumns
     from monitors.log_store.store import LogStore
     from monitors.run import run_monitors
@@ -171,6 +174,9 @@ _HOMES = {
     "checklists.requirement": ("Requirement",),
     "dashboards.report": ("render_report", "write_report"),
     "monitors.actions": ("watch_actions",),
+    "monitors.feedback.possible_loops": ("LoopAnswers", "plan_loops"),
+    "monitors.feedback.run": ("run_loops",),
+    "monitors.feedback.settings": ("LoopSettings",),
     "monitors.log_store.columns": ("LogColumns",),
     "monitors.log_store.store": ("LogStore",),
     "monitors.run": ("run_monitors",),
@@ -212,6 +218,8 @@ __all__ = [
     "Learner",
     "LogColumns",
     "LogStore",
+    "LoopAnswers",
+    "LoopSettings",
     "MLPSettings",
     "Measurement",
     "MetricColumns",
@@ -270,6 +278,7 @@ __all__ = [
     "partial_dependence",
     "permutation_importance",
     "plan",
+    "plan_loops",
     "planted_world",
     "prices",
     "read_splits",
@@ -284,6 +293,7 @@ __all__ = [
     "run_compare",
     "run_custom_metric",
     "run_deciders",
+    "run_loops",
     "run_models",
     "run_monitors",
     "run_prediction_sets",

@@ -21,7 +21,8 @@ MORE = {
     "lint": "Leaks between train and test: copies, clusters, time, features that tell the label.",
     "sealed": "A test for a model that others make: labels kept back, opened once, on record.",
     "train": "Train a model on a table and write its predictions.",
-    "monitor": "What changed in a log since a reference: drift, errors, traffic; by group, few false alarms.",
+    "monitor": "What changed in a log since a reference: drift, errors, traffic; by group, few false alarms; loops.",
+    "loop-plan": "Whether a system can loop back on itself, what to log, how precise that gets by when.",
     "predict": "What a saved model says about new rows, on any CPU, without its training data.",
     "sources": "Where a gap comes from: evidence for and against six sources of bias.",
     "doctor": "Say what is installed and what to mend.",
@@ -44,7 +45,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in FIRST | MORE:
             return None
-        command: click.Command = import_module(f"evenhanded.commands.{cmd_name}").command
+        command: click.Command = import_module(f"evenhanded.commands.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

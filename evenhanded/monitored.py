@@ -16,10 +16,11 @@ from evenhanded.logs import bins_of
 from evenhanded.unwatched import unwatched
 from monitors.counts.reference import Reference, make_reference
 from monitors.counts.reference_files import FACTS
+from monitors.scatter import with_scatter
 from monitors.watching import with_groups
 from monitors.windows import Windows, place_expression
 
-_ROLES: Mapping[str, Role] = {
+MONITOR_ROLES: Mapping[str, Role] = {
     "y_true": "y_true",
     "y_pred": "y_pred",
     "y_score": "y_score",
@@ -31,8 +32,10 @@ _ROLES: Mapping[str, Role] = {
     "place": "place",
     "action": "action",
 }
+"""Role by option of `evenhanded monitor` that names its column."""
+
 _SETTINGS = ("positive", "threshold", "score_max", "labels")
-_OF_FILES = (*_ROLES, *_SETTINGS, "sensitive", "features", "ignore")
+_OF_FILES = (*MONITOR_ROLES, *_SETTINGS, "sensitive", "features", "ignore", "role")
 MOST_FEATURES = 500
 _SHOWN_NAMES = 20
 
@@ -81,7 +84,7 @@ wrote), or --reference-until TIME for the first part of --current itself
         raise InputError([msg])
     if reference is not None and until is not None:
         raise InputError(["--reference and --reference-until are both given; name one of them"])
-    raise_violations(_needless(options))
+    raise_violations(needless(options))
     raise_violations(_untimed(options))
     frozen_counts = Reference.load(reference) if reference is not None and (reference / FACTS).is_file() else None
     read, notes = _watching(options, frozen_counts)
@@ -143,7 +146,7 @@ def _as_frozen(options: Mapping[str, Any], known: Reference) -> tuple[Mapping[st
 
 def _unnamed(path: Path, options: Mapping[str, Any]) -> list[str]:
     """Return the columns of a file that no option names."""
-    roles = {options[name] for name in _ROLES if options.get(name)}
+    roles = {options[name] for name in MONITOR_ROLES if options.get(name)}
     used = {*roles, *(options.get("sensitive") or ()), *(options.get("ignore") or ())}
     return [name for name in dict.fromkeys(open_file(path).names) if name not in used]
 
@@ -169,8 +172,14 @@ def with_versions(result: Result, chosen: Compared, options: Mapping[str, Any]) 
     return replace(result, provenance=replace(result.provenance, given=given))
 
 
-def _needless(options: Mapping[str, Any]) -> list[str]:
-    """Return the columns that are named though every side knows its own: they would not be looked at."""
+def needless(options: Mapping[str, Any]) -> list[str]:
+    """Return the columns that are named though every side knows its own: they would not be looked at.
+
+    Examples
+    --------
+    >>> needless({"current": Path("log.csv"), "reference": None, "y_pred": "said"})
+    []
+    """
     sides = [side for side in (options["current"], options["reference"]) if side is not None]
     if not all(is_log(side) or (side / FACTS).is_file() for side in sides) or not is_log(options["current"]):
         return []
@@ -228,7 +237,7 @@ def opened(path: Path, options: Mapping[str, Any]) -> PredictionLog:
         from monitors.log_store.store import LogStore
 
         return LogStore.open(path).read()
-    roles = {role: options[name] for name, role in _ROLES.items() if options.get(name)}
+    roles = {role: options[name] for name, role in MONITOR_ROLES.items() if options.get(name)}
     sensitive = tuple(options.get("sensitive") or ())
     bins = bins_of(options)
     features = options.get("features")
@@ -250,8 +259,8 @@ def opened(path: Path, options: Mapping[str, Any]) -> PredictionLog:
     )
 
 
-def frozen(reference: PredictionLog | Reference) -> Reference:
-    """Return the counts of a reference, made now where they are not frozen yet.
+def frozen(reference: PredictionLog | Reference, window: str = "7d") -> Reference:
+    """Return the counts of a reference, made now where they are not frozen yet, with how such windows of it scatter.
 
     Examples
     --------
@@ -259,7 +268,9 @@ def frozen(reference: PredictionLog | Reference) -> Reference:
     >>> frozen(PredictionLog.from_frame(pa.table({"p": [1, 0]}), task="watch", y_pred="p")).rows
     2
     """
-    return reference if isinstance(reference, Reference) else make_reference(with_groups(reference))
+    if isinstance(reference, Reference):
+        return reference
+    return with_scatter(make_reference(with_groups(reference)), reference, window)
 
 
 def time_of(text: str) -> datetime:

@@ -78,6 +78,11 @@ class InParts(click.Command):
 class Pair(click.ParamType[tuple[str, str]]):
     """``feature=value``.
 
+    Parameters
+    ----------
+    name
+        What a pair is of, as the help and the error show it.
+
     Raises
     ------
     click.BadParameter
@@ -92,7 +97,8 @@ class Pair(click.ParamType[tuple[str, str]]):
     click.exceptions.BadParameter: expected FEATURE=VALUE; got 'race'
     """
 
-    name = "FEATURE=VALUE"
+    def __init__(self, name: str = "FEATURE=VALUE") -> None:
+        self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401
         """Return feature and value."""
@@ -100,7 +106,7 @@ class Pair(click.ParamType[tuple[str, str]]):
             return value
         feature, sign, text = str(value).partition("=")
         if not sign or not feature or not text:
-            self.fail(f"expected FEATURE=VALUE; got {value!r}", param, ctx)
+            self.fail(f"expected {self.name}; got {value!r}", param, ctx)
         return feature, text
 
 

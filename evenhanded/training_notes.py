@@ -120,13 +120,14 @@ def validation_lines(learner: "Learner", together: Measurement | None) -> tuple[
         From `trainer.evidence.ensemble.ensemble_row`.
     """
     last, data = learner.history[-1], learner.training_data()[0]
-    if last.valid_value is None or last.valid_loss is None:
-        return ()
     name, n = last.metric.replace("_", " "), f"on {len(data.split.valid):,} rows"
+    if last.valid_value is None:
+        reason = last.valid_reason if len(data.split.valid) else "no rows were kept for it"
+        return (f"validation {name} unknown: {reason}",)
     constant = _constant(learner)
     beside = f"the best constant answer: {constant:.4f}"
     unit = " (in standard deviations of the train rows)" if learner.spec.target.kind == "number" else ""
-    loss = f"loss {last.valid_loss:.4f}{unit}"
+    loss = f"loss unknown: {last.valid_reason}" if last.valid_loss is None else f"loss {last.valid_loss:.4f}{unit}"
     value = last.valid_value
     if together is None:
         lines = [f"validation {name} {value:.4f}, {loss}, {n}; {beside}"]

@@ -9,6 +9,7 @@ from audit.measurement import Slice, canonical_json
 from audit.result import Result
 from dashboards.alarm_words import is_withheld, small_groups
 from dashboards.labels import safe_label
+from dashboards.loops import hidden_groups, is_loops
 from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_table
 from dashboards.report.section import Section
 from dashboards.tables import display_row, hidden_text
@@ -19,6 +20,8 @@ LONGEST = 24
 
 _BULLET = "• "
 _TOGETHER = "simultaneous over"
+_ROBUST = "cluster_robust"
+_CLUSTERED = "variances that let rows of one user, place or cluster depend on each other"
 _METHODS: Mapping[str, str] = MappingProxyType(
     {
         "wilson": "Wilson score intervals for rates",
@@ -52,9 +55,24 @@ _METHODS: Mapping[str, str] = MappingProxyType(
         "rate_interval": "Wilson or exact intervals for cumulative shares",
         "manski bounds": "worst-case bounds over what the missing labels or groups might be (Manski)",
         "mantel_haenszel": "Mantel-Haenszel differences of rates with strata held fixed, Klingenberg's interval",
-        "least_squares": "linear regressions of the decision with sandwich variances",
+        "least_squares": "linear regressions, of the decision or over rounds, with robust variances",
         "student": "Student's intervals of means over rows",
         "inverse power curve": "learning curves extrapolated as inverse powers of the number of rows",
+        "place_jackknife": "intervals from leaving out one place after the other",
+        "delta_method": "delta-method intervals for smooth functions of means",
+        "fisher_z": "intervals of correlations on Fisher's scale, with robust variances",
+        "block_jackknife": "intervals from leaving out one block of users, weeks or items after the other",
+        "residual_and_block_jackknife": "intervals of trends from their scatter over time and from leaving out one "
+        "block after the other",
+        "residual": "intervals of trends from their scatter over time",
+        "jackknife_of_pairs": "intervals of means over pairs of users from leaving out one user after the other",
+        "lorenz_linearised": "intervals of the share of the most active users from the linearised Lorenz curve",
+        "clopper_pearson_and_poisson_curve": "intervals of a count just above a threshold over a fitted curve",
+        "score_or_exact": "Wilson or exact intervals for the outcome of rows that chance decided about",
+        "grid_bootstrap": "grid-bootstrap intervals of slopes from few rounds",
+        "case_bootstrap": "bootstrap intervals over cases",
+        "dkw_band": "intervals from the Dvoretzky-Kiefer-Wolfowitz band of a distribution",
+        "label_bounds": "worst-case bounds over what unknown outcomes might be",
         "reweighted groups": "errors of the benchmark weighted as groups are in deployment",
     }
 )
@@ -71,7 +89,8 @@ def interval_methods(result: Result) -> tuple[str, ...]:
     ('Wilson score intervals for rates',)
     """
     found = dict.fromkeys(row.method.partition(",")[0] for row in result.measurements if row.low is not None)
-    return tuple(_METHODS.get(name) or safe_label(name.replace("_", " "), target="text") for name in sorted(found))
+    told = [_METHODS.get(name) or safe_label(name.replace("_", " "), target="text") for name in sorted(found)]
+    return (*told, *([_CLUSTERED] if any(_ROBUST in row.method for row in result.measurements) else []))
 
 
 def reading_remarks(result: Result) -> tuple[str, ...]:
@@ -161,7 +180,7 @@ def alarm_table(result: Result, *, min_cell: int = 0) -> Table | None:
     if not result.alarms:
         return None
     by_key = {row.key(): row for row in result.measurements}
-    small = small_groups(result, min_cell=min_cell)
+    small = small_groups(result, min_cell=min_cell) | _away(result, min_cell)
     rows, unnamed = [], 0
     for alarm in result.alarms:
         found = by_key.get(alarm.key)
@@ -175,6 +194,10 @@ def alarm_table(result: Result, *, min_cell: int = 0) -> Table | None:
     note = f"{unnamed:,} more are of groups too small to be named." if unnamed else ""
     head = ("Alarm", "Evidence e", "Rings at", "Since")
     return Table(caption="Alarms that are raised", head=head, rows=tuple(rows), note=note)
+
+
+def _away(result: Result, min_cell: int) -> frozenset[Slice]:
+    return hidden_groups(result, min_cell=min_cell) if is_loops(result) else frozenset()
 
 
 def provenance_table(result: Result) -> Table:

@@ -3,6 +3,7 @@
 from audit.measurement import Measurement, Slice
 from audit.result import Result
 from dashboards.labels import MISSING, features_label, group_label, safe_label
+from dashboards.loops import is_loops
 from dashboards.report.groups import hidden_groups
 from dashboards.report.section import Section
 from dashboards.tables import DEFAULT_MIN_CELL, interval_text, value_text
@@ -24,6 +25,8 @@ def sections(result: Result, min_cell: int = DEFAULT_MIN_CELL) -> tuple[Section,
     >>> sections(Result(measurements=[row]))[0].title
     'Missing labels'
     """
+    if is_loops(result):
+        return ()  # told in the part on feedback loops
     hidden = hidden_groups(result, min_cell=min_cell)
     shown = [row for row in result.measurements if row.n >= min_cell and row.slice not in hidden]
     return tuple(each for each in (_labels(shown), _groups(shown, hidden)) if each is not None)

@@ -10,12 +10,14 @@ from audit.publishing.redaction import hidden_slices, speaking_of
 from audit.result import Result
 from dashboards.changes import HEADLINES as COMPARED
 from dashboards.labels import features_label, group_label, reading_order
+from dashboards.loops import is_loops
 from dashboards.report.blocks import GroupSection, Picture, Table, matrix, numbers_table, other_slice
 from dashboards.report.svg import Forest, forest_svg
 from dashboards.robustness import METRICS_OF
 from dashboards.subjects import comparison_text
 from dashboards.tables import is_plain, plain_rows, value_text
 from dashboards.words import base_metric, direction_sentence, metric_sentence, metric_title
+from monitors.feedback.catalog import BY_NAME
 
 HEADLINES = ("selection_rate", "false_positive_rate", "false_negative_rate", "precision", "accuracy", "deferral_rate")
 """What a stakeholder's page shows of a classifier; every other number stands in the JSON."""
@@ -38,7 +40,9 @@ def headline_metrics(result: Result) -> tuple[str, ...]:
     ('selection_rate', 'accuracy')
     """
     present = dict.fromkeys(
-        row.metric for row in result.measurements if is_plain(row) and row.metric not in _TOLD_ELSEWHERE
+        row.metric
+        for row in result.measurements
+        if is_plain(row) and row.metric not in _TOLD_ELSEWHERE and not _is_of_loops(result, row)
     )
     return tuple(name for name in HEADLINES if name in present) or tuple(present)[:5]
 
@@ -54,9 +58,16 @@ def combinations_of(result: Result) -> tuple[tuple[str, ...], ...]:
     (('sex',), ('race', 'sex'))
     """
     found = dict.fromkeys(
-        tuple(name for name, _ in row.slice) for row in result.measurements if is_plain(row) and row.slice
+        tuple(name for name, _ in row.slice)
+        for row in result.measurements
+        if is_plain(row) and row.slice and not _is_of_loops(result, row)
     )
     return tuple(sorted(found, key=len))
+
+
+def _is_of_loops(result: Result, row: Measurement) -> bool:
+    """Whether a row is told in the part on feedback loops, not among the rates of groups."""
+    return is_loops(result) and row.metric in BY_NAME
 
 
 def positive_label(result: Result) -> str | None:

@@ -6,6 +6,8 @@ from dashboards import changes, monitoring
 from dashboards.gap_changes import gap_sentences
 from dashboards.labels import group_label
 from dashboards.lint_rows import head_sentence, is_lint, read_findings
+from dashboards.loop_sentences import answers
+from dashboards.loops import is_loops
 from dashboards.report.groups import hidden_groups
 from dashboards.report.ranking_part import merit_sentences
 from dashboards.report.slices_part import publishable
@@ -36,7 +38,7 @@ def leads(result: Result, *, min_cell: int) -> tuple[str, ...]:
     >>> leads(Result(measurements=[]), min_cell=10)
     ()
     """
-    if is_training(result) or is_lint(result) or monitoring.is_monitoring(result):
+    if any(kind(result) for kind in (is_training, is_lint, monitoring.is_monitoring, is_loops)):
         return _of_one_kind(result, min_cell)
     if searched_row(result) is not None:
         return _search(result, min_cell)
@@ -58,6 +60,8 @@ def _of_one_kind(result: Result, min_cell: int) -> tuple[str, ...]:
     """Return the answer of a run whose settings say what it is."""
     if monitoring.is_monitoring(result):
         return monitoring.lead_sentences(result, min_cell=min_cell)[:-1]
+    if is_loops(result):
+        return answers(result, min_cell=min_cell).in_short()
     return (*lead_sentences(result), _NO_GROUPS) if is_training(result) else _split(result)
 
 

@@ -16,6 +16,7 @@ from dashboards.report import (
     deciders_part,
     flips_part,
     lint_part,
+    loops_part,
     mitigation_part,
     monitoring_part,
     multiclass_part,
@@ -40,6 +41,7 @@ def _of_any_size(sections: Callable[[Result], tuple[Section, ...]]) -> Part:
 
 LEADING: tuple[Part, ...] = (
     monitoring_part.sections,
+    loops_part.sections,
     _of_any_size(training_part.sections),
     _of_any_size(sealed_part.sections),
     _of_any_size(lint_part.sections),

@@ -71,7 +71,7 @@ to a million rows is in the log as a whole or not at all. Run it again whenever 
 @column_option("--weight", "Weight of each row.")
 @column_option("--cluster", "Rows of one person, site or day.")
 @column_option("--place", "Where the prediction was used.")
-@click.option("--role", type=Pair(), multiple=True, metavar="ROLE=COLUMN", help="Any other role: action=decision.")
+@click.option("--role", type=Pair("ROLE=COLUMN"), multiple=True, help="Any other role: action=decision.")
 @click.option(
     "--task",
     type=click.Choice(["binary", "multiclass", "multilabel", "regression", "ranking"]),

@@ -1,25 +1,25 @@
 """``evenhanded monitor``: what changed since the reference, for whom, since when, and how sure that is."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from audit.errors import InputError, raise_violations
-from audit.predictions import PredictionLog
 from audit.result import Alarm, Result
 from checklists.gate import judge
 from dashboards.alarm_words import alarms_of, numbered
 from dashboards.labels import safe_label
-from evenhanded.earlier_runs import EarlierLooks, log_name
 from evenhanded.logs import bin_option, cluster_option, column_option, positive_option, threshold_option, version_option
-from evenhanded.monitored import Compared, compared, frozen, time_of, with_context, with_versions
-from evenhanded.options import InParts, Names, config_option
+from evenhanded.monitor_running import Ran, ran, running_violations
+from evenhanded.monitored import time_of, with_context
+from evenhanded.options import InParts, Names, Pair, config_option
 from evenhanded.outputs import check_outputs, judging_options, output_options, say_where, write_outputs
 from evenhanded.policies import open_policy
-from evenhanded.printing import console, print_gate, progress
+from evenhanded.printing import console, print_gate
 from monitors.alarms.events import alarm_id
 from monitors.alarms.outbox import send_unsent
 from monitors.alarms.states import log_of, raise_alarms
@@ -29,19 +29,20 @@ _PATH = click.Path(path_type=Path)
 _PARTS = {
     "Options": (
         "current", "reference", "reference_until", "timestamp", "y_pred", "y_score", "y_true", "sensitive", "features",
-        "window", "policy", "html_file", "out", "help",
+        "window", "loops", "policy", "html_file", "out", "help",
     ),
     "More (columns)": (
         "ignore", "label_timestamp", "prediction_id", "model_version", "place", "action", "cluster", "positive",
         "threshold", "score_max", "task", "labels", "bins",
     ),
+    "More (feedback loops, with --loops)": ("role", "loop_limit", "show_all"),
     "More (what is tolerated, and the promise)": ("alpha", "tolerance", "effect", "dispersion", "until"),
     "More (what else is asked)": ("within", "tell_apart", "retraining"),
     "More (again and again)": ("since_last", "log", "save_reference", "webhook", "fail_on_alarm"),
     "More (judging, writing)": ("evidently", "stage", "json_file", "junit_file", "title", "config"),
 }  # fmt: skip
 
-_HELP = """What changed in a log of predictions, for whom, since when: drift, errors, traffic, actions.
+_HELP = """What changed in a log of predictions, for whom, since when: drift, errors, traffic, actions; feedback loops.
 
 CURRENT is a CSV or Parquet file, or a log of `evenhanded ingest`. Without a policy the exit code is 0. Example:
 
@@ -49,6 +50,7 @@ CURRENT is a CSV or Parquet file, or a log of `evenhanded ingest`. Without a pol
   evenhanded monitor --reference spring.csv --current summer.csv \\
       --timestamp at --y-pred flagged --y-true outcome --sensitive sex \\
       --html changes.html --out runs
+  evenhanded monitor --loops --current decisions.csv --role arm=group --html loops.html
 """
 
 
@@ -95,9 +97,17 @@ class Time(click.ParamType[datetime]):
 @positive_option
 @threshold_option
 @click.option("--score-max", type=float, help="The score that means 1 (10 for deciles).")
-@click.option("--task", type=click.Choice(["binary", "multiclass", "multilabel"]), help="What labels are; binary.")
+@click.option("--task", type=click.Choice(["binary", "multiclass", "multilabel", "regression"]), help="Labels; binary.")
 @click.option("--labels", type=Names(), help="Every label that may occur (multiclass, multilabel).")
 @bin_option
+@click.option(
+    "--loops", is_flag=True, help="Measure feedback loops of --current, too; without a reference, only these."
+)
+@click.option(
+    "--role", type=Pair("ROLE=COLUMN"), multiple=True, help="Any other role, such as arm=group; unnamed, by its name."
+)
+@click.option("--loop-limit", type=Pair("METRIC=LIMIT"), multiple=True, help="Another limit, such as loop_gain=1.")
+@click.option("--all", "show_all", is_flag=True, help="Show every row, and all that cannot be measured and why.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance that a quiet log ever rings.")
 @click.option("--tolerance", type=float, default=0.02, show_default=True, help="Rise of an error rate let pass.")
 @click.option("--effect", type=float, default=0.05, show_default=True, help="Drift let pass: KS, total variation.")
@@ -116,30 +126,20 @@ class Time(click.ParamType[datetime]):
 @output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     """Monitor the log, judge it where a policy is named, and write what was asked for."""
-    from evenhanded.monitoring import print_monitoring
-    from monitors.run import run_monitors
-    from monitors.settings import MonitorSettings
-
     check_outputs(options)
     raise_violations(_violations(options))
     policy = open_policy(options["policy"])
     options["sensitive"] = with_context(options)
-    chosen = compared(options)
-    asked = {name: options[name] for name in _SETTINGS}
-    settings = MonitorSettings(**asked, as_of=options["until"], log=log_name(options))
-    looks = EarlierLooks(options["out"])
-    with progress(f"counting {options['current']}"):
-        result = run_monitors(chosen.reference, chosen.current, settings=settings, previous=looks)
-    result = _with_more(with_versions(result, chosen, options), chosen, options)
-    if options["save_reference"]:
-        frozen(chosen.reference).save(options["save_reference"])
+    found = ran(options)
+    result = found.result
     gate = None if policy is None else judge(result, policy, stage=options["stage"])
-    saved = write_outputs(result, options, title="What changed", gate=gate)
+    title = "What changed" if found.monitors is not None else "Feedback loops"
+    saved = write_outputs(result, options, title=title, gate=gate)
     screen = console()
     new, unsent = (None, ()) if options["out"] is None else _keep_alarms(result, options)
-    for sentence in filter(None, [*chosen.notes, looks.sentence(result), *unsent]):
+    for sentence in (*found.notes, *unsent):
         screen.print(safe_label(sentence, target="terminal", limit=600))
-    shown = print_monitoring(result, new=new if options["since_last"] else None, out=screen)
+    shown = _shown(found, new if options["since_last"] else None, options, screen)
     if gate is not None:
         print_gate(gate, result=result, out=screen)
     say_where(saved, options)
@@ -150,7 +150,21 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     return gate.exit_code
 
 
-_SETTINGS = ("window", "alpha", "tolerance", "effect", "dispersion", "tell_apart", "within")
+def _shown(found: Ran, new: Sequence[Alarm] | None, options: dict[str, Any], screen: Console) -> int:
+    """Print what changed and what is known of loops; return how many alarms are shown."""
+    from evenhanded.loops_printing import print_loops
+    from evenhanded.monitoring import print_monitoring
+
+    number = 0
+    if found.monitors is not None:
+        number += print_monitoring(found.monitors, new=_of(new, found.monitors), out=screen)
+    if found.loops is not None:
+        number += print_loops(found.loops, new=_of(new, found.loops), show_all=options["show_all"], out=screen)
+    return number
+
+
+def _of(new: Sequence[Alarm] | None, part: Result) -> Sequence[Alarm] | None:
+    return None if new is None else [alarm for alarm in new if alarm in part.alarms]
 
 
 def _violations(options: dict[str, Any]) -> list[str]:
@@ -167,31 +181,7 @@ def _violations(options: dict[str, Any]) -> list[str]:
             found += error.violations
     if options["save_reference"] and options["save_reference"].exists():
         found.append(f"{options['save_reference']} is there already; name a new folder for the reference")
-    return found
-
-
-def _with_more(result: Result, chosen: Compared, options: dict[str, Any]) -> Result:
-    """Return the result with what is asked of the two logs beside the monitors."""
-    if options["retraining"]:
-        from evenhanded.retraining import with_retraining
-
-        with progress("fitting models to mixes of old and new rows"):
-            result = with_retraining(result, chosen.reference, chosen.current)
-    return _with_evidently(result, chosen, options) if options["evidently"] else result
-
-
-def _with_evidently(result: Result, chosen: Compared, options: dict[str, Any]) -> Result:
-    from monitors.evidently_adapter import evidently_report
-    from monitors.windows import parse_windows, resolve
-
-    if not isinstance(chosen.reference, PredictionLog):
-        raise InputError(["--evidently reads the rows of the reference; name its file, not its saved counts"])
-    windows = resolve(parse_windows(options["window"]), chosen.current, as_of=options["until"])
-    with progress("asking Evidently"):
-        found = evidently_report(
-            chosen.reference, chosen.current, windows=windows, result=result, folder=options["evidently"]
-        )
-    return replace(result, measurements=(*result.measurements, *found.found.rows))
+    return found + running_violations(options)
 
 
 def _keep_alarms(result: Result, options: dict[str, Any]) -> tuple[tuple[Alarm, ...], tuple[str, ...]]:

@@ -25,7 +25,9 @@ from checklists.gate import judge
 from checklists.gate_result import GateResult
 from checklists.policy import Policy
 from checklists.requirement import Requirement
+from monitors.feedback.run import run_loops
 from monitors.run import run_monitors
+from monitors.simulators.hidden_loop_log import hidden_loop_log
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -177,6 +179,21 @@ def watched() -> Result:
     return run_monitors(*(PredictionLog.from_frame(part, **roles) for part in parts))
 
 
+def looped() -> Result:
+    """Return the loops of a model that is retrained on what it said; rounds, items and groups have hostile names."""
+    frame = hidden_loop_log(seed=1, rounds=7, rows=140, holdout=0.3, adherence=0.6, usage=0.9).to_pandas()
+    rng = np.random.default_rng(3)
+    frame["g"] = np.array(NASTY, dtype=object)[
+        np.unique(frame["user"].astype(str), return_inverse=True)[1] % len(NASTY)
+    ]
+    frame["item"] = np.array(NASTY, dtype=object)[rng.integers(0, len(NASTY), len(frame))]
+    frame["model_version"] = [NASTY[int(place)] for place in frame["round"]]
+    frame.loc[(frame["g"] == NASTY[0]) & (frame["arm"] == "model"), ["outcome", "y_true"]] = np.nan
+    names = ("timestamp", "model_version", "user", "item", "arm", "exposed", "action", "y_pred", "y_true", "outcome")
+    roles = {name: name for name in names}
+    return run_loops(PredictionLog.from_frame(frame, task="regression", sensitive_features=["g"], **roles))
+
+
 def nasty_results() -> Mapping[str, Result]:
     frame, features = nasty_frame(), ["g", "<i>s</i>"]
     scored = PredictionLog.from_frame(frame, y_true="y", y_score="score", threshold=0.5, sensitive_features=features)
@@ -206,6 +223,7 @@ def nasty_results() -> Mapping[str, Result]:
         "robustness": flipped,
         "training": trained(),
         "monitoring": watched(),
+        "loops": looped(),
     }
 
 

@@ -17,7 +17,8 @@ from audit.scores.threshold_run import run_thresholds
 from audit.scores.utility import Payoff
 from audit.search.slices import run_slices
 from audit.tasks.regression import run_regression
-from dashboards.words import metric_sentence, metric_title
+from dashboards.words import metric_sentence, metric_title, unit_of
+from monitors.feedback.catalog import BY_NAME
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for package in ("audit", "monitors", "trainer") for path in sorted((ROOT / package).rglob("*.py"))]
@@ -63,6 +64,18 @@ def test_names_made_of_others_have_words():
     made += [f"learning_curve_{score}" for score in get_args(Score)]
     made += [f"expected_{score}_reduction" for score in get_args(Score)]
     assert unexplained(made) == []
+
+
+def test_every_metric_of_feedback_loops_has_the_words_of_its_catalog():
+    beside = {"r2_score", "brier_skill_score", "mean_absolute_error", "accuracy", "outcome_if_acted",
+              "outcome_if_not_acted"}  # fmt: skip
+    assert unexplained({*BY_NAME, *beside}) == []
+    of_an_audit = {name for name in BY_NAME if name.startswith("false_")} | {"outcome_coverage"}
+    other = {name for name, metric in BY_NAME.items() if metric_title(name) != metric.title}
+    assert other == of_an_audit
+    units = {name: unit_of(name) for name in ("loop_gain", "usage", "usage_difference", "adherence_difference")}
+    assert units == {"loop_gain": "number", "usage": "share", "usage_difference": "points",
+                     "adherence_difference": "points"}  # fmt: skip
 
 
 def frame():

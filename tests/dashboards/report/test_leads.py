@@ -16,6 +16,7 @@ from dashboards.report.summary import summarise
         ("errors", "combination"),
         ("compare", "With new"),
         ("sources", "The error of"),
+        ("loops", "Is there a loop? Yes"),
     ],
 )
 def test_a_run_for_one_question_opens_with_its_answer(nasty, kind, opening):
