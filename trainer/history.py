@@ -1,6 +1,7 @@
 """What happened in training: one row per epoch, and the settings of each cycle."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,7 @@ class Recipe:
     def __post_init__(self) -> None:
         violations = [] if self.clip is None else above_zero_violations({"clip": self.clip})
         violations += whole_violations({"accumulate": self.accumulate})
-        if not (is_number(self.weight_decay) and 0 <= self.weight_decay < math.inf):
+        if not (is_number(self.weight_decay) and 0 <= self.weight_decay <= sys.float_info.max):
             violations.append(f"weight_decay must be at least 0 and finite; came {self.weight_decay!r}")
         violations += share_violations({"smoothing": self.smoothing})
         if self.ema is not None and not (is_number(self.ema) and 0 <= self.ema < 1):

@@ -210,10 +210,14 @@ class Learner:
         Raises
         ------
         InputError
-            If no cycle is unfinished.
+            If no cycle is unfinished, or it was broken off where nothing goes on: within a step, or before its row.
         """
         if self._kept is not None:
             raise InputError(["a cycle is unfinished, but its data are not here: load with data=... to go on with it"])
+        if self._run is not None and self._run.broken:
+            raise InputError(
+                ["the cycle was broken off halfway through a step: load what was saved of it, or begin anew"]
+            )
         if self._run is None or self._run.over:
             raise InputError(["no cycle is unfinished: load a folder that fit_one_cycle(saving=...) wrote, with data"])
         return train(self, self._run, on_epoch=on_epoch, saving=saving)

@@ -9,6 +9,7 @@ from trainer.checkpoint import CheckpointError
 from trainer.evidence.energy import Energy
 from trainer.fitting.row_weight_checks import Resample
 from trainer.history import Cycle, EpochRow, read_cycle
+from trainer.setting_checks import is_number, is_whole
 
 Environment = Mapping[str, str | int]
 
@@ -85,7 +86,7 @@ def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
             deterministic=_choice(training["deterministic"]),
             split=str(training["split"]),
             cycles=tuple(read_cycle(cycle) for cycle in training["cycles"]),
-            history=tuple(EpochRow(**row) for row in training["history"]),
+            history=tuple(_epoch_row(row) for row in training["history"]),
             environments=tuple(dict(each) for each in training.get("environments", [training.get("environment", {})])),
             looks=int(training["looks"]),
             energy=tuple(Energy(**reading) for reading in training["energy"]),
@@ -97,6 +98,24 @@ def read_record(training: Mapping[str, Any], path: Path) -> TrainingRecord:
     except (KeyError, TypeError, ValueError) as error:
         message = f"the record of training in {path} cannot be read: {error!r}"
         raise CheckpointError(message) from error
+
+
+def _epoch_row(row: Mapping[str, Any]) -> EpochRow:
+    """Return one line of the history; numbers stay as they were written, so that all of it is written again alike."""
+    found = EpochRow(**row)
+    whole = {"epoch": found.epoch, "skipped_steps": found.skipped_steps, "cycle": found.cycle}
+    known = {"samples_per_s": found.samples_per_s}
+    known |= {name: getattr(found, name) for name in ("train_loss", "valid_loss", "valid_value", "roof")}
+    weights = {} if found.group_weights is None else dict(found.group_weights)
+    wrong = [name for name, value in whole.items() if not is_whole(value) or value < 0]
+    wrong += [name for name, value in known.items() if value is not None and not is_number(value)]
+    wrong += [f"group_weights of {name!r}" for name, value in weights.items() if not is_number(value)]
+    texts = {"metric": found.metric, "valid_reason": found.valid_reason}
+    wrong += [name for name, value in texts.items() if not isinstance(value, str | None)]
+    if wrong or found.samples_per_s is None or found.metric is None:
+        message = f"a row of the history holds what is none of its values: {', '.join(wrong) or 'null'}"
+        raise ValueError(message)
+    return found
 
 
 def _resample(value: object) -> Resample | None:

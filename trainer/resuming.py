@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from audit.errors import InputError, raise_violations
@@ -45,7 +46,7 @@ def checkpoint_of(learner: "Learner") -> Checkpoint:
         temperatures=learner.temperatures,
         weights={name: tensor.detach().cpu() for name, tensor in learner.model.state_dict().items()},
         training=asdict(record),
-        state=learner._kept if run is None or run.over else run.state(),
+        state=learner._kept if run is None else None if run.over or run.broken else run.state(),
     )
 
 
@@ -100,7 +101,7 @@ def take_up(
     Raises
     ------
     InputError
-        If the data are others; all differences are listed.
+        If the data are others, or in other groups; all differences of rows and weights are listed.
     CheckpointError
         If the state of training does not fit the model.
     """
@@ -160,4 +161,8 @@ def _unfinished(learner: "Learner", checkpoint: Checkpoint) -> CycleRun:
     except (IndexError, KeyError, RuntimeError, ValueError) as error:
         message = f"the state of training does not fit the model: {error}"
         raise CheckpointError(message) from error
+    groups, before = run.groups().get("groups"), state.get("groups")
+    if groups is not None and before is not None and not torch.equal(groups, before):
+        columns = list(learner.cycles[-1].recipe.objective.groups)
+        raise InputError([f"the train rows are in other groups of {columns} than before: pass the same data"])
     return run

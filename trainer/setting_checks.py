@@ -1,6 +1,6 @@
 """What is wrong with single settings: of another type, or out of range; a sentence each, none raised here."""
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 
@@ -73,7 +73,7 @@ def above_zero_violations(values: Mapping[str, object]) -> list[str]:
     for name, value in values.items():
         if not is_number(value):
             found.append(f"{name} must be a number; came {value!r}")
-        elif not 0 < value < math.inf:  # type: ignore[operator] # a number
+        elif not 0 < value <= sys.float_info.max:  # type: ignore[operator] # a number; whole ones may be larger
             found.append(f"{name} must be above 0 and finite; came {value!r}")
     return found
 

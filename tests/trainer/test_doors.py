@@ -145,3 +145,10 @@ def test_a_column_has_one_role():
 def test_frames_without_rows_in_no_part_pass():
     frame = pd.DataFrame({"x": range(20), "y": [0, 1] * 10})
     Learner(Table.from_frame(frame, columns=Columns(y="y"), split=split_rows(20)), network=SMALL, device="cpu")
+
+
+def test_whole_numbers_beyond_any_float_are_refused_in_words(learner):
+    huge = 10**400
+    assert "lr must be above 0 and finite" in refused(lambda: learner.fit_one_cycle(1, huge))[0]
+    found = refused(lambda: Recipe(weight_decay=huge, clip=huge))
+    assert [text.partition(" ")[0] for text in found] == ["clip", "weight_decay"]

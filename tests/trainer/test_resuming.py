@@ -1,7 +1,7 @@
 """What a loaded learner keeps of the one that was saved: its data, its unfinished cycle, its environment."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,9 @@ from trainer.data.table import Table
 from trainer.device import cpu_threads
 from trainer.evidence.training_rows import training_result
 from trainer.fitting.layers import freeze
-from trainer.history import Saving
+from trainer.fitting.objective_settings import ObjectiveSettings
+from trainer.fitting.step import Stepper
+from trainer.history import EpochRow, Recipe, Saving
 from trainer.learner import Learner
 from trainer.networks.tabular import MLPSettings
 from trainer.record import read_record
@@ -68,6 +70,83 @@ def test_one_other_input_is_refused_even_where_the_encoders_are_the_same(table, 
     resident = replace(table.resident, inputs=(table.resident.inputs[0], numbers))
     with pytest.raises(InputError, match="hold other inputs, labels or weights"):
         Learner.load(folder, data=replace(table, resident=resident), device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["group_dro", "group_balanced"])
+def test_other_groups_are_refused_where_the_objective_looks_at_them(table, tmp_path, kind):
+    """The column of groups is no input, no label and no weight, and decides what is minimised all the same."""
+    learner = Learner(table, network=SMALL, device="cpu")
+    recipe = Recipe(objective=ObjectiveSettings(kind=kind, groups=("sex",)))
+    with pytest.raises(PowerCutError):
+        learner.fit_one_cycle(2, 5e-3, batch_size=64, recipe=recipe, saving=Saving(tmp_path, 4), on_epoch=_cut)
+    first = table.frame.index[table.split.train[0]]
+    sex = table.frame["sex"].copy()
+    sex[first] = "m" if sex[first] == "f" else "f"
+    other = replace(table, frame=table.frame.assign(sex=sex))
+    with pytest.raises(InputError, match=r"the train rows are in other groups of \['sex'\] than before"):
+        Learner.load(tmp_path, data=other, device="cpu")
+    assert len(Learner.load(tmp_path, data=table, device="cpu").resume()) == 2
+
+
+def _cut(row):
+    raise PowerCutError
+
+
+@pytest.mark.parametrize("saving", [None, 4])
+def test_a_cycle_that_was_broken_off_within_a_step_is_none_to_go_on_with(table, tmp_path, monkeypatch, saving):
+    """As by Ctrl-C: the weights lie between two steps, so only what was saved before goes on."""
+    learner, whole = (Learner(table, network=SMALL, device="cpu") for _ in range(2))
+    whole.fit_one_cycle(3, 5e-3, batch_size=64)
+    taken, steps = Stepper._take, []
+
+    def interrupted(self, *args, **kwargs):
+        steps.append(taken(self, *args, **kwargs))
+        if len(steps) == 22:  # of 15 per epoch
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stepper, "_take", interrupted)
+    kept = None if saving is None else Saving(tmp_path / "kept", saving)
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit_one_cycle(3, 5e-3, batch_size=64, saving=kept)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="broken off halfway through a step: load what was saved of it"):
+        learner.resume()
+    with pytest.raises(InputError, match="the last cycle was broken off after 1 of 3 epochs"):
+        learner.export(tmp_path / "exported")
+    learner.save(tmp_path / "half")
+    half = Learner.load(tmp_path / "half", data=table, device="cpu")
+    assert half.model_version == learner.model_version
+    with pytest.raises(InputError, match="no cycle is unfinished"):
+        half.resume()
+    if kept is not None:
+        again = Learner.load(kept.folder, data=table, device="cpu")
+        again.resume()
+        assert again.model_version == whole.model_version
+    assert len(learner.fit_one_cycle(1, batch_size=64)) == 1
+    learner.export(tmp_path / "exported")
+
+
+def test_a_cycle_that_lost_the_row_of_an_epoch_is_none_to_go_on_with(table, monkeypatch):
+    learner = Learner(table, network=SMALL, device="cpu")
+
+    def interrupted(self, part="valid"):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Learner, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit_one_cycle(3, 5e-3, batch_size=64)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="broken off halfway"):
+        learner.resume()
+
+
+def test_a_cycle_that_stopped_after_the_row_of_an_epoch_goes_on_in_the_same_process(table):
+    learner, whole = (Learner(table, network=SMALL, device="cpu") for _ in range(2))
+    whole.fit_one_cycle(3, 5e-3, batch_size=64)
+    with pytest.raises(PowerCutError):
+        learner.fit_one_cycle(3, 5e-3, batch_size=64, on_epoch=_cut)
+    assert len(learner.resume()) == 3
+    assert learner.model_version == whole.model_version
 
 
 def test_weights_of_rows_are_part_of_the_data(table):
@@ -156,3 +235,29 @@ def test_a_strange_choice_of_kernels_is_refused(table, tmp_path, junk):
     training = Learner(table, network=SMALL, device="cpu")._checkpoint().training
     with pytest.raises(CheckpointError, match="deterministic is true, false or null"):
         read_record({**training, "deterministic": junk}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "junk"),
+    [
+        ("epoch", {"a": 1}),
+        ("skipped_steps", "x"),
+        ("skipped_steps", True),
+        ("cycle", 1.5),
+        ("valid_value", "0.5"),
+        ("train_loss", [1]),
+        ("samples_per_s", None),
+        ("metric", None),
+        ("group_weights", {"a": None}),
+        ("group_weights", True),
+        ("valid_reason", 3),
+    ],
+)
+def test_a_row_of_the_history_that_holds_something_else_is_refused(table, tmp_path, name, junk):
+    training = Learner(table, network=SMALL, device="cpu")._checkpoint().training
+    row = EpochRow(
+        epoch=1, train_loss=0.6, valid_loss=None, metric="accuracy", valid_value=0.5, samples_per_s=1.0, skipped_steps=0
+    )
+    assert read_record({**training, "history": [asdict(row)]}, tmp_path).history == (row,)
+    with pytest.raises(CheckpointError, match=r"the record of training in .* cannot be read"):
+        read_record({**training, "history": [{**asdict(row), name: junk}]}, tmp_path)

@@ -12,7 +12,7 @@ from trainer.data.numeric import infinite_rows, is_number_column, row_list
 from trainer.data.splits import Split
 from trainer.data.text import fit_text, text_violations
 from trainer.data.truth import class_list, truth_violations
-from trainer.data.weights import weight_violations
+from trainer.data.weights import weight_violations, weightless_violations
 
 __all__ = ["class_list", "table_violations"]
 
@@ -54,10 +54,29 @@ def table_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> 
     if columns.missing == "refuse":
         violations += missing_violations(frame, features)
     violations += _order_violations(frame, columns=columns, used=used)
-    violations += truth_violations(frame, columns=columns, split=split)
-    if columns.sample_weight is not None:
-        violations += weight_violations(frame[columns.sample_weight], split=split)
-    return violations
+    violations += _cluster_violations(frame, columns=columns, used=used)
+    truth = truth_violations(frame, columns=columns, split=split)
+    return violations + truth + _weight_violations(frame, columns=columns, split=split, known=not truth)
+
+
+def _cluster_violations(frame: pd.DataFrame, *, columns: Columns, used: Rows) -> list[str]:
+    """Return which rows belong to no cluster: to draw them as one would be wrong, and no audit would take them."""
+    if columns.cluster is None:
+        return []
+    missing = used[frame[columns.cluster].iloc[used].isna().to_numpy()]
+    where = f"cluster {columns.cluster!r} is missing at {row_list(missing)}"
+    return [f"{where}: complete it, or drop the rows"] if len(missing) else []
+
+
+def _weight_violations(frame: pd.DataFrame, *, columns: Columns, split: Split, known: bool) -> list[str]:
+    """Return what is wrong with weights, alone and, where the labels are `known`, beside these."""
+    if columns.sample_weight is None:
+        return []
+    weights = frame[columns.sample_weight]
+    found = weight_violations(weights, split=split)
+    if found or not known or columns.task != "classes":
+        return found
+    return weightless_violations(weights, frame[columns.y], split=split)
 
 
 def _shape_violations(frame: pd.DataFrame, *, columns: Columns, split: Split) -> list[str]:

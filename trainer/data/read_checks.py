@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainer.data.category import CategoryEncoder, OrderedEncoder
-from trainer.data.dates import DateEncoder
+from trainer.data.dates import CATEGORIES, NUMBERS, DateEncoder
 from trainer.data.images import ImageSpec
 from trainer.data.kinds import Spec
 from trainer.data.numeric import NumericEncoder
@@ -79,8 +79,14 @@ def _encoder_violations(encoder: Encoder) -> list[str]:
     if isinstance(encoder, OrderedEncoder):
         found += _text_violations("levels", encoder.levels)
         whole = all(type(code) is int and code >= 0 for code in encoder.codes)
-        if not (whole and _numbers(encoder.scores) and len(encoder.codes) == len(encoder.levels)):
-            found.append("codes must be whole numbers, one per level, and scores finite numbers")
+        if not (
+            whole and _numbers(encoder.scores) and len(encoder.codes) == len(encoder.levels) == len(encoder.scores)
+        ):
+            found.append("codes must be whole numbers, and scores finite numbers, one of each per level")
+    if isinstance(encoder, DateEncoder):
+        strange = [each.column for each in encoder.numeric if each.column not in NUMBERS]
+        strange += [each.column for each in encoder.category if each.column not in CATEGORIES]
+        found += [f"{column!r} is no part of a date" for column in strange]
     if isinstance(encoder, TextEncoder):
         found += _text_violations("vocabulary", encoder.vocabulary)
         found += [] if type(encoder.length) is int and encoder.length > 0 else ["length must be a whole number above 0"]
@@ -94,4 +100,6 @@ def _text_violations(name: str, texts: tuple[Any, ...]) -> list[str]:
 
 def _numbers(values: tuple[Any, ...]) -> bool:
     """Say whether all are finite numbers; true and false are none."""
-    return isinstance(values, tuple) and all(type(each) in (int, float) and math.isfinite(each) for each in values)
+    return isinstance(values, tuple) and all(
+        math.isfinite(each) if type(each) is float else type(each) is int and abs(each) < 2**63 for each in values
+    )

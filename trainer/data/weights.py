@@ -79,6 +79,33 @@ def weight_violations(weights: pd.Series, *, split: Split) -> list[str]:
     ]
 
 
+def weightless_violations(weights: pd.Series, labels: pd.Series, *, split: Split) -> list[str]:
+    """Return that the train rows with a weight are all of one class, or nothing.
+
+    Parameters
+    ----------
+    weights
+        One per row, without violations.
+    labels
+        The class of each row, without violations.
+    split
+        Parts of the rows.
+
+    Examples
+    --------
+    >>> from trainer.data.splits import split_given
+    >>> weights, labels = pd.Series([0.0, 1.0, 2.0], name="w"), pd.Series([0, 1, 1], name="y")
+    >>> weightless_violations(weights, labels, split=split_given(train=[0, 1, 2], valid=[], test=[]))
+    ["sample weight 'w' is 0 in every train row but those of the class 1 of 'y'; at least two are needed to learn"]
+    """
+    counted = split.train[as_floats(weights)[split.train] > 0]
+    left = labels.iloc[counted].unique().tolist()
+    if len(left) > 1:
+        return []
+    every = f"sample weight {str(weights.name)!r} is 0 in every train row but those of the class {left[0]!r}"
+    return [f"{every} of {str(labels.name)!r}; at least two are needed to learn"]
+
+
 def mean_one(values: Floats, *, train: npt.NDArray[np.int64], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Return weights divided by their mean over the train rows, in float32; 0 in rows that are not used.
 

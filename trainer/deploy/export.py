@@ -7,6 +7,7 @@ from torch import nn
 
 from audit.errors import raise_violations
 from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.history import rows_of_cycle
 
 if TYPE_CHECKING:
     from trainer.learner import Learner
@@ -44,6 +45,12 @@ def export(learner: "Learner", path: str | Path) -> str:
         violations.append("the model was never trained: call fit_one_cycle first")
     if checkpoint.state is not None:
         violations.append("training stopped in the middle of a cycle: resume() it first")
+    elif learner.history and (done := len(rows_of_cycle(learner.history, len(learner.cycles)))) < _asked(learner):
+        violations.append(f"the last cycle was broken off after {done} of {_asked(learner)} epochs: train another one")
     raise_violations(violations)
     save_checkpoint(checkpoint, Path(path))
     return load_checkpoint(Path(path)).model_version
+
+
+def _asked(learner: "Learner") -> int:
+    return learner.cycles[-1].epochs

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from audit.errors import raise_violations
 from trainer.data.resident import Source
+from trainer.data.streamed import tensors_of
 from trainer.data.target import Target
 from trainer.device import deterministic_kernels, seeded
 from trainer.fitting.augment import augmentations
 from trainer.fitting.ema import Average
 from trainer.fitting.epoch import EpochTotals, Steps, read_totals, run_epoch
 from trainer.fitting.graph import fastest
-from trainer.fitting.kept import Standing, generator_violations, standing_of, unlike
+from trainer.fitting.kept import Standing, generator_violations, rows_digest, standing_of, unlike
 from trainer.fitting.layers import held, learning_groups
 from trainer.fitting.lone_row import lone_row_violations
 from trainer.fitting.objectives import MeanLoss
@@ -88,6 +89,12 @@ class CycleRun:
     plan
         What to train on and how.
 
+    Attributes
+    ----------
+    broken
+        Whether the last stretch of training was broken off halfway, between two weights or before the row of its epoch
+        was written: there is no place from which to go on as if nothing had happened.
+
     Examples
     --------
     Stopped after one batch and gone on with: the same as in one go.
@@ -138,6 +145,7 @@ class CycleRun:
         self._augments = augmentations(cycle.recipe.augment, epochs=cycle.epochs)
         self._steps: Steps = fastest(self.stepper, allowed=plan.captured)
         self.epoch, self.batch = 0, 0
+        self.broken = False
         self._generators: dict[str, Tensor] = {}
 
     @property
@@ -158,6 +166,7 @@ class CycleRun:
         # Where models differ in more than their weights, each has its own order; dropout is drawn for all at once.
         seed = derived_seed(plan.seeds[0], purpose="dropout", epoch=epoch)
         self._change_augment(plan.augment or self._augments[self.epoch])
+        self.broken = True
         with (
             seeded(seed, device=self._device),
             deterministic_kernels(device=self._device, enabled=plan.deterministic),
@@ -173,6 +182,7 @@ class CycleRun:
                 end=end,
             )
             self._keep_generators()
+        self.broken = False
         if self.batch < self._batches:
             return None
         self.epoch, self.batch, self._generators = self.epoch + 1, 0, {}
@@ -195,7 +205,13 @@ class CycleRun:
             kept |= {f"trained.{name}": value for name, value in self._model.state_dict().items()}
         kept |= {"course.step": course.step, "course.totals": course.totals, "course.taken": self._taken}
         kept["place"] = torch.tensor(Standing(self.epoch, self.batch, self._plan.first_epoch))
+        kept |= self.groups()
         return {name: value.detach().cpu().clone() for name, value in kept.items()}
+
+    def groups(self) -> dict[str, Tensor]:
+        """Return the SHA-256 of the groups of the train rows, by the name "groups"; nothing where there are none."""
+        groups = None if self._plan.objective is None else tensors_of(self._plan.source).groups
+        return {} if groups is None else {"groups": rows_digest(groups, self._plan.train)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on where `state` was taken; nothing is taken over of a state that does not fit.
@@ -223,6 +239,8 @@ class CycleRun:
         generators = _under(state, "generator.")
         rest = {name: value for name, value in state.items() if not name.startswith("generator.")}
         wanted = {name: value for name, value in self.state().items() if not name.startswith("generator.")}
+        if "groups" not in state:  # not kept by earlier versions
+            wanted.pop("groups", None)
         violations = unlike(rest, wanted)
         violations += generator_violations(generators, device=self._device, within=standing.batch > 0)
         if not violations:

@@ -1,5 +1,6 @@
 """Whether what was kept of training in progress fits what is to go on: checked whole before any of it is taken over."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -104,3 +105,16 @@ def generator_violations(generators: Mapping[str, Tensor], *, device: torch.devi
     except RuntimeError as error:
         return [f"'cpu' is no state of a generator: {error}"]
     return []
+
+
+def rows_digest(values: Tensor, rows: Tensor) -> Tensor:
+    """Return the SHA-256 of what some rows hold, as 32 bytes.
+
+    Examples
+    --------
+    >>> first, other = (rows_digest(torch.tensor([0, 1, last]), torch.tensor([0, 1])) for last in (0, 1))
+    >>> first.shape, torch.equal(first, other)
+    (torch.Size([32]), True)
+    """
+    held = values[rows.to(values.device)].cpu().contiguous().numpy().tobytes()
+    return torch.tensor(list(hashlib.sha256(held).digest()), dtype=torch.uint8)

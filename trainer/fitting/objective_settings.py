@@ -1,6 +1,5 @@
 """Which objective training minimises, as settings that a checkpoint keeps."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +16,8 @@ OBJECTIVES: dict[str, str] = {
     "equalized_odds": "the mean loss, and a penalty where mean scores of groups differ within a class",
 }
 NEEDS_GROUPS = ("group_balanced", "group_dro", "demographic_parity", "equalized_odds")
+LARGEST = 1e6
+"""Of eta and strength: times the largest loss that float32 holds, it is still a number."""
 OF_WHOLE_BATCHES = ("group_dro", "demographic_parity", "equalized_odds")
 """Objectives that are no mean over rows: cut into parts, a batch would have another gradient."""
 
@@ -38,9 +39,9 @@ class ObjectiveSettings:
         Columns of the frame whose combinations are the groups, the label's own column among them if wanted: the usual
         choice for "group_dro" is label and attribute. A missing value is a value of its own. For "class_balanced" none.
     eta
-        For "group_dro": how fast the weights of groups follow their losses, above 0 (0.01 to 0.1 is usual).
+        For "group_dro": how fast the weights of groups follow their losses, above 0 to 1e6 (0.01 to 0.1 is usual).
     strength
-        For "demographic_parity" and "equalized_odds": weight of the penalty, at least 0; at 0 it is the mean.
+        For "demographic_parity" and "equalized_odds": weight of the penalty, 0 to 1e6; at 0 it is the mean.
 
     Raises
     ------
@@ -89,8 +90,8 @@ class ObjectiveSettings:
         if self.kind not in NEEDS_GROUPS and self.groups:
             found.append(f"objective {self.kind!r} looks at no groups; came {list(self.groups)}: leave them out")
         found += [f"groups names {name!r} twice" for name in dict.fromkeys(self.groups) if self.groups.count(name) > 1]
-        found += _range(self.eta, "eta must be above 0 and finite", lambda number: number > 0)
-        return found + _range(self.strength, "strength must be at least 0 and finite", lambda number: number >= 0)
+        found += _range(self.eta, f"eta must be above 0 and at most {LARGEST:g}", lambda number: number > 0)
+        return found + _range(self.strength, f"strength must be from 0 to {LARGEST:g}", lambda number: number >= 0)
 
 
 def read_objective(record: Mapping[str, Any]) -> ObjectiveSettings:
@@ -107,5 +108,5 @@ def read_objective(record: Mapping[str, Any]) -> ObjectiveSettings:
 
 
 def _range(number: float, rule: str, fits: Callable[[float], bool]) -> list[str]:
-    fine = not isinstance(number, bool) and isinstance(number, int | float) and math.isfinite(number) and fits(number)
+    fine = not isinstance(number, bool) and isinstance(number, int | float) and number <= LARGEST and fits(number)
     return [] if fine else [f"{rule}; came {number!r}"]

@@ -71,7 +71,7 @@ class GuardedAdamW:
     ) -> None:
         self._parameters = [parameter for group, _ in layers for parameter in group]
         self._names = [str(place) if names is None else names[item] for place, item in enumerate(self._parameters)]
-        self._clip = clip
+        self._clip = None if clip is None else float(clip)  # whole numbers may be larger than a tensor takes
         self.stacked, self.models = models is not None, models or 1
         device = self._parameters[0].device
         self.taken = torch.zeros(self.models, dtype=torch.int64, device=device)

@@ -81,6 +81,8 @@ def _array_violations(row_weights: object, models: object, n_train: int | None) 
         came = np.asarray(row_weights)
     except ValueError:
         return ["row_weights must be an array of numbers, of shape (models, train rows); came rows of unequal length"]
+    except (RuntimeError, TypeError) as error:  # a tensor that is on another device, or has a gradient
+        return [f"row_weights must be an array of numbers, of shape (models, train rows): {error}"]
     if came.dtype.kind not in "biuf":
         return [f"row_weights must be an array of numbers, of shape (models, train rows); came {came.dtype}"]
     wanted = (models if is_whole(models) else None, n_train)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from audit.errors import raise_violations
+from trainer.fitting.buffers import replaced_violations
+
 
 class StackedModels(nn.Module):
     """Models of one shape as one module: what each takes and gives has the model as its first dimension.
@@ -47,12 +50,21 @@ class StackedModels(nn.Module):
         return self._skeleton[0]
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return shape (n_models, n, n_outputs) from inputs of shape (n_models, n, ...)."""
+        """Return shape (n_models, n, n_outputs) from inputs of shape (n_models, n, ...).
+
+        Raises
+        ------
+        InputError
+            If a model puts a new tensor in the place of one of its buffers.
+        """
         skeleton = self._skeleton[0].train(self.training)
         state = {name: getattr(self, kept) for name, kept in self._names.items()}
 
         def one(values: dict[str, Tensor], *some: Tensor) -> Tensor:
+            before = dict(values)
             output: Tensor = functional_call(skeleton, values, some)
+            # Written back into `values`, and lost with them.
+            raise_violations(replaced_violations(name for name, value in values.items() if value is not before[name]))
             return output
 
         answers: Tensor = vmap(one, randomness="different")(state, *inputs)

@@ -71,6 +71,7 @@ def close_epoch(
         If a model took no step with a finite gradient: all stop, and the error names its seed.
     """
     epoch = len(learner.history) + 1
+    run.broken = True  # until the row is there: a cycle without one of its rows is none to go on with
     raise_violations(_stuck(learner, totals, epoch))
     learner.note_environment()
     scored = learner.validate()
@@ -90,6 +91,7 @@ def close_epoch(
         valid_reason=scored.reason,
     )
     learner.history = (*learner.history, row)
+    run.broken = False
     if on_epoch is not None:
         on_epoch(row)
 

@@ -201,3 +201,12 @@ def test_a_number_that_only_later_is_missing_is_the_median_and_is_counted_where_
     told = " ".join(str(Columns.__doc__).split())
     assert "read as the median of the train rows and the model is not told" in told
     assert "counted in `Encoded.missing`" in told
+
+
+def test_rows_without_a_cluster_are_refused_before_training_and_not_by_the_audit_after_it():
+    frame = pd.DataFrame({"x": range(6), "y": [0, 1] * 3, "person": ["a", None, "b", "b", None, None]})
+    columns = Columns(y="y", features=["x"], cluster="person")
+    with pytest.raises(InputError, match="cluster 'person' is missing at rows 1, 4, counted from 0: complete it"):
+        Table.from_frame(frame, columns=columns, split=split_given(train=[0, 1, 2], valid=[3], test=[4]))
+    table = Table.from_frame(frame, columns=columns, split=split_given(train=[0, 3], valid=[2], test=[]))
+    assert len(table.part("train")) == 2

@@ -56,3 +56,14 @@ def test_weights_that_float32_cannot_hold_beside_each_other_are_refused_with_the
         made([*[1.0] * 4, 1e60, *[1.0] * 3])
     with pytest.raises(InputError, match="must be a finite number of at least 0; not so at rows 1, 5"):
         made([1.0, -1.0, 1.0, 1.0, 1.0, np.nan, 1.0, np.nan])
+
+
+@pytest.mark.parametrize("made", [table, images])
+def test_rows_of_one_class_with_all_the_weight_are_one_class(made):
+    with pytest.raises(InputError, match="is 0 in every train row but those of the class 1 of 'y'; at least two"):
+        made([0.0, 1.0, 0.0, 2.0, 1.0, 1.0, 1.0, 1.0])
+    assert made([1.0, 1.0, 0.0, 2.0, 0.0, 1.0, 1.0, 1.0]).resident.weights[2] == 0
+
+
+def test_numbers_need_no_two_classes():
+    assert ratings([0.0, 1.0, 0.0, 2.0, 1.0, 1.0, 1.0, 1.0]).resident.weights[3] > 0

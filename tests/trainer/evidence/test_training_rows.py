@@ -7,6 +7,7 @@ from trainer.data.columns import Columns
 from trainer.data.sealing import seal_test
 from trainer.data.splits import split_given, split_groups, split_rows
 from trainer.data.table import Table
+from trainer.evidence.ensemble import ensemble_row
 from trainer.evidence.training_rows import training_result
 from trainer.fitting.objective_settings import ObjectiveSettings
 from trainer.history import Recipe, Saving
@@ -90,3 +91,16 @@ def test_groups_of_sealed_rows_alone_have_no_name(frame, tmp_path):
     rows = [row for row in training_result(learner).measurements if row.metric == "group_weight"]
     assert [dict(row.slice)["sex"] for row in rows] == ["f", "m"]
     assert sum(row.n for row in rows) == len(split.train)
+
+
+def test_the_mean_of_several_models_has_no_interval_of_a_share(table):
+    """It is no share of n rows; what predicts is their mean answer, and its row has one."""
+    learners = {models: Learner(table, network=SMALL, models=models, device="cpu") for models in (None, 1, 2)}
+    for models, learner in learners.items():
+        learner.fit_one_cycle(1, 1e-2)
+        row = training_result(learner).find("valid_accuracy", at={"round": 1})
+        together = ensemble_row(learner)
+        assert (row.low is None) == (models == 2)
+        assert (together is None) == (models != 2)
+    assert "the mean of what each of 2 models reaches alone" in row.reason
+    assert together.low < together.value < together.high

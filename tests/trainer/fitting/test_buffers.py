@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from audit.errors import InputError
 from trainer.data.columns import Columns
 from trainer.data.resident import Resident
 from trainer.data.splits import split_rows
@@ -118,3 +119,44 @@ def test_training_that_left_steps_out_predicts_and_is_saved(ema, tmp_path):
     assert ((learner.predict_proba("valid") > 0) & (learner.predict_proba("valid") < 1)).all()
     learner.save(tmp_path / "model")
     assert Learner.load(tmp_path / "model", network=Overflowing(), device="cpu").model_version == learner.model_version
+
+
+class Replacing(nn.Module):
+    """Keeps a running mean as one should not: each forward pass makes a new tensor of it."""
+
+    def __init__(self, *, in_place):
+        super().__init__()
+        self.in_place, self.head = in_place, nn.Linear(1, 2)
+        self.register_buffer("mean", torch.zeros(1))
+
+    def forward(self, *inputs):
+        numbers = inputs[-1][..., :1]
+        if self.training:
+            moved = 0.9 * self.mean + 0.1 * numbers.detach().mean(dim=0)
+            if self.in_place:
+                self.mean.copy_(moved)
+            else:
+                self.mean = moved
+        return self.head(numbers - self.mean)
+
+
+@pytest.mark.parametrize("models", [None, 2])
+def test_a_buffer_that_is_replaced_is_refused_and_one_that_is_changed_is_kept(models, table):
+    """Side by side such models would answer with the buffers that they began with, and say nothing."""
+    learner = Learner(table, network=Replacing(in_place=False), models=models, device="cpu")
+    with pytest.raises(InputError, match=r"puts a new tensor in the place of its buffer 'mean': change it in place"):
+        learner.fit_one_cycle(1, batch_size=64)
+    learner = Learner(table, network=Replacing(in_place=True), models=models, device="cpu")
+    learner.fit_one_cycle(1, 1e-2, batch_size=64)
+    assert (learner.model.mean.abs() > 0).all()
+
+
+def test_models_at_once_with_buffers_are_those_of_runs_alone(table):
+    network = Replacing(in_place=True)
+    together = Learner(table, network=network, models=2, seed=5, device="cpu")
+    together.fit_one_cycle(2, 1e-2, batch_size=64)
+    for place, seed in enumerate((5, 6)):
+        alone = Learner(table, network=network, seed=seed, device="cpu")
+        alone.fit_one_cycle(2, 1e-2, batch_size=64)
+        assert together.model.mean[place] == pytest.approx(alone.model.mean, abs=1e-6)
+        assert together.predict_each("test")[place] == pytest.approx(alone.predict_proba("test"), abs=1e-5)

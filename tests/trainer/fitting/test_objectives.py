@@ -133,6 +133,10 @@ def test_settings_say_all_that_is_wrong():
         ObjectiveSettings(kind="dro")
     with pytest.raises(InputError, match=r"(?s)looks at no groups.*'sex' twice.*eta must be above 0.*strength must be"):
         ObjectiveSettings(groups=("sex", "sex"), eta=0.0, strength=float("nan"))
+    with pytest.raises(
+        InputError, match=r"(?s)eta must be above 0 and at most 1e\+06.*strength must be from 0 to 1e\+06"
+    ):
+        ObjectiveSettings(kind="group_dro", groups=("sex",), eta=1e308, strength=10**400)
     with pytest.raises(InputError, match=r"came the text 'sex': \['sex'\]"):
         ObjectiveSettings(kind="group_dro", groups="sex")
     with pytest.raises(InputError, match="compares groups of a whole batch, which cannot be cut: accumulate must be 1"):

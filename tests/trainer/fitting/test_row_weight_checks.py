@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from audit.errors import InputError
 from trainer.data.columns import Columns
 from trainer.data.splits import split_rows
 from trainer.data.table import Table
 from trainer.fitting.objective_settings import ObjectiveSettings
+from trainer.fitting.row_weight_checks import reweighing_violations
 from trainer.history import Recipe
 from trainer.learner import Learner
 from trainer.networks.tabular import MLPSettings
@@ -80,3 +82,8 @@ def test_a_model_that_is_left_with_one_class_or_one_group_is_named(table, weighe
     q = learner._run.stepper.objective.q
     assert (q[1][[1, 3, 5]] == 0).all(), "groups of men have no weight in the second model"
     assert (q[0] > 0).all()
+
+
+def test_a_tensor_that_numpy_does_not_read_is_refused_in_words():
+    found = reweighing_violations(None, torch.ones(1, 3, requires_grad=True), models=1, n_train=3)
+    assert "of shape (models, train rows): Can't call numpy() on Tensor that requires grad" in found[0]
