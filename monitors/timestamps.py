@@ -215,6 +215,11 @@ def collected(log: PredictionLog, table: nw.LazyFrame[Any]) -> pa.Table:
         where = ", ".join(map(str, log.source)) or "the data"
         msg = f"{where} cannot be read to the end ({short_reason(error)}); is it complete? write it again"
         raise InputError([msg]) from error
+    # Texts that the engine keeps as numbers are texts again.
+    coded = [place for place, field in enumerate(collected.schema) if pa.types.is_dictionary(field.type)]
+    for place in coded:
+        field = collected.schema.field(place)
+        collected = collected.set_column(place, field.name, collected.column(place).cast(field.type.value_type))
     return collected
 
 

@@ -87,7 +87,8 @@ def _adherence(log: PredictionLog, level: float) -> tuple[Measurement, ...]:
     same = nw.when(nw.col("y_pred") == nw.col("human_decision")).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
     rows = decided.with_columns(one=nw.lit(1.0), agrees=same, side=side)
     cells = {
-        (of, cell[0]): share_of(moments, 1) for of, cell, moments in group_moments(log, rows, _AGREES, by=["side"])
+        (of, cell[0]): share_of(moments, 1)
+        for of, cell, moments in group_moments(log, rows, _AGREES, by=["side"], flags=True)
     }
     slices: dict[Slice, None] = dict.fromkeys([EVERYONE, *(of for of, _ in cells)])
     found: list[Measurement] = []
@@ -119,7 +120,7 @@ def _usage(log: PredictionLog, settings: LoopSettings) -> LoopRows:
     flag = ~nw.col("exposed").is_null()
     rows = decisions(log).filter(flag).with_columns(round_column(log), one=nw.lit(1.0))
     columns = ("one", "exposed")
-    everyone = moment_sums(log, rows, columns, by=[])
+    everyone = moment_sums(log, rows, columns, by=[], flags=True)
     share = share_of(everyone[()], 1) if everyone else None
     none = f"{CANNOT} no row says whether the model was seen. Log exposed as 1 or 0."
     held = _held_out(log)
@@ -128,7 +129,7 @@ def _usage(log: PredictionLog, settings: LoopSettings) -> LoopRows:
     found, last, since = [row], (row, share), first_time(log)
     order = rounds_of(log) if round_role(log) is not None else None
     if order is not None and not order.fault:
-        cells = moment_sums(log, rows, columns, by=["round_name"])
+        cells = moment_sums(log, rows, columns, by=["round_name"], flags=True)
         for place in order.rounds:
             moments = cells.get((place.name or "",))
             if moments is None:

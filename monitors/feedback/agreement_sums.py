@@ -13,6 +13,7 @@ from monitors.feedback.blocks import one_where
 from monitors.feedback.decisions import decisions
 from monitors.feedback.moment_estimates import gradient_of
 from monitors.feedback.moment_sums import Moments, moment_sums, unit_of
+from monitors.feedback.whole_sums import steady
 from monitors.timestamps import collected
 
 MOMENTS = ("one", "label", "square", "error", "absolute")
@@ -58,7 +59,7 @@ def agreement_sums(log: PredictionLog) -> AgreementSums:
         & ~nw.col("said").is_null()
         & ~nw.col("round_name").is_null()
     )
-    centre = collected(log, kept.select(mean=nw.col("truth").mean()))["mean"][0].as_py() or 0.0
+    centre = steady(collected(log, kept.select(mean=nw.col("truth").mean()))["mean"][0].as_py() or 0.0)
     label, error = nw.col("truth") - centre, nw.col("truth") - nw.col("said")
     columns = {"one": nw.lit(1.0), "label": label, "square": label * label}
     columns |= {"error": error * error, "absolute": error.abs()}

@@ -130,9 +130,15 @@ def _exposures(log: PredictionLog, settings: LoopSettings, found: pa.Table, kind
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[Codes, list[Any]]:
+    """Return the place of each value among the different ones, and those: sorted, as an engine gives them anyhow."""
     array = column.combine_chunks().dictionary_encode()
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    return array.indices.cast(pa.int64()).to_numpy(zero_copy_only=False), array.dictionary.to_pylist()
+    names = array.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=lambda place: (names[place] is not None, names[place] or ""))
+    place = np.empty(len(names), dtype=np.int64)
+    place[order] = np.arange(len(names))
+    codes = array.indices.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return place[codes], [names[each] for each in order]
 
 
 def _round_expression(log: PredictionLog, settings: LoopSettings) -> tuple[str, nw.Expr]:

@@ -35,7 +35,7 @@ _COLUMNS = ("one", "observed")
 def measure_coverage(log: PredictionLog, settings: LoopSettings) -> LoopRows:
     """Return which share of outcomes is known: everyone's, by group, by score and by round, and how it differs."""
     rows = _rows(log)
-    everyone = moment_sums(log, rows, _COLUMNS, by=[])
+    everyone = moment_sums(log, rows, _COLUMNS, by=[], flags=True)
     if not everyone:
         return _none(COVERAGE, f"{CANNOT} the log has no rows. Log each decision.")
     since = first_time(log)
@@ -45,7 +45,7 @@ def measure_coverage(log: PredictionLog, settings: LoopSettings) -> LoopRows:
     found = [LoopRows((row,), (Evidence(row.key(), share_evidence(share, limit=limit, above=False), since),))]
     found += [_of_feature(log, rows, place, settings, since) for place in range(len(log.sensitive_features))]
     if "y_score" in log.columns:
-        found.append(_of_bins(moment_sums(log, rows, _COLUMNS, by=["bin"]), settings))
+        found.append(_of_bins(moment_sums(log, rows, _COLUMNS, by=["bin"], flags=True), settings))
     if round_role(log) is not None:
         found.append(_of_rounds(log, rows, settings))
     return LoopRows(
@@ -99,7 +99,7 @@ def _of_feature(
     log: PredictionLog, rows: nw.LazyFrame[Any], place: int, settings: LoopSettings, since: datetime
 ) -> LoopRows:
     name, column = log.sensitive_features[place], feature_column(place)
-    cells = moment_sums(log, rows, _COLUMNS, by=[column])
+    cells = moment_sums(log, rows, _COLUMNS, by=[column], flags=True)
     shares = {canonical(key[0]): share for key, cell in cells.items() if (share := share_of(cell, 1))}
     limit = settings.limits.get(COVERAGE, LOWEST)
     found, evidence = [], []
@@ -113,7 +113,7 @@ def _of_feature(
     if gap.row.value is not None:
         evidence.append(Evidence(gap.row.key(), gap.e_value, since))
     if "y_score" in log.columns:
-        by_bin = moment_sums(log, rows, _COLUMNS, by=["bin", column])
+        by_bin = moment_sums(log, rows, _COLUMNS, by=["bin", column], flags=True)
         for group in sorted(shares, key=_first_none):
             own = {key[:1]: cell for key, cell in by_bin.items() if canonical(key[1]) == group}
             found += _of_bins(own, settings, ((name, group),)).rows
@@ -134,7 +134,7 @@ def _of_rounds(log: PredictionLog, rows: nw.LazyFrame[Any], settings: LoopSettin
     order = rounds_of(log)
     if order.fault:
         return _none(CHANGE, order.fault)
-    cells = moment_sums(log, rows, _COLUMNS, by=["round_name"])
+    cells = moment_sums(log, rows, _COLUMNS, by=["round_name"], flags=True)
     found: list[Measurement] = []
     shares: list[Share] = []
     for place in order.rounds:

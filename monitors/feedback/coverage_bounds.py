@@ -106,7 +106,7 @@ def _base_rates(log: PredictionLog, rows: nw.LazyFrame[Any], level: float) -> It
     seen = nw.when(nw.col("observed") == 1).then(nw.col("seen")).otherwise(nw.lit(0.0))
     unknown = nw.lit(1.0) - nw.col("observed")
     table = rows.with_columns(one=nw.lit(1.0), positive=seen, unknown=unknown, possible=seen + unknown)
-    for of, _, moments in group_moments(log, table, _BASE_COLUMNS):
+    for of, _, moments in group_moments(log, table, _BASE_COLUMNS, flags=True):
         for column, metric in enumerate((BASE + LOWER, BASE + UPPER, WIDTH), start=1):
             yield share_row(metric, share_of(moments, column), level=level, mark=Mark(slice=of))
 
@@ -122,7 +122,7 @@ def _error_rates(log: PredictionLog, rows: nw.LazyFrame[Any], level: float) -> I
         seen=nw.when(known).then(nw.col("seen")).otherwise(nw.lit(0.0))
     )
     table = predicted.with_columns(one=nw.lit(1.0), **flags)
-    for of, _, moments in group_moments(log, table, ("one", *_QUADRANTS)):
+    for of, _, moments in group_moments(log, table, ("one", *_QUADRANTS), flags=True):
         for error in ERRORS:
             yield from error_rate_bounds(error, moments, level=level, of=of)
 

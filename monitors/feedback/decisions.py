@@ -1,6 +1,7 @@
 """The columns of a decision log as numbers and texts, alike from every engine, and what is wrong with them."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -17,7 +18,10 @@ ARMS = ("model", "manual", "explore", "holdout")
 SOURCES = ("discovered", "reported", "audit")
 """How an outcome came to be known: found where one looked, told by others, or by a sample drawn for it."""
 
-_FLAGS: tuple[Role, ...] = ("y_true", "y_pred", "action", "human_decision", "exposed", "outcome_observed")
+CLEAN = "decided"
+"""Column of a table whose columns are in their clean form already (`monitors.feedback.cleaned`)."""
+
+FLAGS: tuple[Role, ...] = ("y_true", "y_pred", "action", "human_decision", "exposed", "outcome_observed")
 _NUMBERS: tuple[Role, ...] = (
     "outcome",
     "propensity",
@@ -36,7 +40,7 @@ _TRUE, _FALSE = ("1", "true", "1.0"), ("0", "false", "0.0")
 Form = Literal["flag", "number", "text"]
 
 
-def decisions(log: PredictionLog) -> nw.LazyFrame[Any]:
+def decisions(log: PredictionLog, *, beside: Mapping[str, nw.Expr] = MappingProxyType({})) -> nw.LazyFrame[Any]:
     """Return a decision log with every role in one form, whatever the engine and the types of its columns.
 
     Flags (`y_true`, `y_pred`, `action`, `human_decision`, `exposed`, `outcome_observed`) are 1.0 and 0.0: of 1, 0, true
@@ -52,6 +56,8 @@ def decisions(log: PredictionLog) -> nw.LazyFrame[Any]:
     ----------
     log
         The log; only columns of roles that it has are there.
+    beside
+        Other columns to keep, by name.
 
     Examples
     --------
@@ -62,6 +68,8 @@ def decisions(log: PredictionLog) -> nw.LazyFrame[Any]:
     [{'y_pred': 1.0, 'action': 1.0, 'arm': 'model'}, {'y_pred': 0.0, 'action': None, 'arm': 'explore'}]
     """
     schema = log.table.collect_schema()
+    if CLEAN in schema:
+        return log.table.select(**_as_they_are(log, schema), **beside)
     kept: dict[str, nw.Expr] = {role: _expression(log, role, form, schema) for role, form in _forms(log).items()}
     if "y_score" in log.columns:
         kept["y_score"] = _real(number("y_score", schema)) / log.reading.score_max
@@ -70,7 +78,14 @@ def decisions(log: PredictionLog) -> nw.LazyFrame[Any]:
     kept |= group_expressions(log, schema)
     if "timestamp" in log.columns:
         kept["micros"] = time_expression(log)
-    return log.table.select(**kept)
+    return log.table.select(**kept, **beside)
+
+
+def _as_they_are(log: PredictionLog, schema: Schema) -> dict[str, nw.Expr]:
+    """Return the columns of a table that is clean; flags take a byte there."""
+    roles = [role for role in (*_forms(log), "y_score", "y_pred", "micros") if role in schema]
+    kept = {role: nw.col(role).cast(nw.Float64) if schema[role] == nw.Int8 else nw.col(role) for role in roles}
+    return kept | {name: nw.col(name) for name in map(feature_column, range(len(log.sensitive_features)))}
 
 
 class DecisionFacts(NamedTuple):
@@ -151,7 +166,7 @@ def _forms(log: PredictionLog) -> dict[Role, Form]:
     flags: Form = "number" if log.reading.task in {"regression", "ranking"} else "flag"
     found: dict[Role, Form] = {}
     for role in log.columns:
-        if role in _FLAGS:
+        if role in FLAGS:
             found[role] = flags if role in {"y_true", "y_pred"} else "flag"
         elif role in _NUMBERS:
             found[role] = "number"

@@ -19,6 +19,7 @@ from monitors.feedback.metric import Family, LoopMetric
 from monitors.feedback.moment_estimates import Estimate, difference, evidence_of, no_bounds, of_estimate
 from monitors.feedback.moment_sums import Moments, moment_sums, unit_of
 from monitors.feedback.settings import Evidence, LoopRows, LoopSettings
+from monitors.feedback.whole_sums import steady
 from monitors.timestamps import collected
 
 NAME = "prediction_label_entanglement"
@@ -134,7 +135,7 @@ def _facts(log: PredictionLog, rows: nw.LazyFrame[Any], columns: Sequence[str]) 
     for name in columns:
         mean, spread = found[f"m_{name}"], found[f"s_{name}"]
         fine = mean is not None and spread is not None and isfinite(spread) and 2 * found[f"n_{name}"] >= found["rows"]
-        facts[name] = _Fact(float(mean), float(spread)) if fine else _Fact(0.0, 0.0)
+        facts[name] = _Fact(steady(mean), steady(spread)) if fine else _Fact(0.0, 0.0)
     return facts
 
 

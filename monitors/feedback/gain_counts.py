@@ -1,5 +1,6 @@
 """A decision log as grids of places and periods: what was found, what was fed back, the dither and the plan."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -11,6 +12,7 @@ from audit.predictions import PredictionLog
 from monitors.feedback.agreement_rounds import CANNOT, round_role, rounds_of
 from monitors.feedback.coverage_outcomes import with_outcomes
 from monitors.feedback.decisions import decisions
+from monitors.feedback.whole_sums import cut, ranges_of
 from monitors.timestamps import collected, microseconds
 from monitors.windows import ANCHOR, parse_windows
 
@@ -146,17 +148,30 @@ def _cells(log: PredictionLog, period: nw.Expr) -> pa.Table:
     rows = rows.with_columns(found=found, fed_back=found * weight)
     wanted: dict[str, nw.Expr] = {
         "rows": nw.len(),
-        "found": nw.col("found").sum(),
-        "fed_back": nw.col("fed_back").sum(),
         "smallest": nw.col("found").min(),
     }
+    sums = {"found": "found", "fed_back": "fed_back"}
     if "exposure" in log.columns:
-        wanted["attention"] = nw.col("exposure").sum()
+        sums["attention"] = "exposure"
     if "propensity" in log.columns:
-        wanted["plan"] = nw.col("propensity").mean()
+        sums["plan"] = "propensity"
     if "dither" in log.columns:
         wanted |= {"dither": nw.col("dither").max(), "dither_low": nw.col("dither").min()}
-    return collected(log, rows.group_by("place", "period").agg(**wanted))
+    scales = _scales(log, rows, sums)
+    wanted |= {name: cut(nw.col(column), scales[name]).sum() for name, column in sums.items()}
+    wanted["planned"] = nw.col(sums.get("plan", "found")).count()
+    cells = collected(log, rows.group_by("place", "period").agg(**wanted))
+    for name, scale in scales.items():
+        count = _numbers(cells, "planned") if name == "plan" else 1.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = pa.array(_numbers(cells, name) / scale / count, from_pandas=True)
+        cells = cells.set_column(cells.column_names.index(name), name, value)
+    return cells.drop_columns("planned")
+
+
+def _scales(log: PredictionLog, rows: nw.LazyFrame[Any], sums: Mapping[str, str]) -> dict[str, float]:
+    ranges = ranges_of(log, rows, {name: nw.col(column) for name, column in sums.items()})
+    return {name: ranges.scale(name) for name in sums}
 
 
 def _changing(cells: pa.Table) -> str:

@@ -26,6 +26,7 @@ from monitors.feedback.gaming_density import ZONE, Bunching, threshold_bunching
 from monitors.feedback.metric import LoopMetric
 from monitors.feedback.settings import Evidence, LoopRows, LoopSettings
 from monitors.feedback.trends import FEWEST, trend
+from monitors.feedback.whole_sums import cut, ranges_of
 from monitors.timestamps import collected
 from monitors.windows import parse_windows, resolve
 
@@ -214,13 +215,17 @@ def _window_sums(log: PredictionLog, settings: LoopSettings) -> tuple[dict[str, 
     windows = resolve(parse_windows(settings.window), log)
     p, o = nw.col("proxy"), nw.col("outcome" if "outcome" in log.columns else "y_true")
     rows = decisions(log).filter(~p.is_null() & ~o.is_null()).select(window=window_place(windows), p=p, o=o)
-    products = rows.with_columns(pp=_product("p", "p"), oo=_product("o", "o"), po=_product("p", "o"))
-    found = collected(log, products.group_by("window").agg(nw.col("p", "o", "pp", "oo", "po").sum(), n=nw.len()))
+    ranges = ranges_of(log, rows, {"p": nw.col("p"), "o": nw.col("o")})
+    scales = {name: ranges.scale(*name) for name in ("p", "o", "pp", "oo", "po")}
+    products = rows.select("window", "p", "o", pp=_product("p", "p"), oo=_product("o", "o"), po=_product("p", "o"))
+    whole = {name: cut(nw.col(name), scale) for name, scale in scales.items()}
+    table = products.with_columns(**whole).group_by("window")
+    found = collected(log, table.agg(nw.col(*scales).sum(), n=nw.len()))
     place = found["window"].cast(pa.int64()).to_numpy()
     sums = {name: np.zeros(windows.complete) for name in ("p", "o", "pp", "oo", "po", "n")}
     over = (place >= 0) & (place < windows.complete)
     for name, values in sums.items():
-        values[place[over]] = found[name].cast(pa.float64()).to_numpy()[over]
+        values[place[over]] = found[name].cast(pa.float64()).to_numpy()[over] / scales.get(name, 1.0)
     return sums, Evidence("", 0.0, windows.edges[0])
 
 

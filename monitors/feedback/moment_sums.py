@@ -12,6 +12,7 @@ from audit.measurement import Slice
 from audit.predictions import PredictionLog, feature_column
 from audit.reading import Role
 from monitors.feedback.decisions import group_of
+from monitors.feedback.whole_sums import Ranges, cut, power, ranges_of
 from monitors.timestamps import collected
 
 Floats = npt.NDArray[np.float64]
@@ -75,9 +76,9 @@ def moments_of(values: npt.ArrayLike, unit: npt.ArrayLike | None = None) -> Mome
 
 
 def moment_sums(
-    log: PredictionLog, rows: nw.LazyFrame[Any], columns: Sequence[str], *, by: Sequence[str]
+    log: PredictionLog, rows: nw.LazyFrame[Any], columns: Sequence[str], *, by: Sequence[str], flags: bool = False
 ) -> dict[tuple[Any, ...], Moments]:
-    """Return the moments of columns in each cell, in one pass that brings back one row per cell.
+    """Return the moments of columns in each cell, as queries that bring back one row per cell.
 
     Parameters
     ----------
@@ -89,10 +90,13 @@ def moment_sums(
         Names of numbers.
     by
         Names of the columns that make a cell; a missing value is one of its own.
+    flags
+        The columns hold 1.0 and 0.0 alone: their sums are whole numbers, and need no look at their range.
 
     Notes
     -----
-    Rows without a unit stand for themselves.
+    Rows without a unit stand for themselves. Only whole numbers are summed (`monitors.feedback.whole_sums`): the order
+    of rows, and threads, leave no trace in the last digit.
 
     Examples
     --------
@@ -104,39 +108,89 @@ def moment_sums(
     ([7.0], [[25.0]], 2)
     """
     unit = unit_of(log)
-    pairs = list(combinations_with_replacement(range(len(columns)), 2))
-    products = {f"p{i}_{j}": nw.col(columns[i]) * nw.col(columns[j]) for i, j in pairs}
-    everywhere = rows.with_columns(**{"all": nw.lit(1)}, **products)
-    keys = ["all", *by]
-    sums = {f"s{i}": nw.col(name).sum() for i, name in enumerate(columns)}
-    rowwise = {name: nw.col(name).sum() for name in products}
+    ranges = None if flags else ranges_of(log, rows, {name: nw.col(name) for name in columns})
+    asked = _Asked(log, tuple(columns), tuple(by), ranges)
     if unit is None:
-        query = everywhere.group_by(*keys).agg(n=nw.len(), units=nw.len(), **sums, **rowwise)
-    else:
-        each = everywhere.group_by(*keys, unit).agg(n=nw.len(), **sums, **rowwise)
-        alone = nw.col(unit).is_null()
-        squares = {
-            f"p{i}_{j}": nw.when(alone).then(nw.col(f"p{i}_{j}")).otherwise(nw.col(f"s{i}") * nw.col(f"s{j}"))
-            for i, j in pairs
-        }
-        units = nw.when(alone).then(nw.col("n")).otherwise(nw.lit(1))
-        totals = {f"s{i}": nw.col(f"s{i}").sum() for i in range(len(columns))}
-        query = (
-            each.with_columns(units=units, **squares)
-            .group_by(*keys)
-            .agg(n=nw.col("n").sum(), units=nw.col("units").sum(), **totals, **rowwise)
-        )
+        return _of_rows(asked, rows)
+    named = _of_units(asked, rows.filter(~nw.col(unit).is_null()), unit)
+    alone = _of_rows(asked, rows.filter(nw.col(unit).is_null()))
+    parts = {cell: [each[cell] for each in (named, alone) if cell in each] for cell in (*named, *alone)}
+    return {cell: added(found)._replace(clustered=True) for cell, found in parts.items()}
+
+
+class _Asked(NamedTuple):
+    log: PredictionLog
+    columns: tuple[str, ...]
+    by: tuple[str, ...]
+    ranges: Ranges | None
+    """None where sums are whole numbers anyhow."""
+
+    def scales(self) -> dict[str, float]:
+        ranges = self.ranges
+        return {f"s{i}": ranges.scale(name) if ranges else 1.0 for i, name in enumerate(self.columns)}
+
+    def pairs(self) -> list[tuple[int, int]]:
+        return list(combinations_with_replacement(range(len(self.columns)), 2))
+
+
+def _of_rows(asked: _Asked, rows: nw.LazyFrame[Any]) -> dict[tuple[Any, ...], Moments]:
+    """Return the moments of rows that stand for themselves."""
+    columns, ranges = asked.columns, asked.ranges
+    values = {f"s{i}": nw.col(name) for i, name in enumerate(columns)}
+    values |= {f"p{i}_{j}": nw.col(columns[i]) * nw.col(columns[j]) for i, j in asked.pairs()}
+    scales = asked.scales()
+    scales |= {f"p{i}_{j}": ranges.scale(columns[i], columns[j]) if ranges else 1.0 for i, j in asked.pairs()}
+    if ranges:
+        values = {name: cut(value, scales[name]) for name, value in values.items()}
+    table = rows.with_columns(**{"all": nw.lit(1)}, **values)
+    sums = {name: nw.col(name).sum() for name in values}
+    query = table.group_by("all", *asked.by).agg(n=nw.len(), units=nw.len(), **sums)
     return {
-        tuple(row[name] for name in by): _moments(row, len(columns), clustered=unit is not None)
-        for row in collected(log, query).to_pylist()
+        tuple(row[name] for name in asked.by): _moments(row, scales, 1.0, clustered=False)
+        for row in collected(asked.log, query).to_pylist()
     }
 
 
-def _moments(row: dict[str, Any], size: int, *, clustered: bool) -> Moments:
+def _of_units(asked: _Asked, rows: nw.LazyFrame[Any], unit: str) -> dict[tuple[Any, ...], Moments]:
+    """Return the moments of units: their totals first, then the products of these.
+
+    Products of totals range so widely that whole numbers of one unit would be too coarse for most of them: what is cut
+    off is summed beside, as whole numbers of a finer one.
+    """
+    columns, ranges, scales = asked.columns, asked.ranges, asked.scales()
+    whole = {f"s{i}": nw.col(name) for i, name in enumerate(columns)}
+    if ranges:
+        whole = {name: cut(value, scales[name]) for name, value in whole.items()}
+    keys = ("all", *asked.by)
+    each = rows.with_columns(**{"all": nw.lit(1)}, **whole).group_by(*keys, unit)
+    table = each.agg(n=nw.len(), **{name: nw.col(name).sum() for name in whole})
+    products = {}
+    fine = power(float(ranges.rows)) if ranges else 1.0
+    for i, j in asked.pairs():
+        scales[f"p{i}_{j}"] = ranges.scale(columns[i], columns[j], times=ranges.rows) if ranges else 1.0
+        factor = scales[f"p{i}_{j}"] / (scales[f"s{i}"] * scales[f"s{j}"])
+        products[f"p{i}_{j}"] = nw.col(f"s{i}") * nw.col(f"s{j}") * factor
+    table = table.with_columns(**products)
+    if ranges:
+        rest = {f"r{name}": ((nw.col(name) - nw.col(name).floor()) * fine).floor() for name in products}
+        table = table.with_columns(**rest, **{name: nw.col(name).floor() for name in products})
+        products |= rest
+    sums = {name: nw.col(name).sum() for name in (*whole, *products)}
+    query = table.group_by(*keys).agg(n=nw.col("n").sum(), units=nw.len(), **sums)
+    return {
+        tuple(row[name] for name in asked.by): _moments(row, scales, fine, clustered=True)
+        for row in collected(asked.log, query).to_pylist()
+    }
+
+
+def _moments(row: dict[str, Any], scales: dict[str, float], fine: float, *, clustered: bool) -> Moments:
+    size = sum(name.startswith("s") for name in scales)
     products = np.zeros((size, size))
     for i, j in combinations_with_replacement(range(size), 2):
-        products[i, j] = products[j, i] = float(row[f"p{i}_{j}"])
-    total = np.array([float(row[f"s{i}"]) for i in range(size)])
+        name = f"p{i}_{j}"
+        found = float(row[name]) + float(row.get(f"r{name}", 0.0)) / fine
+        products[i, j] = products[j, i] = found / scales[name]
+    total = np.array([float(row[f"s{i}"]) / scales[f"s{i}"] for i in range(size)])
     return Moments(int(row["n"]), int(row["units"]), total, products, clustered)
 
 
@@ -159,7 +213,12 @@ def added(moments: Sequence[Moments]) -> Moments:
 
 
 def group_moments(
-    log: PredictionLog, rows: nw.LazyFrame[Any], columns: Sequence[str], *, by: Sequence[str] = ()
+    log: PredictionLog,
+    rows: nw.LazyFrame[Any],
+    columns: Sequence[str],
+    *,
+    by: Sequence[str] = (),
+    flags: bool = False,
 ) -> list[tuple[Slice, tuple[Any, ...], Moments]]:
     """Return the moments of everyone and of each group of each sensitive feature, by cell.
 
@@ -174,11 +233,11 @@ def group_moments(
     >>> [(slice_, found.total.tolist()) for slice_, _, found in group_moments(log, rows, ["outcome"])]
     [((), [3.0]), ((('sex', 'F'),), [1.0]), ((('sex', 'M'),), [2.0])]
     """
-    found = [((), cell, moments) for cell, moments in _ordered(moment_sums(log, rows, columns, by=by))]
+    found = [((), cell, moments) for cell, moments in _ordered(moment_sums(log, rows, columns, by=by, flags=flags))]
     kept: list[tuple[Slice, tuple[Any, ...], Moments]] = list(found)
     for place in range(len(log.sensitive_features)):
         name = feature_column(place)
-        cells = moment_sums(log, rows, columns, by=[name, *by])
+        cells = moment_sums(log, rows, columns, by=[name, *by], flags=flags)
         kept += [((group_of(log, {name: key[0]}, place),), key[1:], moments) for key, moments in _ordered(cells)]
     return kept
 

@@ -26,6 +26,7 @@ from monitors.feedback.concentration_tables import item_codes, items_of
 from monitors.feedback.decisions import decisions, group_of
 from monitors.feedback.metric import LoopMetric
 from monitors.feedback.settings import LoopRows, LoopSettings
+from monitors.feedback.whole_sums import cut
 from monitors.timestamps import collected
 
 Floats = npt.NDArray[np.float64]
@@ -35,6 +36,7 @@ LIFT = 0.1
 _CELLS = 1_000_000
 _FEWEST_BLOCKS = 10
 _GAP = "popularity_lift_difference"
+_UNITS = 2.0**30  # shares of a user add up to 1: their sum over four million users is exact in these
 
 
 class Tastes(NamedTuple):
@@ -217,13 +219,14 @@ def _tastes(log: PredictionLog, profile: nw.Expr, blocks: Blocks, items: pa.Arra
     cells = collected(
         log,
         joined.group_by(*group, "item", "block").agg(
-            nw.col("profile").sum(), nw.col("own").sum(), nw.col("shown").sum()
+            nw.col("profile").sum(), own=cut(nw.col("own"), _UNITS).sum(), shown=cut(nw.col("shown"), _UNITS).sum()
         ),
     )
     item = item_codes(cells["item"], items)
     flat = cells["block"].cast(pa.int64()).to_numpy() * len(items) + item
     shape = (blocks.number, len(items))
     weights = {name: cells[name].cast(pa.float64()).to_numpy() for name in ("profile", "own", "shown")}
+    weights |= {name: weights[name] / _UNITS for name in ("own", "shown")}
 
     def dense(name: Literal["profile", "own", "shown"], rows: npt.NDArray[np.bool_]) -> Floats:
         size = shape[0] * shape[1]

@@ -9,6 +9,7 @@ from audit.reading import ROLES, Role
 from monitors.feedback.loop_kinds import KINDS, LoopKind
 from monitors.feedback.loop_plan import GainPlan, holdout_rows
 from monitors.feedback.metric import LoopMetric
+from monitors.kinds import NUMBER, Wanted, wrong_kind, wrong_names
 
 Decides = Literal["model", "person_with_model", "person"]
 FedBack = Literal["all", "acted_on", "engagement", "nothing"]
@@ -72,6 +73,7 @@ class LoopAnswers:
     gap: float = 0.1
 
     def __post_init__(self) -> None:
+        raise_violations(_wrong_kinds(self))
         choices = (("decides", self.decides, Decides), ("fed_back", self.fed_back, FedBack))
         found = [
             f"{name} must be one of {', '.join(get_args(kind))}; got {given!r}"
@@ -88,6 +90,13 @@ class LoopAnswers:
         if self.places < 1:
             found.append(f"places must be at least 1; got {self.places}")
         raise_violations(found)
+
+
+def _wrong_kinds(answers: LoopAnswers) -> list[str]:
+    numbers = {name: getattr(answers, name) for name in ("weekly_count", "weekly_rows", "half_width", "gap")}
+    found = wrong_names("has", answers.has, what="roles")
+    found += wrong_kind("places", answers.places, Wanted("a whole number", (int,)))
+    return found + [fault for name, value in numbers.items() for fault in wrong_kind(name, value, NUMBER)]
 
 
 class Logged(NamedTuple):
@@ -213,6 +222,8 @@ def plan_loops(answers: LoopAnswers, *, metrics: Sequence[LoopMetric] = ()) -> L
     >>> plan.weeks, plan.holdout_rows, plan.gain[4].weeks, round(plan.gain[4].half_width, 3)
     (28, 197, 26, 0.154)
     """
+    asked = Wanted("LoopAnswers", (LoopAnswers,))
+    raise_violations(wrong_kind("answers", answers, asked, then="name decides, fed_back and observed"))
     loops = possible_loops(answers)
     returns = any(loop.retrains for loop in loops)
     planned = None

@@ -16,9 +16,11 @@ from audit.provenance import Provenance, file_digests, recorded_versions
 from audit.reading import Role
 from audit.result import Alarm, Result
 from monitors.feedback.catalog import BY_NAME, CATALOG
+from monitors.feedback.cleaned import cleaned
 from monitors.feedback.decisions import DecisionFacts, decision_facts
 from monitors.feedback.metric import LoopMetric, Measure
 from monitors.feedback.settings import Evidence, LoopRows, LoopSettings
+from monitors.kinds import Wanted, wrong_kind
 from monitors.timestamps import with_times
 from monitors.windows import parse_windows
 
@@ -64,12 +66,14 @@ def run_loops(log: PredictionLog, *, settings: LoopSettings | None = None) -> Re
     >>> next(row.reason for row in result.measurements if row.metric == "loop_gain")[:44]
     'cannot be measured, because the log names no'
     """
+    raise_violations(_wrong_kinds(log, settings))
     chosen = settings or _DEFAULTS
     raise_violations(_violations(chosen, log))
     if "timestamp" in log.columns:
         log = with_times(log)
     facts = decision_facts(log)
-    measured = [_answer(log, facts, metrics, chosen) for metrics in _families()]
+    with cleaned(log) as clean:
+        measured = [_answer(clean, facts, metrics, chosen) for metrics in _families()]
     rows = tuple(row for found in measured for row in found.rows)
     evidence = tuple(each for found in measured for each in found.evidence)
     used = sorted({row.metric for row in rows if row.value is not None})
@@ -169,8 +173,15 @@ def _weights(keys: Sequence[Sequence[Any]]) -> npt.NDArray[np.float64]:
     return weights * len(keys) / len(by_metric)
 
 
+def _wrong_kinds(log: object, settings: object) -> list[str]:
+    """Return what is neither a log nor settings: told in a sentence, not by an error within."""
+    kind = Wanted("a log of decisions", (PredictionLog,))
+    found = wrong_kind("log", log, kind, then="make one by PredictionLog.from_frame(...) or from_file(...)")
+    return found + wrong_kind("settings", settings, Wanted("LoopSettings", (LoopSettings,)), optional=True)
+
+
 def _violations(settings: LoopSettings, log: PredictionLog) -> list[str]:
-    limited = sorted(metric.name for metric in CATALOG if metric.limit is not None)
+    limited = sorted(metric.name for metric in CATALOG if metric.limit is not None and metric.of_a_log)
     found = [
         f"limits names {name!r}; expected one of {', '.join(limited)}"
         for name in settings.limits
@@ -204,6 +215,16 @@ def _provenance(log: PredictionLog, settings: LoopSettings, used: list[str]) -> 
         data=file_digests(log.source),
         versions=recorded_versions(),
         seed=settings.seed,
-        given={"loops": used, "columns": dict(log.columns), **chosen.given},
+        given={"loops": used, "columns": dict(log.columns), **_read_as(log), **chosen.given},
         defaulted=chosen.defaulted,
     )
+
+
+def _read_as(log: PredictionLog) -> dict[str, Any]:
+    """Return how the columns were read, where that is not how they are read by default."""
+    reading = log.reading
+    said: dict[str, Any] = {"positive": reading.positive, "threshold": reading.threshold}
+    said["task"] = None if reading.task == "watch" else reading.task
+    said["score_max"] = None if reading.score_max == 1.0 else reading.score_max
+    said["sensitive_features"] = list(log.sensitive_features) or None
+    return {name: value for name, value in said.items() if value is not None}

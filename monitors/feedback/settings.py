@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from types import MappingProxyType
 from typing import NamedTuple
 
 from audit.errors import raise_violations
 from audit.measurement import Measurement
+from monitors.kinds import NUMBER, TEXT, Wanted, wrong_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class LoopSettings:
     Raises
     ------
     InputError
-        If a number lies outside its range: all at once.
+        If a setting is of another kind, or a number lies outside its range: all at once.
 
     Examples
     --------
@@ -45,10 +47,24 @@ class LoopSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        raise_violations(_wrong_kinds(self))
         shares = {"level": self.level, "alpha": self.alpha}
-        raise_violations(
-            [f"{name} must lie in (0, 1); got {value}" for name, value in shares.items() if not 0 < value < 1]
-        )
+        found = [f"{name} must lie in (0, 1); got {value}" for name, value in shares.items() if not 0 < value < 1]
+        limits = self.limits.items()
+        raise_violations(found + [f"limits: {name} must be finite; got {n}" for name, n in limits if not isfinite(n)])
+
+
+def _wrong_kinds(settings: LoopSettings) -> list[str]:
+    found = wrong_kind("window", settings.window, TEXT, then="write '7d', '12h' or '5000 rows'")
+    found += wrong_kind("level", settings.level, NUMBER) + wrong_kind("alpha", settings.alpha, NUMBER)
+    found += wrong_kind("seed", settings.seed, Wanted("a whole number", (int,)))
+    mapping = Wanted("a mapping from metrics to limits", (Mapping,))
+    wrong = wrong_kind("limits", settings.limits, mapping, then="write {'loop_gain': 1.0}")
+    if wrong:
+        return found + wrong
+    return found + [
+        fault for name, limit in settings.limits.items() for fault in wrong_kind(f"limits, {name}", limit, NUMBER)
+    ]
 
 
 class Evidence(NamedTuple):

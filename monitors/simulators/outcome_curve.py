@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitors.feedback.delayed_impact_curve import outcome_curve as impacts
 from monitors.simulators.credit import Terms, expected_change
 from monitors.simulators.fico import Array, CreditTables
 
@@ -62,29 +63,14 @@ def outcome_curve(tables: CreditTables, name: str, *, terms: Terms | None = None
     610
     """
     group = tables.groups[name]
-    change = group.shares * expected_change(tables, group, terms or Terms())
-    rates = np.concatenate([[0.0], group.shares[::-1].cumsum()])
-    changes = np.concatenate([[0.0], change[::-1].cumsum()])
+    found = impacts(group.shares, expected_change(tables, group, terms or Terms()))
     thresholds = np.concatenate([[np.inf], tables.scores[::-1]])
-    best = int(changes.argmax())
     return OutcomeCurve(
-        rates=rates,
-        changes=changes,
+        rates=found.rate,
+        changes=found.impact,
         thresholds=thresholds,
-        best_rate=float(rates[best]),
-        best_change=float(changes[best]),
-        best_threshold=float(thresholds[best]),
-        harm_rate=_harm_rate(rates[best:], changes[best:]),
+        best_rate=found.best_rate,
+        best_change=found.best_impact,
+        best_threshold=float(thresholds[int(found.impact.argmax())]),
+        harm_rate=None if np.isnan(found.harm_rate) else found.harm_rate,
     )
-
-
-def _harm_rate(rates: Array, changes: Array) -> float | None:
-    """Return where the falling part of the curve passes 0; it is a line between two scores."""
-    below = np.flatnonzero(changes < 0)
-    if not below.size:
-        return None
-    after = int(below[0])
-    if after == 0:
-        return float(rates[0])
-    part = changes[after - 1] / (changes[after - 1] - changes[after])
-    return float(rates[after - 1] + part * (rates[after] - rates[after - 1]))

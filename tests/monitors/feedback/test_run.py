@@ -87,8 +87,8 @@ WORLDS = {"policing": quiet_policing, "hidden loop": quiet_hidden, "recommender"
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_world_without_a_loop_seldom_rings(world: str) -> None:
-    """At .05 a run, one ring or none in four has a chance of .99."""
-    assert sum(bool(rang(run_loops(WORLDS[world](seed)))) for seed in range(4)) <= 1
+    """At .05 a run, one ring or none in three has a chance of .99."""
+    assert sum(bool(rang(run_loops(WORLDS[world](seed)))) for seed in range(3)) <= 1
 
 
 @pytest.mark.slow
