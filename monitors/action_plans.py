@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.measurement import Measurement
-from monitors.action_totals import Totals, totals_of
+from monitors.action_totals import Totals, totals_of_all
 from monitors.equivalence import equivalence_interval
 from monitors.rate_ratio import RatioInterval, log_e_outside, log_e_value, ratio_interval
 from monitors.weekly_actions import WEEK, WeeklyActions
@@ -60,7 +60,7 @@ def action_plans(
     (6.0, 'a doubling would be found by now, a halving after 6 more weeks')
     """
     names = sorted(places)
-    totals = [totals_of(places[place], min_baseline_weeks=min_baseline_weeks) for place in names]
+    totals = list(totals_of_all(places, min_baseline_weeks=min_baseline_weeks).values())
     usable = [place for place, each in enumerate(totals) if each.dispersion is not None and each.baseline > 0]
     some = [totals[place] for place in usable]
     needed = limit * len(names)

@@ -12,7 +12,7 @@ from audit.errors import raise_violations
 from audit.measurement import Measurement, canonical_json, utc_text
 from audit.provenance import Provenance, recorded_versions
 from audit.result import Alarm, Result
-from monitors.action_totals import Totals, totals_of
+from monitors.action_totals import Totals, totals_of_all
 from monitors.rate_ratio import FloatArray, RatioInterval, log_e_outside, ratio_interval
 from monitors.sequential.stopped import first_rejections
 from monitors.weekly_actions import WEEK, WeeklyActions, violations_of
@@ -40,7 +40,8 @@ def watch_actions(
     """Compare the rate of actions since a rollout with the weeks before it, place by place, and ring where it moved.
 
     The ratio of a place is (actions / exposure since) / (actions / exposure before), in [0, inf); 1 is no change. At
-    each week the running totals, divided by the dispersion of the baseline weeks, give evidence that it lies above
+    each week the running totals, divided by the dispersion of the baseline weeks (the place's own or that of all places
+    together, the larger: `monitors.action_totals.totals_of_all`), give evidence that it lies above
     `tolerance` or below 1 / `tolerance` (`monitors.rate_ratio.log_e_outside`). A place rings by e-BH over all places,
     and stays raised (`monitors.sequential.stopped`): of K places the first needs an e-value of K times `limit`, and
     when R rang, K / R times. One place rings when the whole interval {r : e_r < limit} leaves the tolerance.
@@ -99,9 +100,8 @@ def watch_actions(
     """
     settings = _Settings(tolerance=tolerance, limit=limit, min_baseline_weeks=min_baseline_weeks)
     raise_violations([*_violations_of_settings(settings), *violations_of(places)])
-    names = sorted(places)
-    totals = {place: totals_of(places[place], min_baseline_weeks=min_baseline_weeks) for place in names}
-    rows = {place: _row(place, places[place], totals[place], settings, limit * len(names)) for place in names}
+    totals = totals_of_all(places, min_baseline_weeks=min_baseline_weeks)
+    rows = {place: _row(place, places[place], each, settings, limit * len(totals)) for place, each in totals.items()}
     alarms = _alarms(places, totals, rows, settings)
     return Result(measurements=tuple(rows.values()), alarms=alarms, provenance=_provenance(places, settings))
 
@@ -166,7 +166,8 @@ def _reason(running: Totals, settings: _Settings) -> str | None:
         )
     elif running.dispersion > 1.0:
         weeks = running.baseline_weeks
-        reasons.append(f"counts divided by {running.dispersion:.3g}, the dispersion of the {weeks} baseline weeks")
+        whose = "of all places together" if running.of_all else f"of the {weeks} baseline weeks"
+        reasons.append(f"counts divided by {running.dispersion:.3g}, the dispersion {whose}")
     return "; ".join(reasons) or None
 
 

@@ -1,6 +1,7 @@
 """Arguments of another kind than a door reads, told in a sentence instead of failing somewhere within."""
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class Wanted(NamedTuple):
 
 
 TEXT = Wanted("a text", (str,))
-NUMBER = Wanted("a number", (int, float))
+NUMBER = Wanted("a number", (Real,))  # those of numpy among them
 PATH = Wanted("a path", (str, Path))
 
 

@@ -1,27 +1,31 @@
 """How many rows of a log are worth one: by the sizes of its clusters, and by how the reference's windows scatter."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import chdtri
 
+from audit.inference.intervals import FloatArray
 from audit.predictions import PredictionLog
 from audit.tally import Tally
 from monitors.counts.binning import Binning
 from monitors.counts.clusters import design_effect
 from monitors.counts.counting import count_profile
 from monitors.counts.errors import with_errors
+from monitors.counts.kept_windows import KeptWindows
 from monitors.counts.profile import IntArray, Profile
 from monitors.counts.reference import Reference
+from monitors.drift.bins import coarse, merged
 from monitors.drift.dispersion import CONFIDENCE
 from monitors.performance.window_tally import windowed_tally
-from monitors.sequential.dependence import block_dispersion
 from monitors.timestamps import time_span, with_times
 from monitors.watching import with_groups
-from monitors.windows import WindowRule, resolve
+from monitors.windows import WindowRule, parse_windows, resolve
 
-_ERROR, _BINS = 0.05, 10
+_ERROR, _SEVERAL = 0.05, 2
+_GAPS = 5
 _FEWEST, _SEEN = 10.0, 5.0  # rows of a bin: over all windows, and in one of them
 
 FEWEST_WINDOWS = 8
@@ -64,9 +68,9 @@ def scatter_of(
 ) -> Scatter:
     """Return how many rows of each feature are worth one.
 
-    Where it is not given, and the reference is a log with times that holds at least eight whole windows, the scatter of
-    its windows is estimated (`shown_dispersion`); otherwise it is 1. Clusters count in any
-    case, by `design_effect` of the reference and of the log, the larger.
+    Where it is not given, and the reference is a log with times that holds at least eight whole windows, or keeps how
+    they scatter (`with_scatter`), the scatter of its windows is estimated (`shown_dispersion`); otherwise it is 1.
+    Clusters count in any case, by `design_effect` of the reference and of the log, the larger.
 
     Parameters
     ----------
@@ -80,41 +84,86 @@ def scatter_of(
         The dispersion that was declared; None = estimated where possible.
     """
     clusters = max(reference.clusters, design_effect(current))
-    names = [name for name in reference.binnings if name != "y_true"]
+    plain = dict.fromkeys((name for name in reference.binnings if name != "y_true"), clusters)
     words = "" if clusters == 1 else f"the largest design effect of clusters, {clusters:.3g}, and "
     if given is not None:
-        return Scatter(clusters, dict.fromkeys(names, max(given, clusters)), None, f"{words}declared, {given:.3g}")
-    if before is None or "timestamp" not in before.columns or rule.kind == "model_version":
-        plain = dict.fromkeys(names, clusters)
+        declared = {name: max(given, clusters) for name in plain}
+        return Scatter(clusters, declared, None, f"{words}declared, {given:.3g}")
+    kept = reference.windows
+    if before is not None and "timestamp" in before.columns and rule.kind != "model_version":
+        kept = _kept(reference, before, rule)
+    if kept is None or kept.rule != rule:
         return Scatter(clusters, plain, None, f"{words}1, since how windows of the reference scatter is not known")
+    if kept.whole < FEWEST_WINDOWS:
+        few = f"1, since the reference has {kept.whole} whole windows and {FEWEST_WINDOWS} are needed"
+        return Scatter(clusters, plain, None, words + few)
+    features = {name: max(kept.features.get(name, 1.0), clusters) for name in plain}
+    return Scatter(clusters, features, kept.tally, f"{words}estimated from {kept.whole} windows of the reference")
+
+
+def with_scatter(reference: Reference, before: PredictionLog, window: str) -> Reference:
+    """Return a reference that keeps how its windows scatter, so that it says what its log would say.
+
+    Parameters
+    ----------
+    reference, before
+        The frozen counts, and the log that they were made of.
+    window
+        How logs will be cut, as `monitors.windows.parse_windows` reads it; runs with other windows take the scatter for
+        1, as for a reference without times, which is returned as it is.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from monitors.counts.reference import make_reference
+    >>> table = pa.table({"p": [1, 0], "t": ["2026-01-05T00:00Z", "2026-01-14T00:00Z"]})
+    >>> log = PredictionLog.from_frame(table, task="watch", y_pred="p", timestamp="t")
+    >>> with_scatter(make_reference(log), log, "7d").windows.whole
+    1
+    """
+    rule = parse_windows(window)
+    if "timestamp" not in before.columns or rule.kind == "model_version":
+        return reference
+    return replace(reference, windows=_kept(reference, before, rule))
+
+
+def _kept(reference: Reference, before: PredictionLog, rule: WindowRule) -> KeptWindows:
     log = with_errors(with_groups(with_times(before), only=reference.binnings))
-    windows = resolve(rule, log, as_of=_end_of(log, rule))
+    windows = resolve(rule, log, as_of=_end_of(log, rule, reference.rows))
     if windows.complete < FEWEST_WINDOWS:
-        few = f"1, since the reference has {windows.complete} whole windows and {FEWEST_WINDOWS} are needed"
-        return Scatter(clusters, dict.fromkeys(names, clusters), None, words + few)
-    binnings = {name: reference.binnings[name] for name in names}
+        return KeptWindows(rule=rule, whole=windows.complete, features={})
+    binnings = {name: binning for name, binning in reference.binnings.items() if name != "y_true"}
     found = shown_dispersion(count_profile(log, binnings, windows))
-    features = {name: max(value, clusters) for name, value in found.items()}
     tally = None if reference.tally is None else windowed_tally(log, windows)
-    return Scatter(clusters, features, tally, f"{words}estimated from {windows.complete} windows of the reference")
+    return KeptWindows(rule=rule, whole=windows.complete, features=found, tally=tally)
 
 
-def _end_of(log: PredictionLog, rule: WindowRule) -> datetime | None:
-    """Return when a reference ended: a twentieth of a window after its newest row, so that its last week is one."""
-    newest = time_span(log).newest
-    return None if newest is None or rule.kind != "time" else newest + timedelta(microseconds=rule.amount // 20)
+def _end_of(log: PredictionLog, rule: WindowRule, rows: int) -> datetime | None:
+    """Return when a reference ended, so that its last week is one though some hours passed after its newest row.
+
+    A twentieth of a window after the newest row, or five times what passes between two rows where they are few, but a
+    quarter of a window at most.
+    """
+    span = time_span(log)
+    if span.oldest is None or span.newest is None or rule.kind != "time":
+        return None
+    window = timedelta(microseconds=rule.amount)
+    between = (span.newest - span.oldest) / max(rows, 1)
+    return span.newest + min(max(window / 20, _GAPS * between), window / 4)
 
 
 def shown_dispersion(blocks: Profile) -> dict[str, float]:
     r"""Return the dispersion of each feature whose windows are shown to scatter more than independent rows; else 1.
 
-    Pearson's chi-square of each bin with at least ten rows on either side (of numbers: of the rows below each edge) is
-    tested at .05 over ten bins (more edges of a number tell much the same); where one is larger than chance would have
-    it, the upper bound of its dispersion is taken (`monitors.drift.dispersion.CONFIDENCE`). That bound of independent
-    rows would be about 4 with ten windows, and ask for four times the rows for nothing. A scatter that so few windows
-    cannot show is not allowed for; but where two features or more are shown to scatter, those without a bin of five
-    rows a window, such as scarce flags, are taken to scatter as their median does: rows that depend on each other in
-    what can be seen are not taken for independent in what cannot.
+    Pearson's chi-square is taken of each bin with at least ten rows on either side; of numbers of the rows below each
+    of the ten or so edges of which the drift monitor's tests know (`monitors.drift.bins.coarse`). Tested are the
+    largest of them, and their mean, which sees what moves many bins a little; both at .025 over all features, so that
+    of independent rows no feature is divided by more than 1 in 95 of 100 references. Where a test speaks, the upper
+    bound of what it saw is taken (`monitors.drift.dispersion.CONFIDENCE`). That bound without the tests would be about
+    4 for independent rows and ten windows, and ask for four times the rows for nothing. A scatter that so few windows
+    cannot show is not allowed for; but where two features or more are shown to scatter, the others are tested at .05
+    each, and those without a bin of five rows a window, such as scarce flags, are taken to scatter as the median of the
+    first does: rows that depend on each other in what can be seen are not taken for independent in what cannot.
 
     Parameters
     ----------
@@ -124,7 +173,10 @@ def shown_dispersion(blocks: Profile) -> dict[str, float]:
     Notes
     -----
     The chi-square of k windows with m rows of a rare bin each has the variance k (2 + 1 / m) instead of 2 k, so that
-    the distance of its limit from 1 is widened by sqrt(1 + 1 / (2 m)).
+    the distance of its limit from 1 is widened by sqrt(1 + 1 / (2 m)). The mean over bins whose counts have the
+    correlations r_ij is like a chi-square with (k - 1) / mean(r_ij^2) degrees of freedom (F. E. Satterthwaite 1946,
+    doi:10.2307/3002019); over equal edges of a number it is the k-sample statistic of Scholz and Stephens (1987,
+    doi:10.1080/01621459.1987.10478517).
 
     Examples
     --------
@@ -138,10 +190,17 @@ def shown_dispersion(blocks: Profile) -> dict[str, float]:
     >>> shown_dispersion(of(45, 55)), round(shown_dispersion(of(30, 70))["sex"])
     ({'sex': 1.0}, 2026)
     """
-    found = {name: _shown(blocks.counts[name][:, 0], binning) for name, binning in blocks.binnings.items()}
+    found = _all_shown(blocks, _ERROR / 2.0 / max(1, len(blocks.binnings)))
     shown = [each.dispersion for each in found.values() if each.dispersion > 1.0]
-    usual = float(np.median(shown)) if len(shown) > 1 else 1.0
+    if len(shown) < _SEVERAL:
+        return {name: each.dispersion for name, each in found.items()}
+    usual = float(np.median(shown))
+    found = _all_shown(blocks, _ERROR)
     return {name: max(each.dispersion, usual) if each.rare else each.dispersion for name, each in found.items()}
+
+
+def _all_shown(blocks: Profile, level: float) -> "dict[str, _Shown]":
+    return {name: _shown(blocks.counts[name][:, 0], binning, level) for name, binning in blocks.binnings.items()}
 
 
 class _Shown(NamedTuple):
@@ -151,18 +210,38 @@ class _Shown(NamedTuple):
     rare: bool
 
 
-def _shown(counts: IntArray, binning: Binning) -> _Shown:
+def _shown(counts: IntArray, binning: Binning, level: float) -> _Shown:
     held = counts[counts.sum(axis=-1) > 0].astype(np.float64)
     rows = held.sum(axis=-1, keepdims=True)
-    inside = np.cumsum(held, axis=-1)[:, :-1] if binning.kind == "numeric" else held
+    inside = _below(held) if binning.kind == "numeric" else held
     rarer = np.minimum(inside.sum(axis=0), (rows - inside).sum(axis=0))
     usable = rarer >= _FEWEST
     if len(held) < 2 or not usable.any():
         return _Shown(1.0, rare=True)
-    df, mean = len(held) - 1, rarer[usable] / len(held)
-    estimates = block_dispersion(inside[:, usable], rows)
-    chance = float(chdtri(df, _ERROR / min(binning.size, _BINS))) / df
-    limits = 1.0 + (chance - 1.0) * np.sqrt(1.0 + 0.5 / mean)
-    shown = estimates[estimates > limits]
-    dispersion = float(shown.max() * df / chdtri(df, CONFIDENCE)) if len(shown) else 1.0
-    return _Shown(dispersion, rare=bool(mean.max() < _SEEN))
+    df, mean, inside = len(held) - 1, rarer[usable] / len(held), inside[:, usable]
+    share = inside.sum(axis=0) / rows.sum()
+    estimates = ((inside - rows * share) ** 2 / (rows * share * (1.0 - share))).sum(axis=0) / df
+    limits = _limit(df, level / len(mean), 0.5 / mean)
+    found = [float(estimates.max()) * df / chdtri(df, CONFIDENCE)] if np.any(estimates > limits) else []
+    pooled = df / float(np.mean(_correlations(share, nested=binning.kind == "numeric") ** 2))
+    if estimates.mean() > _limit(pooled, level, np.mean(0.5 / mean)):
+        found.append(float(estimates.mean()) * pooled / chdtri(pooled, CONFIDENCE))
+    return _Shown(max(found, default=1.0), rare=bool(mean.max() < _SEEN))
+
+
+def _below(held: FloatArray) -> FloatArray:
+    """Return how many rows of a number lie below each edge of its merged bins, and how many have a value at all."""
+    into = coarse(held[:, :-1].sum(axis=0))
+    return np.cumsum(merged(held[:, :-1], into, int(into[-1]) + 1), axis=-1)
+
+
+def _limit(df: float, level: float, sparse: float | FloatArray) -> FloatArray:
+    """Return what the mean of squares exceeds with a probability, where bins are rare in windows."""
+    return np.asarray(1.0 + (float(chdtri(df, level)) / df - 1.0) * np.sqrt(1.0 + sparse))
+
+
+def _correlations(share: FloatArray, *, nested: bool) -> FloatArray:
+    """Return the correlations of the counts of bins: of disjoint ones, or of those below edges."""
+    both = np.minimum(share[:, None], share) if nested else np.diag(share)
+    variance = share * (1.0 - share)
+    return np.asarray((both - np.outer(share, share)) / np.sqrt(np.outer(variance, variance)))

@@ -29,8 +29,9 @@ class MonitorSettings:
         row.
     dispersion
         How much more the counts of weeks scatter in the reference than those of independent rows, at least 1: the drift
-        monitor then asks for as much more evidence. None = estimated from a reference log that holds at least eight
-        whole windows, there for performance too, and 1 otherwise (`monitors.scatter`).
+        monitor then asks for as much more evidence. None = estimated from a reference that holds at least eight whole
+        windows, a log or frozen counts that keep how they scatter, there for performance too, and 1 otherwise
+        (`monitors.scatter`).
     tell_apart
         Whether a classifier also tries to tell the rows of each window from those of the reference
         (`monitors.shift.then_now`), which finds shifts of several features together. It fits models: seconds a window.

@@ -11,12 +11,15 @@ from typing import Any, Literal, get_args
 from audit.measurement import canonical_json, utc_text, utc_time
 from audit.result import Alarm
 
-Kind = Literal["raised", "raised_again", "acknowledged", "snoozed", "cleared", "to_send", "sent", "not_sent", "torn"]
+Kind = Literal[
+    "raised", "raised_again", "rings_on", "acknowledged", "snoozed", "cleared", "to_send", "sent", "not_sent", "torn"
+]
 SCHEMA = "evenhanded/alarm-event/1"
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "raised": ("key", "since", "e_value", "limit"),
     "raised_again": ("key", "since", "e_value", "limit"),
+    "rings_on": ("latest",),
     "acknowledged": ("by",),
     "snoozed": ("by", "until"),
     "cleared": ("by", "note"),
@@ -25,7 +28,8 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "not_sent": ("note",),
     "torn": ("note",),
 }
-_TIMES = ("time", "since", "until")
+_TIMES = ("time", "since", "until", "latest")
+_NUMBERS = ("e_value", "limit", "value", "low", "high", "before")
 _PARTS_OF_KEY = 5
 
 
@@ -50,6 +54,9 @@ class Event:
         and SHA-256 of a line that a writer left unfinished.
     until
         Of "snoozed".
+    latest, shown, value, low, high, before
+        Of "raised", "raised_again" and "rings_on": start of the last window that shows the change, the metric whose
+        number shows it, that number with its interval, and that of the reference (`monitors.alarms.ringing`).
     log
         Of "raised" and "raised_again": the name of the log (`monitors.run.MonitorSettings`); None where it has none.
 
@@ -76,6 +83,12 @@ class Event:
     note: str | None = None
     until: datetime | None = None
     log: str | None = None
+    latest: datetime | None = None
+    shown: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    before: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -85,8 +98,9 @@ class Event:
         if lacking or (not self.alarm and self.kind != "torn"):
             msg = f"an event {self.kind!r} needs {', '.join(lacking) or 'alarm'}"
             raise ValueError(msg)
-        if not all(isfinite(number) for number in (self.e_value, self.limit) if number is not None):
-            msg = f"e_value and limit must be finite; got {self.e_value} and {self.limit}"
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        if not all(isfinite(number) for number in numbers.values() if number is not None):
+            msg = f"e_value and limit must be finite, as all numbers; got {numbers}"
             raise ValueError(msg)
 
     def to_line(self) -> str:
@@ -175,7 +189,7 @@ def _typed(record: Mapping[str, object]) -> None:
     wrong = [
         name
         for name, value in record.items()
-        if not (_is_number(value) if name in {"e_value", "limit"} else isinstance(value, str))
+        if not (_is_number(value) if name in _NUMBERS else isinstance(value, str))
     ]
     if wrong:
         msg = f"fields of a wrong type: {', '.join(sorted(wrong))}"

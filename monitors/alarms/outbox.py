@@ -11,12 +11,16 @@ from monitors.alarms.webhook import TIMEOUT, Answer, check_url, send
 MOST_FAILURES = 3
 """After so many alarms in a row that did not arrive, a run tries no more: each may cost the whole timeout."""
 
+_NOT_TRIED = Answer(sent=False, note=f"not tried: {MOST_FAILURES} alarms before it did not arrive")
 _RAISED = frozenset({"raised", "raised_again"})
 _DONE = frozenset({"sent", "acknowledged", "snoozed", "cleared"})
 
 
 def unsent(events: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the alarms that were to be sent and have not arrived, as they were raised last, the oldest first.
+    """Return the alarms that were to be sent and have not arrived, as they were raised last.
+
+    Those that were not tried yet come first, then those that were tried longest ago: alarms that an address always
+    refuses keep no others back.
 
     One that somebody has acknowledged, snoozed or cleared since is known, and not sent.
 
@@ -31,15 +35,22 @@ def unsent(events: Sequence[Event]) -> tuple[Event, ...]:
     [0, 1, 0]
     """
     latest: dict[str, Event] = {}
-    waiting: dict[str, None] = {}
+    fresh: dict[str, None] = {}
+    tried: dict[str, None] = {}
     for event in events:
         if event.kind in _RAISED:
             latest[event.alarm] = event
         elif event.kind in {"to_send", "not_sent"} and event.alarm in latest:
-            waiting.setdefault(event.alarm)
+            if event.kind == "not_sent" and event.note != _NOT_TRIED.note:
+                fresh.pop(event.alarm, None)
+                tried.pop(event.alarm, None)
+                tried[event.alarm] = None
+            elif event.alarm not in tried:
+                fresh.setdefault(event.alarm)
         elif event.kind in _DONE:
-            waiting.pop(event.alarm, None)
-    return tuple(latest[alarm] for alarm in waiting)
+            fresh.pop(event.alarm, None)
+            tried.pop(event.alarm, None)
+    return tuple(latest[alarm] for alarm in (*fresh, *tried))
 
 
 def send_unsent(url: str, runs: Path, *, timeout: float = TIMEOUT, clock: Clock = system_clock) -> tuple[Event, ...]:
@@ -85,9 +96,6 @@ def send_unsent(url: str, runs: Path, *, timeout: float = TIMEOUT, clock: Clock 
         failed = 0 if answer.sent else failed + 1
         written += _noted(event, answer, runs, clock)
     return tuple(written)
-
-
-_NOT_TRIED = Answer(sent=False, note=f"not tried: {MOST_FAILURES} alarms before it did not arrive")
 
 
 def _noted(event: Event, answer: Answer, runs: Path, clock: Clock) -> tuple[Event, ...]:

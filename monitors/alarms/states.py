@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
 from audit.errors import InputError, raise_violations
 from audit.measurement import utc_text
-from audit.result import Result
+from audit.result import Alarm, Result
 from monitors.alarms.event_file import read_events, write_events
 from monitors.alarms.events import Clock, Event, alarm_id, raised_event, system_clock
+from monitors.alarms.ringing import Ringing, ringing
 from monitors.kinds import PATH, Wanted, wrong_kind
 
 Status = Literal["raised", "acknowledged", "snoozed", "cleared"]
 
-_SHORTEST = 4
+_RAISED = frozenset({"raised", "raised_again"})
 _ACTED: dict[str, Status] = {"acknowledged": "acknowledged", "snoozed": "snoozed", "cleared": "cleared"}
 
 
@@ -30,7 +32,8 @@ class AlarmState:
     key
         Key of the measurement in which it rang last.
     since, latest
-        Start of the first and of the last window in which it rang.
+        Start of the first window in which it rang, and of the last that still shows the change
+        (`monitors.alarms.ringing`).
     e_value, limit
         When it rang last.
     status
@@ -41,6 +44,9 @@ class AlarmState:
         Whether the last call of a webhook arrived; None where none was to be made.
     log
         Name of the log that it rang in; None where it has none.
+    shown, value, low, high, before
+        The metric that shows the change, its number in the window `latest` with its interval, and that of the
+        reference; None where the run had none.
 
     Examples
     --------
@@ -62,12 +68,17 @@ class AlarmState:
     until: datetime | None = None
     sent: bool | None = None
     log: str | None = None
+    shown: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    before: float | None = None
 
 
 def alarm_states(events: Sequence[Event], *, at: datetime) -> tuple[AlarmState, ...]:
     """Return how each alarm stands at a time: the replay of its events, in the order in which they were first raised.
 
-    An alarm that rings again in a later window after it was cleared is raised again; one that was acknowledged or
+    An alarm that rings again, or still, in a later window after it was cleared is raised again; one that was acknowledged or
     snoozed stays so. A cleared one that rings again in a window it is known to have rung in, or an earlier one, stays
     cleared: late labels rewrite windows, not decisions.
 
@@ -110,7 +121,8 @@ def raise_alarms(
     """Write the alarms of a result that are not written yet, and return those events.
 
     An alarm is known by its log (the name that the result gives it), its subject (metric, slice, point, comparison) and
-    the window since which it rings: the same result, or a later one over the same windows, adds nothing.
+    the window since which it rings: the same result, or a later one over the same windows, adds nothing. A later one
+    whose windows since still show the change raises an alarm again that was cleared; of any other it is noted.
 
     Parameters
     ----------
@@ -142,21 +154,39 @@ def raise_alarms(
     raise_violations(wrong_kind("result", result, Wanted("a Result", (Result,))))
     log = log_of(result)
 
+    found = ringing(result)
+
     def decide(events: tuple[Event, ...], now: datetime) -> list[Event]:
-        rung = {(event.alarm, event.since) for event in events if event.since is not None}
-        known = {alarm for alarm, _ in rung}
-        new = []
-        for alarm in sorted(result.alarms, key=lambda alarm: (alarm.since, alarm.key)):
-            name = alarm_id(alarm.key, log)
-            if (name, alarm.since) not in rung:
-                new.append(raised_event(alarm, now, again=name in known, log=log))
-                rung.add((name, alarm.since))
-                known.add(name)
-        sending = dict.fromkeys(event.alarm for event in new) if to_send else ()
-        return [*new, *(Event(kind="to_send", alarm=name, time=now) for name in sending)]
+        new = _new_events(found, events, now, log)
+        raised = dict.fromkeys(event.alarm for event in new if event.kind in _RAISED) if to_send else ()
+        return [*new, *(Event(kind="to_send", alarm=name, time=now) for name in raised)]
 
     written = write_events(runs, decide, clock=clock) if result.alarms else ()
-    return tuple(event for event in written if event.kind != "to_send")
+    return tuple(event for event in written if event.kind in _RAISED)
+
+
+def _new_events(
+    found: Sequence[tuple[Alarm, Ringing]], events: Sequence[Event], now: datetime, log: str | None
+) -> list[Event]:
+    """Return what a run adds: alarms that are new, that are raised again, and until when known ones ring on."""
+    rung = {(event.alarm, event.since) for event in events if event.since is not None}
+    states = {state.alarm: state for state in alarm_states(events, at=now)}
+    new: list[Event] = []
+    for alarm, rings in found:
+        name = alarm_id(alarm.key, log)
+        known = states.get(name)
+        is_later = known is not None and rings.latest > known.latest
+        if (name, alarm.since) not in rung or (known is not None and known.status == "cleared" and is_later):
+            event = raised_event(alarm, now, again=known is not None, log=log)
+        elif is_later:
+            event = Event(kind="rings_on", alarm=name, time=now, latest=rings.latest)
+        else:
+            continue
+        event = _sized(event, rings)
+        new.append(event)
+        rung.add((name, alarm.since))
+        states[name] = _new(event) if known is None else _after(known, event)
+    return new
 
 
 def log_of(result: Result) -> str | None:
@@ -179,7 +209,7 @@ def acknowledge(runs: Path, alarm: str, *, by: str, note: str | None = None, clo
     runs
         The folder of runs.
     alarm
-        Name of the alarm, or its first four digits and more.
+        Name of the alarm, or as many of its first digits as no other starts with.
     by, note
         Who, and what they say.
 
@@ -282,12 +312,25 @@ def _act(runs: Path, alarm: str, event: Event, clock: Clock) -> Event:
 
 
 def _found(states: Sequence[AlarmState], alarm: str, runs: Path) -> AlarmState:
-    meant = [state for state in states if state.alarm.startswith(alarm) and len(alarm) >= _SHORTEST]
+    meant = [state for state in states if alarm and state.alarm.startswith(alarm)]
     if len(meant) == 1:
         return meant[0]
-    known = ", ".join(state.alarm for state in states[:20]) or "none"
-    how = f"{len(meant)} alarms start with" if meant else "no alarm is called"
-    raise InputError([f"{how} {alarm!r}; {runs} holds {known}; give one of these, or its first digits"])
+    exact = [state for state in meant if state.alarm == alarm]
+    if exact:
+        return exact[0]
+    known = ", ".join(state.alarm for state in (meant or states)[:20]) or "none"
+    what = f"{len(meant)} alarms start with {alarm!r}: {known}" if meant else f"no alarm is called {alarm!r}; "
+    what += "" if meant else f"{runs} holds {known}"
+    raise InputError([f"{what}; give one of these, or as many of its first digits as no other starts with"])
+
+
+def _sized(event: Event, rings: Ringing) -> Event:
+    """Return an event with the last window that shows the change, and how large it is there."""
+    row = rings.shown
+    if row is None:
+        return replace(event, latest=rings.latest)
+    value, low, high = (None if each is None or not isfinite(each) else each for each in (row.value, row.low, row.high))
+    return replace(event, latest=rings.latest, shown=row.metric, value=value, low=low, high=high, before=rings.before)
 
 
 def _new(event: Event) -> AlarmState:
@@ -296,10 +339,15 @@ def _new(event: Event) -> AlarmState:
         alarm=event.alarm,
         key=event.key or "",
         since=since,
-        latest=since,
+        latest=event.latest or since,
         e_value=event.e_value or 0.0,
         limit=event.limit or 0.0,
         log=event.log,
+        shown=event.shown,
+        value=event.value,
+        low=event.low,
+        high=event.high,
+        before=event.before,
     )
 
 
@@ -308,10 +356,15 @@ def _after(state: AlarmState, event: Event) -> AlarmState:
         return replace(state, sent=event.kind == "sent")
     if event.kind in _ACTED:
         return replace(state, status=_ACTED[event.kind], by=event.by, note=event.note, until=event.until)
-    since = event.since or event.time
-    if since <= state.latest:
+    since = event.since or state.since
+    if (event.latest or since) <= state.latest:
         return replace(state, since=min(since, state.since))
-    rung = replace(_new(event), since=state.since, sent=state.sent)
+    rung = replace(_new(event), since=min(since, state.since), sent=state.sent)
+    if event.kind == "rings_on":
+        return replace(
+            state, latest=rung.latest, shown=rung.shown, value=rung.value, low=rung.low, high=rung.high,
+            before=rung.before,
+        )  # fmt: skip
     if state.status == "cleared":
         return replace(rung, since=since)
     return replace(rung, status=state.status, by=state.by, note=state.note, until=state.until)

@@ -14,6 +14,7 @@ from monitors.counts.clusters import design_effect
 from monitors.counts.digests import digest_of, part_digests
 from monitors.counts.errors import with_errors
 from monitors.counts.fitting import BINS, fit_and_count
+from monitors.counts.kept_windows import KeptWindows
 from monitors.counts.profile import Profile
 from monitors.counts.reference_files import Stored, read, write
 from monitors.counts.traffic import Traffic, count_traffic
@@ -42,6 +43,8 @@ class Reference:
         When its rows came, where it has times.
     clusters
         The design effect of its clusters (`monitors.counts.clusters.design_effect`), 1 where it names none.
+    windows
+        How its windows scatter, where `monitors.scatter.with_scatter` has put it there; no part of the digest.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class Reference:
     digest: str
     traffic: Traffic | None = None
     clusters: float = 1.0
+    windows: KeptWindows | None = None
 
     @property
     def binnings(self) -> Mapping[str, Binning]:
@@ -83,8 +87,8 @@ class Reference:
         InputError
             If the folder cannot be written, or holds something else.
         """
-        stored = Stored(self.profile, self.sensitive_features, self.tally, self.digest, self.traffic, self.clusters)
-        return write(stored, Path(path))
+        fields = (self.profile, self.sensitive_features, self.tally, self.digest, self.traffic, self.clusters)
+        return write(Stored(*fields, self.windows), Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> "Reference":

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,6 +17,7 @@ from audit.measurement import Slice, canonical_json
 from audit.tally import Tally
 from monitors.counts.binning import Binning
 from monitors.counts.digests import SCHEMA, digest_of, part_digests
+from monitors.counts.kept_windows import KeptWindows, stored_windows
 from monitors.counts.profile import Profile
 from monitors.counts.traffic import Traffic, cells_of, stored_traffic
 
@@ -24,6 +25,7 @@ FACTS = "reference.json"
 COUNTS = "counts.parquet"
 TALLY = "tally.parquet"
 TRAFFIC = "traffic.parquet"
+BY_WINDOW = "tally_by_window.parquet"
 _COLUMNS = pa.schema([("feature", pa.string()), ("slice", pa.int32()), ("bin", pa.int32()), ("n", pa.int64())])
 _STEPS = ("step", "slice", "n")
 _AGAIN = "make the reference again"
@@ -45,6 +47,7 @@ class Stored(NamedTuple):
     digest: str
     traffic: Traffic | None = None
     clusters: float = 1.0
+    windows: KeptWindows | None = None
 
 
 def write(stored: Stored, path: Path) -> Path:
@@ -105,6 +108,8 @@ def read(path: Path) -> Stored:
         saved, digest, of_tally = dict(facts["parts"]), str(facts["digest"]), facts["tally"]
         traffic, clusters = _traffic(facts["traffic"], path, len(profile.slices)), float(facts["clusters"])
         found = part_digests(profile, sensitive, traffic, clusters)
+        of_windows = facts.get("windows")
+        windows = None if of_windows is None else stored_windows(of_windows, None)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} is no complete reference ({type(error).__name__}: {error}); {_AGAIN}"
         raise EvidenceError(msg) from error
@@ -113,22 +118,35 @@ def read(path: Path) -> Stored:
         what = " and ".join(changed) or FACTS
         msg = f"{path} is no longer the reference that was saved: {what} changed; {_AGAIN}"
         raise EvidenceError(msg)
-    tally = None if of_tally is None else Tally.read(path / TALLY)
-    if tally is not None and tally.digest() != of_tally:
-        msg = f"{path / TALLY} is not the tally that was saved with the reference: its digest differs; {_AGAIN}"
+    if of_windows is not None and windows is not None:
+        windows = replace(windows, tally=_tally(path / BY_WINDOW, of_windows["tally"]))
+    return Stored(profile, sensitive, _tally(path / TALLY, of_tally), digest, traffic, clusters, windows)
+
+
+def _tally(path: Path, digest: str | None) -> Tally | None:
+    tally = None if digest is None else Tally.read(path)
+    if tally is not None and tally.digest() != digest:
+        msg = f"{path} is not the tally that was saved with the reference: its digest differs; {_AGAIN}"
         raise EvidenceError(msg)
-    return Stored(profile, sensitive, tally, digest, traffic, clusters)
+    return tally
 
 
 def _same_or_refused(stored: Stored, path: Path) -> None:
     try:
-        there = read(path).digest
+        there = read(path)
     except EvidenceError as error:
         msg = f"{path} is there already and is no reference; name another folder"
         raise InputError([msg]) from error
-    if there != stored.digest:
-        msg = f"{path} holds another reference ({there[:8]}, not {stored.digest[:8]}); name another folder"
+    if there.digest != stored.digest:
+        msg = f"{path} holds another reference ({there.digest[:8]}, not {stored.digest[:8]}); name another folder"
         raise InputError([msg])
+    if _windows_record(there) != _windows_record(stored):
+        msg = f"{path} holds this reference cut into other windows; name another folder"
+        raise InputError([msg])
+
+
+def _windows_record(stored: Stored) -> dict[str, Any] | None:
+    return None if stored.windows is None else stored.windows.record()
 
 
 def _write(stored: Stored, folder: Path) -> None:
@@ -145,6 +163,7 @@ def _write(stored: Stored, folder: Path) -> None:
         "tally": None if stored.tally is None else stored.tally.digest(),
         "traffic": None if stored.traffic is None else stored.traffic.record(),
         "clusters": stored.clusters,
+        "windows": _windows_record(stored),
     }
     facts["record"] = _record_digest(facts)
     (folder / FACTS).write_text(canonical_json(facts), encoding="utf-8")
@@ -155,6 +174,8 @@ def _write(stored: Stored, folder: Path) -> None:
         pq.write_table(pa.table(columns), folder / TRAFFIC, compression="zstd")
     if stored.tally is not None:
         stored.tally.write(folder / TALLY)
+    if stored.windows is not None and stored.windows.tally is not None:
+        stored.windows.tally.write(folder / BY_WINDOW)
 
 
 def _record_digest(facts: dict[str, Any]) -> str:

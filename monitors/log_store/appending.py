@@ -93,7 +93,7 @@ def append_rows(place: Place, batch: pa.Table, rule: Rule) -> Added:
     (Added(new=2, repeated=0, version=1), Added(new=1, repeated=1, version=2))
     """
     rows, again = once(batch, compared=rule.compared)
-    refuse(batch, again, np.arange(batch.num_rows), rule.advice)
+    refuse_twice(batch, again)
     repeated, looked = len(again.repeated), set[str]()
     written: DataFile | None = None
     for attempt in range(ATTEMPTS):
@@ -136,7 +136,7 @@ def check_rows(place: Place, batch: pa.Table, rule: Rule) -> None:
     ...     check_rows(Place(folder), pa.table({"id": ["a"], "x": [1.0]}), rule)
     """
     rows, again = once(batch, compared=rule.compared)
-    refuse(batch, again, np.arange(batch.num_rows), rule.advice)
+    refuse_twice(batch, again)
     refuse(batch, _lookup(snapshot(place), batch.take(rows), set(), rule), rows, rule.advice)
 
 
@@ -197,9 +197,32 @@ def refuse(batch: pa.Table, match: Match, rows: np.ndarray, advice: str) -> None
     >>> refuse(rows, Match(np.array([0]), {}), np.arange(2), "mend it")
     >>> refuse(rows, Match(np.array([0]), {1: ("x",)}), np.arange(2), "mend it")
     Traceback (most recent call last):
-    audit.errors.InputError: 1 rows have a 'id' that is known with other content: 'b' in row 2 (other 'x'); nothing was
-    written; mend it
+    audit.errors.InputError: 1 row has an id ('id') that is known with other content: 'b' in row 2 (other 'x'); nothing
+    was written; mend it
     """
+    _refuse(batch, match, rows, "is known with other content", advice)
+
+
+def refuse_twice(batch: pa.Table, again: Match) -> None:
+    """Raise for rows that contradict an earlier row of the same batch.
+
+    Raises
+    ------
+    InputError
+        As `refuse`.
+
+    Examples
+    --------
+    >>> refuse_twice(pa.table({"id": ["a", "a"]}), Match(np.array([]), {1: ("x",)}))
+    Traceback (most recent call last):
+    audit.errors.InputError: 1 row has an id ('id') that stands in this file before with other content: 'a' in row 2
+    (other 'x'); nothing was written; keep one row per id
+    """
+    rows = np.arange(batch.num_rows)
+    _refuse(batch, again, rows, "stands in this file before with other content", "keep one row per id")
+
+
+def _refuse(batch: pa.Table, match: Match, rows: np.ndarray, what: str, advice: str) -> None:
     if not match.differing:
         return
     places = [(int(rows[place]), names) for place, names in sorted(match.differing.items())]
@@ -209,7 +232,7 @@ def refuse(batch: pa.Table, match: Match, rows: np.ndarray, advice: str) -> None
     ]
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     msg = (
-        f"{len(places)} rows have a {batch.column_names[0]!r} that is known with other content: {'; '.join(shown)}"
-        f"{more}; nothing was written; {advice}"
+        f"{len(places):,} {'row has' if len(places) == 1 else 'rows have'} an id ({batch.column_names[0]!r}) that {what}: "
+        f"{'; '.join(shown)}{more}; nothing was written; {advice}"
     )
     raise InputError([msg])

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.errors import InputError
-from monitors.log_store.appending import Added, append_rows, check_rows, refuse
+from monitors.log_store.appending import Added, append_rows, check_rows, refuse_twice
 from monitors.log_store.columns import ARROW_TYPES, LABEL_ROLES, LABELS, Kind, LogColumns
 from monitors.log_store.commits import commit, write_file
 from monitors.log_store.delta import Place, Snapshot, snapshot
 from monitors.log_store.door import checked
+from monitors.log_store.label_check import check_labels
 from monitors.log_store.matching import matched, once, present
 from monitors.log_store.opened import EVENT_RULE, Opened, Tables
 from monitors.log_store.rewriting import Keep, all_but, change_rows
@@ -66,6 +67,7 @@ def receive(store: Opened, data: Any) -> tuple[Brought, Brought]:  # noqa: ANN40
     """
     roles = store.columns.roles
     batch = _admitted(store, data)
+    check_labels(store, _labelled(store, batch))
     rows = batch.select([name for name in store.columns.kept if name in batch.column_names])
     if roles.get("y_true") not in batch.column_names:
         return _brought(append_rows(store.tables.predictions, rows, store.predictions_rule())), Brought()
@@ -90,7 +92,8 @@ def check_batch(columns: LogColumns, data: Any) -> None:  # noqa: ANN401 - as `r
     """
     store = Opened(Tables(Place("")), columns, None)
     batch, rule = _admitted(store, data), store.predictions_rule()
-    refuse(batch, once(batch, compared=rule.compared)[1], np.arange(batch.num_rows), rule.advice)
+    check_labels(store, _labelled(store, batch), stored=False)
+    refuse_twice(batch, once(batch, compared=rule.compared)[1])
 
 
 def receive_labels(store: Opened, data: Any, names: LabelNames, *, correct: bool) -> Brought:  # noqa: ANN401 - as above
@@ -109,6 +112,7 @@ def receive_labels(store: Opened, data: Any, names: LabelNames, *, correct: bool
     wanted = store.wanted(kinds, required=(names.prediction_id, names.y_true))
     hashed = {names.prediction_id: store.id} if store.id in store.columns.hashed else {}
     told = labels_of(checked(data, wanted._replace(hashed=hashed)), names)
+    check_labels(store, {"y_true": told.select(["prediction_id", "y_true"])})
     if not correct:
         return _brought(append_rows(store.tables.labels, told, store.labels_rule()))
     return _corrected_labels(store, told)
@@ -153,8 +157,9 @@ def correct_rows(store: Opened, data: Any) -> int:  # noqa: ANN401 - any table, 
     kinds, rule = store.columns.kinds(), store.predictions_rule()
     batch = checked(data, store.wanted(kinds, required=rule.required, optional=tuple(kinds)[1:]))
     rows, again = once(batch, compared=rule.compared)
-    refuse(batch, again, np.arange(batch.num_rows), "keep one row per id")
+    refuse_twice(batch, again)
     batch = batch.take(rows)
+    check_labels(store, _labelled(store, batch))
     ids = batch[store.id].combine_chunks()
 
     def plan(found: Snapshot) -> tuple[Keep, pa.Table]:
@@ -196,10 +201,21 @@ def _admitted(store: Opened, data: Any) -> pa.Table:  # noqa: ANN401 - as `recei
     return checked(data, store.wanted(kinds, required=store.predictions_rule().required, optional=tuple(labels)))
 
 
+def _labelled(store: Opened, batch: pa.Table) -> dict[str, pa.Table]:
+    """Return the ids and the labels of a batch by role, of the roles that it has."""
+    named = {role: store.columns.roles.get(role) for role in ("y_true", "y_pred")}
+    text = {role: name for role, name in named.items() if name in batch.column_names and _is_text(batch, str(name))}
+    return {role: batch.select([store.id, name]) for role, name in text.items()}
+
+
+def _is_text(batch: pa.Table, name: str) -> bool:
+    return bool(pa.types.is_string(batch[name].type))
+
+
 def _corrected_labels(store: Opened, told: pa.Table) -> Brought:
     rule = store.labels_rule()
     rows, again = once(told, compared=rule.compared)
-    refuse(told, again, np.arange(told.num_rows), "keep one label per prediction")
+    refuse_twice(told, again)
     told = told.take(rows)
     counts = Brought()
 

@@ -9,14 +9,18 @@ import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression
 
 from audit.errors import InputError
+from monitors.log_store.appending import Rule
 from monitors.log_store.columns import LABELS
 from monitors.log_store.commits import sweep, unnamed
-from monitors.log_store.delta import DataFile, check_files, snapshot
+from monitors.log_store.delta import DataFile, Place, check_files, snapshot
 from monitors.log_store.engine import connection, in_memory, rows_of
 from monitors.log_store.matching import present
 from monitors.log_store.opened import Opened
 from monitors.log_store.receiving import record_event
 from monitors.log_store.rewriting import Keep, all_but, change_rows
+
+_DECISIONS = frozenset({"y_pred", "y_true", "action", "arm", "human_decision", "outcome", "model_version"})
+"""Roles that say nothing of whose a row is: a slip of a column here would remove half of a log."""
 
 _LABEL_TIME = f"c{list(LABELS).index('label_timestamp')}"
 
@@ -88,19 +92,23 @@ def ids_with(store: Opened, values: pa.Array, column: str) -> pa.Array:
     Raises
     ------
     InputError
-        If the log has no such column, or it holds no texts.
+        If the log has no such column, or it holds no texts, or it is a prediction, a decision or a label.
 
     Examples
     --------
     >>> from monitors.log_store.example import small_store
     >>> with small_store() as store:
-    ...     ids_with(store, pa.array(["0"]), "said").to_pylist()
+    ...     ids_with(store, pa.array(["b"]), "id").to_pylist()
     ['b']
     """
     kinds = store.columns.kinds()
-    if kinds.get(column) != "text":
-        texts = ", ".join(repr(name) for name, kind in kinds.items() if kind == "text")
-        msg = f"rows can be found by a column that holds texts; the log has {texts}; got {column!r}"
+    decided = {name for role, name in store.columns.roles.items() if role in _DECISIONS}
+    if kinds.get(column) != "text" or column in decided:
+        texts = ", ".join(repr(name) for name, kind in kinds.items() if kind == "text" and name not in decided)
+        msg = (
+            f"rows to remove are found by a column that holds texts and is no prediction, decision or label; the log has "
+            f"{texts}; got {column!r}"
+        )
         raise InputError([msg])
     found = snapshot(store.tables.predictions)
     check_files(found)
@@ -128,6 +136,57 @@ def retain_since(store: Opened, start: datetime) -> Removed:
     predictions = change_rows(store.tables.predictions, store.predictions_rule(), lambda _: (recent, None))
     record_event(store, "retain", predictions=predictions, labels=labels)
     return Removed(predictions, labels, sweep(store.tables.labels) + sweep(store.tables.predictions))
+
+
+def count_ids(store: Opened, ids: pa.Array) -> Removed:
+    """Return what `erase_ids` would remove from the newest version; nothing is touched, and files are not counted.
+
+    Examples
+    --------
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
+    ...     count_ids(store, pa.array(["a"]))
+    Removed(predictions=1, labels=0, files=0)
+    """
+    keep = all_but(ids)
+    counts = (_leaving(place, rule, keep) for place, rule in _both(store))
+    return Removed(*counts, files=0)
+
+
+def count_since(store: Opened, start: datetime) -> Removed:
+    """Return what `retain_since` would remove from the newest version; nothing is touched, and files are not counted.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> from monitors.log_store.example import small_store
+    >>> with small_store() as store:
+    ...     count_since(store, datetime(2026, 2, 1, tzinfo=UTC))
+    Removed(predictions=2, labels=0, files=0)
+    """
+    limit = ConstantExpression(start)
+    (predictions, rule), (labels, rule_of_labels) = _both(store)
+    gone = _leaving(predictions, rule, lambda _, rows: rows.filter(ColumnExpression("c1") >= limit))
+    return Removed(gone, _leaving(labels, rule_of_labels, _told_of(store, limit)), files=0)
+
+
+def _both(store: Opened) -> tuple[tuple[Place, Rule], tuple[Place, Rule]]:
+    tables = store.tables
+    return (tables.predictions, store.predictions_rule()), (tables.labels, store.labels_rule())
+
+
+def _leaving(place: Place, rule: Rule, keep: Keep) -> int:
+    """Return how many rows of a table do not stay."""
+    found = snapshot(place)
+    check_files(found)
+    opened = connection()
+    rows = rows_of(opened, found, rule.kinds)
+    return _number(rows) - _number(keep(opened, rows))
+
+
+def _number(rows: duckdb.DuckDBPyRelation) -> int:
+    counted = rows.aggregate("count(*)").fetchone()
+    return 0 if counted is None else int(counted[0])
 
 
 def _told_of(store: Opened, limit: duckdb.Expression) -> Keep:

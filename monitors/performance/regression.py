@@ -22,6 +22,7 @@ FEWEST_ROWS = 30
 """With fewer rows of a slice in the reference its errors are not judged."""
 
 _LARGEST_LOG_E = 700.0
+_NO_ERROR = float(np.finfo(np.float64).tiny)  # the float after 0, which closes the bin of 0, is smaller
 _POWERS = {"mean_absolute_error": 1, "mean_squared_error": 2}
 
 
@@ -50,7 +51,8 @@ def regression_evidence(
 
     Errors are counted in bins of equal shares of the reference (`monitors.counts.errors`). An error counts as much as
     the last edge at most, c: one row in sixty is larger in the reference. Of the mean of min(\|e\|, c) / c, and of its
-    square, an upper bound in the reference plus the tolerance (a fraction of c, or of c squared) is tolerated; e-values
+    square, an upper bound in the reference plus the tolerance (a fraction of c, or of c squared) is tolerated (where c
+    is 0, since next to no row has an error, of the share of rows that have one); e-values
     bet that it is exceeded (`monitors.performance.bets`). In a bin every row counts as its lower edge, and in the
     reference as its upper edge, so that the promise does not rest on how errors lie within bins. Rows without a label
     count as no error, and in the reference as c, unless labels are missing at random.
@@ -113,7 +115,7 @@ def _losses(binning: Binning) -> _Losses:
     """Return what the rows of each bin, missing ones left out, lose at least and at most."""
     edges = np.array(binning.edges or (1.0,), dtype=np.float64)
     clip = float(edges[-1])
-    if clip <= 0.0:  # no error at all in the reference: any error is the largest
+    if clip < _NO_ERROR:  # next to no error at all in the reference: any error is the largest
         return _Losses(np.append(np.zeros(len(edges)), 1.0), np.append(np.zeros(len(edges)), 1.0), clip)
     lower = np.maximum(np.append(0.0, edges), 0.0)
     upper = np.append(np.maximum(edges, 0.0), clip)
@@ -158,12 +160,7 @@ def _rows(
     assumed = "rows are independent" if dispersion <= 1.0 else f"{dispersion:.3g} rows are worth one"
     labels = "" if settings.labels_at_random else "; rows without a label count as no error, in the reference as that"
     for column, stream in enumerate(streams):
-        tolerated = stream.limit * clip ** _POWERS[stream.metric]
-        counted = "errors" if stream.metric == "mean_absolute_error" else "squared errors"
-        reason = (
-            f"{counted} count as those of {clip:.4g} at most; their mean is tolerated up to {tolerated:.4g}; assumed: "
-            f"{assumed}{labels}"
-        )
+        reason = f"{_tolerated(stream, clip)}; assumed: {assumed}{labels}"
         alone = np.diff(stream.rows, prepend=0)
         for place in np.flatnonzero(alone > 0).tolist():
             log_e = float(np.clip(stream.log_e[place], -_LARGEST_LOG_E, _LARGEST_LOG_E))
@@ -180,3 +177,15 @@ def _rows(
                     Alarm(key=row.key(), e_value=max(float(row.value or 0.0), limit), limit=limit, since=window[0])
                 )
     return Found(tuple(rows), tuple(alarms))
+
+
+def _tolerated(stream: _Stream, clip: float) -> str:
+    """Say what an error counts as, and what is tolerated."""
+    if clip < _NO_ERROR:
+        return (
+            f"next to no row of the reference has an error, so that any counts as 1; a share of {stream.limit:.3g} of "
+            f"the rows is tolerated to have one"
+        )
+    counted = "errors" if stream.metric == "mean_absolute_error" else "squared errors"
+    mean = stream.limit * clip ** _POWERS[stream.metric]
+    return f"{counted} count as those of {clip:.4g} at most; their mean is tolerated up to {mean:.4g}"

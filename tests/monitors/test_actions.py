@@ -200,3 +200,22 @@ def test_each_kind_of_bad_input_is_named(weeks, message):
 def test_no_places_is_an_error():
     with pytest.raises(InputError, match="expected at least one place; got none"):
         watch_actions({})
+
+
+def test_among_thirty_unsteady_places_none_rings_though_eight_weeks_tell_little_of_each():
+    """With the dispersion of each place alone 28 in 100 such logs rang; now at most 5 in 100 (here 1 in 20) may."""
+    rang = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        counts = rng.negative_binomial(1, 1 / 6, (30, 34))  # mean 5, variance 30
+        places = {f"{number:02}": place(each[8:], each[:8]) for number, each in enumerate(counts)}
+        rang += bool(watch_actions(places).alarms)
+    assert rang <= 1
+
+
+def test_a_steady_place_among_unsteady_ones_says_whose_dispersion_it_is_divided_by():
+    unsteady = {name: place([20], [5, 35] * 4) for name in ("a", "b")}
+    rows = watch_actions({**unsteady, "c": place([20], [20] * 8)}).measurements
+    assert "of the 8 baseline weeks" in rows[0].reason
+    # chi-squares of 90, 90 and 0 on 21 degrees of freedom
+    assert rows[2].reason == "counts divided by 8.57, the dispersion of all places together"

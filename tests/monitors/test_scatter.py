@@ -1,19 +1,21 @@
 """How many rows are worth one: clusters, scatter of the reference's windows, and what is said of it."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from audit.errors import InputError
+from audit.errors import EvidenceError, InputError
 from audit.predictions import PredictionLog
 from monitors.counts.binning import Binning
 from monitors.counts.profile import Profile
-from monitors.counts.reference import make_reference
+from monitors.counts.reference import Reference, make_reference
 from monitors.run import run_monitors
-from monitors.scatter import design_effect, shown_dispersion
+from monitors.scatter import design_effect, shown_dispersion, with_scatter
 from monitors.settings import MonitorSettings
+from monitors.watching import with_groups
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SINCE = START + timedelta(weeks=10)
@@ -126,3 +128,71 @@ def test_what_is_too_scarce_to_tell_scatters_as_the_others_do_where_two_of_them_
 def test_a_reference_of_eight_weeks_has_eight_though_no_row_comes_after_them():
     before, since = log_of(visits(3, 8, 1)), log_of(visits(4, 2, 1, START + timedelta(weeks=8)))
     assert "estimated from 8 windows" in run_monitors(before, since).provenance.given["scatter"]
+
+
+def test_of_ten_independent_features_none_is_divided_in_19_of_20_references():
+    rng = np.random.default_rng(4)
+    shares = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
+    found = [shown_dispersion(blocks_of(**{f"a{share}": weekly(rng, share) for share in shares})) for _ in range(200)]
+    assert np.mean([max(each.values()) > 1.0 for each in found]) <= 0.05
+
+
+def numbers_of(rng, wander, weeks=20, rows=400):
+    """Return a profile of weeks of a number in 60 bins, whose mean wanders from week to week."""
+    edges = tuple(np.linspace(-2.5, 2.5, 59).tolist())
+    binning = Binning(feature="x", kind="numeric", edges=edges)
+    values = rng.normal(size=(weeks, rows)) + wander * rng.normal(size=(weeks, 1))
+    counts = np.stack([np.bincount(np.searchsorted(edges, each), minlength=61) for each in values])[:, None]
+    windows = blocks_of(a=np.ones((20, 2), dtype=np.int64)).windows
+    return Profile(
+        windows=windows, slices=((),), binnings={"x": binning}, counts={"x": counts}, rows=counts.sum(axis=-1)
+    )
+
+
+def test_many_bins_of_a_number_are_rarely_taken_to_scatter_and_a_mean_that_wanders_is_seen():
+    rng = np.random.default_rng(5)
+    quiet = [shown_dispersion(numbers_of(rng, 0.0))["x"] for _ in range(100)]
+    assert np.mean(np.array(quiet) > 1.0) <= 0.09
+    wild = [shown_dispersion(numbers_of(rng, 0.15))["x"] for _ in range(20)]  # 1 + 400 .15^2 .64 = 6.8 at the median
+    assert np.mean(np.array(wild) > 4.0) >= 0.9
+
+
+def test_a_saved_reference_says_what_its_log_says_where_windows_scatter(tmp_path):
+    before, since = visits(3, 10, 20), visits(4, 3, 20, SINCE)
+    logs = [log_of(frame, cluster=None) for frame in (before, since)]
+    kept = with_scatter(make_reference(with_groups(logs[0])), logs[0], "7d").save(tmp_path / "kept")
+    back = Reference.load(kept)
+    assert back.windows.whole == 9  # the last cluster of the tenth week comes half a day before it ends
+    assert max(back.windows.features.values()) > 3
+    results = [run_monitors(each, logs[1]) for each in (logs[0], back)]
+    assert results[0].measurements == results[1].measurements
+    assert results[0].alarms == results[1].alarms
+    assert results[0].provenance.given["scatter"] == results[1].provenance.given["scatter"]
+    other = run_monitors(back, logs[1], settings=MonitorSettings(window="1d"))
+    assert "how windows of the reference scatter is not known" in other.provenance.given["scatter"]
+
+
+def test_kept_windows_that_were_changed_are_told(tmp_path):
+    before = log_of(visits(3, 10, 20), cluster=None)
+    reference = make_reference(before)
+    kept = with_scatter(reference, before, "7d").save(tmp_path / "kept")
+    assert with_scatter(reference, before, "7d").save(kept) == kept
+    with pytest.raises(InputError, match="cut into other windows"):
+        with_scatter(reference, before, "14d").save(kept)
+    facts = kept / "reference.json"
+    facts.write_text(facts.read_text().replace('"whole":9', '"whole":99'))
+    with pytest.raises(EvidenceError, match="is no longer the reference"):
+        Reference.load(kept)
+    shutil.copy(kept / "tally.parquet", kept / "tally_by_window.parquet")
+    facts.write_text(facts.read_text().replace('"whole":99', '"whole":9'))
+    with pytest.raises(EvidenceError, match=r"tally_by_window.parquet is not the tally that was saved"):
+        Reference.load(kept)
+
+
+def test_the_last_week_of_a_log_of_few_rows_counts_though_its_last_row_came_half_a_day_before_the_end():
+    before = visits(3, 8, 1).sort_values("t").iloc[::15]  # 40 a week, one in four hours
+    before = before[before["t"] < START + timedelta(weeks=8, hours=-12)]
+    kept = with_scatter(make_reference(log_of(before)), log_of(before), "7d").windows
+    assert kept.whole == 8
+    early = before[before["t"] < START + timedelta(weeks=7, days=5)]
+    assert with_scatter(make_reference(log_of(early)), log_of(early), "7d").windows.whole == 7

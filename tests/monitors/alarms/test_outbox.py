@@ -1,5 +1,6 @@
 """Alarms that could not be sent stand in the events, and the next run sends them once, unless somebody knows."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,6 +94,19 @@ def test_after_some_failures_in_a_row_the_rest_waits_for_the_next_run(tmp_path, 
     with server(status(200)) as (url, posted):
         assert {event.kind for event in send_unsent(url, tmp_path)} == {"sent"}
     assert len(posted) == 6
+
+
+def test_alarms_that_are_always_refused_keep_no_others_back(tmp_path, server, status):
+    raise_alarms(result_of(*"abc"), tmp_path, to_send=True)
+    with server(status(422)) as (url, _):
+        send_unsent(url, tmp_path)
+    raise_alarms(result_of("d", "e"), tmp_path, to_send=True)
+    with server(status(422)) as (url, posted):
+        send_unsent(url, tmp_path)
+    assert [json.loads(body)["slice"]["g"] for _, _, body in posted] == ["d", "e", "a"]
+    with server(status(422)) as (url, posted):
+        send_unsent(url, tmp_path)
+    assert [json.loads(body)["slice"]["g"] for _, _, body in posted] == ["b", "c", "d"]
 
 
 def test_an_address_that_is_refused_sends_and_writes_nothing(tmp_path):

@@ -37,7 +37,7 @@ def test_a_row_that_stands_twice_in_its_batch_is_kept_once(store, batch, rows_of
 def test_an_id_with_other_content_is_refused_and_named_and_nothing_is_appended(store, batch, rows_of):
     store.append(batch(4))
     other = batch(6, score=[0.0, 0.1, 0.7, 0.3, 0.4, 0.5], sex=["M", "F", "F", "M", "F", "x"])
-    with pytest.raises(InputError, match=r"1 rows have a 'id' that is known with other content: 'p2' in row 3 \(other "
+    with pytest.raises(InputError, match=r"1 row has an id \('id'\) that stands in this file before with other content: 'p2' in row 3 \(other "
                                          r"'score'\); nothing was written; correct what is there"):  # fmt: skip
         store.append(other)
     assert len(rows_of(store)) == 4
@@ -140,7 +140,7 @@ def test_labels_that_disagree_are_refused_with_their_number_until_they_correct(s
     store.append(batch(4))
     store.append_labels(labels(["p0", "p1", "p2"], [1, 1, 1]), source="nurse")
     with pytest.raises(
-        InputError, match=r"2 rows have a 'prediction_id' .*'p0' in row 1 \(other 'y_true'\); 'p2' in row 3"
+        InputError, match=r"2 rows have an id .*'p0' in row 1 \(other 'y_true'\); 'p2' in row 3"
     ):
         store.append_labels(labels(["p0", "p1", "p2", "p3"], [0, 1, 0, 1]))
     before = store.version

@@ -235,3 +235,16 @@ def test_labels_that_are_held_against_nothing_are_said(before):
     flags = [frame.assign(y=(frame["y"] > 100) * 1.0, p=(frame["p"] > 100) * 1) for frame in (bare, since)]
     flags[0]["y"] = np.nan
     assert "the reference has no labels" in reason_of(*(log_of(frame, **two) for frame in flags))
+
+
+def test_where_the_reference_has_next_to_no_errors_the_share_of_rows_that_have_one_is_watched():
+    before, since = frame_of(0, 10), frame_of(1, 4, start=SINCE)
+    rng = np.random.default_rng(2)
+    before["p"] = before["y"] + np.where(rng.random(len(before)) < 0.005, 3.0, 0.0)
+    since["p"] = since["y"] + np.where(rng.random(len(since)) < 0.2, 1e-3, 0.0)
+    result = run_monitors(log_of(before), log_of(since))
+    row = next(row for row in result.measurements if row.metric == "mean_absolute_error_e_value")
+    assert row.reason.startswith(
+        "next to no row of the reference has an error, so that any counts as 1; a share of 0.0"
+    )
+    assert ("mean_absolute_error_e_value", "") in alarms_of(result)
