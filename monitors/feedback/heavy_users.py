@@ -6,7 +6,6 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.stats import rankdata
 
 from audit.inference.intervals import quantile
 from audit.measurement import Measurement
@@ -166,10 +165,20 @@ def leave_top_out_correlation(everyone: Floats, heavy: Floats) -> Floats:
     >>> leave_top_out_correlation(all_rows, of_heavy).tolist()
     [-0.5]
     """
-    ranks = [rankdata(each, axis=-1) for each in (everyone, everyone - heavy)]
+    ranks = [_ranks(each) for each in (everyone, everyone - heavy)]
     one, two = (each - each.mean(axis=-1, keepdims=True) for each in ranks)
     size = np.sqrt((one**2).sum(axis=-1) * (two**2).sum(axis=-1))
     return np.asarray((one * two).sum(axis=-1) / np.where(size > 0, size, np.nan), dtype=np.float64)
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the rank of each value in its row, from 1; equal values share the mean of theirs."""
+    ordered = np.sort(values, axis=-1)
+    found = np.empty(values.shape)
+    for place in np.ndindex(values.shape[:-1]):
+        below = np.searchsorted(ordered[place], values[place], side="left")
+        found[place] = (below + np.searchsorted(ordered[place], values[place], side="right") + 1) / 2
+    return found
 
 
 def measure_heavy_users(log: PredictionLog, settings: LoopSettings) -> LoopRows:

@@ -31,6 +31,7 @@ SMALLEST_SHARE = 0.1
 
 FEWEST_ROWS = 30
 _FARTHEST, _NEAR = 5.0, 0.05
+_UNLIKE = 0.05  # by so much the shares of known outcomes of the two actions may differ
 """Standard errors, and distance, by which weights may miss their mean of 1 before chances are called wrong."""
 
 _DECIDED = ("model", "explore")
@@ -117,6 +118,10 @@ class _Facts(NamedTuple):
     missing: int
     certain: int
     kind: str
+    decided: tuple[int, int] = (0, 0)
+    """Rows with prediction and action: not acted on, and acted on."""
+    known: tuple[int, int] = (0, 0)
+    """Those of them whose outcome is known."""
 
     def fault(self) -> str | None:
         if self.used == 0:
@@ -132,7 +137,20 @@ class _Facts(NamedTuple):
                 "was certain (propensity 1): nothing shows what its decision would have brought there. Leave every "
                 "action some chance."
             )
-        return None
+        return self._selected()
+
+    def _selected(self) -> str | None:
+        """Return why outcomes that are known of one action more often than of the other tell no value."""
+        if 0 in self.decided:
+            return None
+        shares = [known / decided for known, decided in zip(self.known, self.decided, strict=True)]
+        if abs(shares[1] - shares[0]) <= _UNLIKE:
+            return None
+        return (
+            f"{CANNOT} the outcome is known of {shares[1]:.0%} of the cases that were acted on and of {shares[0]:.0%} "
+            "of the others: those whose outcome is known are not like all. Follow both up alike, or draw a sample of "
+            "each whose outcome is found out."
+        )
 
     def caveat(self) -> str | None:
         lost = self.rows - self.used
@@ -152,18 +170,24 @@ def _facts(log: PredictionLog) -> _Facts:
     rows = decisions(log).with_columns(truth=nw.col(truth))
     if "arm" in log.columns:
         rows = rows.filter(nw.col("arm").is_in(list(_DECIDED)))
-    used = one_where(~nw.col("y_pred").is_null() & ~nw.col("action").is_null() & ~nw.col("truth").is_null())
+    decided = ~nw.col("y_pred").is_null() & ~nw.col("action").is_null()
+    used = one_where(decided & ~nw.col("truth").is_null())
+    acted = one_where(nw.col("action") == nw.lit(1.0))
     missing = used * one_where(nw.col("propensity").is_null())
     certain = used * one_where((nw.col("propensity") == 1.0) & (nw.col("action") != nw.col("y_pred")))
-    counts = collected(
-        log,
-        rows.with_columns(used=used, missing=missing, certain=certain).select(
-            rows=nw.len(), used=nw.col("used").sum(), missing=nw.col("missing").sum(), certain=nw.col("certain").sum()
-        ),
-    ).to_pylist()[0]
-    rows_, used_, missing_, certain_ = (int(counts[name] or 0) for name in ("rows", "used", "missing", "certain"))
+    both = one_where(decided)
+    flags = {"used": used, "missing": missing, "certain": certain, "decided": both}
+    flags |= {"acted": acted * both, "known": used * acted}
+    sums = rows.with_columns(**flags).select(nw.len().alias("rows"), *(nw.col(name).sum() for name in flags))
+    counts = {name: int(value or 0) for name, value in collected(log, sums).to_pylist()[0].items()}
     return _Facts(
-        rows_, used_, missing_, certain_, "rows of arms model and explore" if "arm" in log.columns else "rows"
+        counts["rows"],
+        counts["used"],
+        counts["missing"],
+        counts["certain"],
+        "rows of arms model and explore" if "arm" in log.columns else "rows",
+        (counts["decided"] - counts["acted"], counts["acted"]),
+        (counts["used"] - counts["known"], counts["known"]),
     )
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import norm, spearmanr
+from scipy.stats import norm, rankdata, spearmanr
 
 from audit.predictions import PredictionLog
 from monitors.feedback.heavy_users import (
+    _ranks,
     heavy_user_share,
     leave_top_out_correlation,
     measure_heavy_users,
@@ -104,3 +105,8 @@ def test_few_users_few_items_and_no_weight_are_said() -> None:
     assert "all training weights are 0" in str(measure(log).rows[0].reason)
     log = PredictionLog.from_frame(table, task="watch", user="u", item="i")
     assert "2 items have 10 rows or more" in str(measure(log).rows[1].reason)
+
+
+def test_ranks_are_those_of_scipy() -> None:
+    values = np.random.default_rng(1).integers(0, 5, (20, 30)).astype(float)
+    assert np.array_equal(_ranks(values), rankdata(values, axis=-1))

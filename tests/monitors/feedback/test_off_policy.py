@@ -170,3 +170,13 @@ def test_rows_without_an_outcome_are_said_to_be_left_out() -> None:
 
 def test_the_family_says_what_a_reader_needs() -> None:
     assert [metric.name for metric in FAMILY] == list(NAMES)
+
+
+def test_outcomes_that_are_known_of_one_action_only_tell_no_value() -> None:
+    frame = world(3, 600)
+    lost = (frame["acted"] == 0) & (np.arange(600) % 2 == 0)
+    found = measure_off_policy(read(frame.assign(y=frame["y"].mask(lost))), SETTINGS)
+    reason = row_of(found, "off_policy_value").reason or ""
+    assert reason.startswith("cannot be measured, because the outcome is known of 100% of the cases that were acted on")
+    alike = measure_off_policy(read(frame.assign(y=frame["y"].mask(np.arange(600) % 10 == 0))), SETTINGS)
+    assert row_of(alike, "off_policy_value").value is not None
