@@ -1,4 +1,4 @@
-"""What the rounds of the loop say: closed data against hold-out, in a table, a sentence, a picture and sections."""
+"""What the rounds of the loop say: closed data against hold-out, in a table, a sentence and sections."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,6 @@ from typing import NamedTuple
 from audit.measurement import Measurement
 from audit.result import Result
 from dashboards.figures.loop_rounds import CLOSED, HELD_OUT
-from dashboards.report.loop_picture import rounds_picture
 from dashboards.report.section import Section
 from dashboards.tables import interval_text, value_text
 from dashboards.words import metric_title
@@ -134,16 +133,9 @@ def sections(result: Result) -> tuple[Section, ...]:
     """Return what the report of the loop says beside the metrics themselves."""
     rounds = rounds_of(result)
     rows = tuple(row for group in zip(rounds.closed, rounds.held_out, rounds.gap, strict=False) for row in group)
-    drawable = bool(rounds.closed and rounds.held_out)
-    picture = rounds_picture(rounds.closed, rounds.held_out, gap=rounds.gap, rang=rounds.rang) if drawable else None
     return (
         Section(title="What was simulated", text=_WHAT),
-        Section(
-            title="Better, or only more sure of itself?",
-            text=verdict_on(rounds),
-            measurements=rows,
-            pictures=(picture,) if picture else (),
-        ),
+        Section(title="Better, or only more sure of itself?", text=verdict_on(rounds), measurements=rows),
         Section(title="Why", text=_why(result, rounds), measurements=reasons_of(result)),
     )
 
