@@ -145,10 +145,29 @@ def evidence_of(alarm: Alarm, metric: str, shown: Measurement | None) -> str:
     """
     if metric.endswith("_e_detector"):
         return LATE
-    odds = "over a million to one" if alarm.e_value > _LARGE else f"{alarm.e_value:,.0f} to 1"
+    odds = _odds(alarm.e_value)
     low, high = (None, None) if shown is None or metric not in _RATIOS else (shown.low, shown.high)
     undecided = low is not None and low <= 1.0 and (high is None or high >= 1.0)
     return f"{odds}, {TOGETHER}" if undecided else odds
+
+
+def sureness(key: str, e_value: float) -> str:
+    """Return how sure the alarm of a key is.
+
+    Examples
+    --------
+    >>> sureness('["traffic_ratio",{},{},null,null]', 90.0), sureness('["accuracy_e_detector",{},{},null,null]', 90.0)
+    ('90 to 1', 'alert (a rate)')
+    """
+    try:
+        is_late = read_key(key)[0].endswith("_e_detector")
+    except (ValueError, TypeError, AttributeError):
+        is_late = False
+    return LATE if is_late else _odds(e_value)
+
+
+def _odds(e_value: float) -> str:
+    return "over a million to one" if e_value > _LARGE else f"{e_value:,.0f} to 1"
 
 
 def advice_on(base: str) -> str:

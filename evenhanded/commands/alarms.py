@@ -1,6 +1,7 @@
 """``evenhanded alarms``: which alarms are raised, and what was done about them."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import click
 
 from audit.errors import InputError
-from audit.measurement import utc_text
-from dashboards.alarm_words import alarm_words
+from audit.measurement import Measurement, utc_text
+from dashboards.alarm_words import alarm_words, sureness
 from dashboards.labels import safe_label
+from dashboards.tables import interval_text, value_text
 from evenhanded.printing import console, print_rows
 from monitors.alarms.states import AlarmState, acknowledge, check_runs, clear, load_alarms, snooze
 from monitors.windows import parse_windows
@@ -27,6 +29,7 @@ _HELP = """Alarms of monitors: raised, acknowledged, snoozed, cleared; all of it
 _runs_option = click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="The folder of runs."
 )
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _by_option = click.option("--by", required=True, metavar="NAME", help="Who says so; kept as given.")
 _note_option = click.option("--note", metavar="TEXT", help="What to remember; name no people affected.")
 
@@ -65,7 +68,7 @@ def ack(alarm: str, runs: Path, by: str, note: str | None) -> int:
 @_runs_option
 @_by_option
 @_note_option
-@click.option("--until", required=True, metavar="TIME", help="7d, 12h, or a time with a zone: 2026-12-01T08:00Z.")
+@click.option("--until", required=True, metavar="TIME", help="7d, 12h, a day (00:00 UTC), or 2026-12-01T08:00Z.")
 def snooze_(alarm: str, runs: Path, by: str, note: str | None, until: str) -> int:
     """Show ALARM as snoozed until a time; then it is raised again."""
     time = _time(until)
@@ -78,7 +81,7 @@ def snooze_(alarm: str, runs: Path, by: str, note: str | None, until: str) -> in
 @_by_option
 @click.option("--evidence", required=True, metavar="TEXT", help="What shows that the cause is gone.")
 def clear_(alarm: str, runs: Path, by: str, evidence: str) -> int:
-    """Say that the cause of ALARM is gone; it is raised again if it rings in a later window."""
+    """Say that the cause of ALARM is gone; it is raised again if a later window still shows it."""
     return _said(clear(runs, alarm, by=by, evidence=evidence).alarm, f"cleared by {by}")
 
 
@@ -94,7 +97,7 @@ def _list(runs: Path, *, show_all: bool, as_json: bool, as_code: bool) -> int:
         cleared = len(states) - len(shown)
         console().print("no alarms" + (f"; {cleared} cleared (--all shows them)" if cleared else ""))
         return code
-    head = ("alarm", "status", "since", "latest", "what", "evidence")
+    head = ("alarm", "status", "since", "latest", "what", "size", "how sure")
     named = any(state.log is not None for state in shown)
     logs = [safe_label(state.log or "", target="terminal", limit=60) for state in shown]
     rows = [[*_cells(state), *([log] if named else [])] for state, log in zip(shown, logs, strict=True)]
@@ -111,16 +114,41 @@ def _cells(state: AlarmState) -> list[str]:
     status = state.status if state.by is None or state.status == "raised" else f"{state.status} by {state.by}"
     status += "" if state.sent in {None, True} else " (not sent)"
     since, latest = state.since.date().isoformat(), state.latest.date().isoformat()
-    cells = [state.alarm, status, since, latest, alarm_words(state.key), f"{state.e_value:.3g} >= {state.limit:.3g}"]
+    sure = sureness(state.key, state.e_value)
+    cells = [state.alarm, status, since, latest, alarm_words(state.key), _size(state), sure]
     return [safe_label(cell, target="terminal", limit=80) for cell in cells]
 
 
+def _size(state: AlarmState) -> str:
+    """Return the number of the window `latest` with its interval, after that of the reference where it is known."""
+    if state.shown is None or state.value is None:
+        return ""
+    level = None if state.low is None and state.high is None else 0.95
+    now = Measurement(
+        metric=state.shown,
+        value=state.value,
+        low=state.low,
+        high=state.high,
+        n=1,
+        level=level,
+        method="stored",
+        reason="unbounded on one side",
+    )
+    text = f"{value_text(now)} {interval_text(now)}".strip()
+    if state.before is None:
+        return text
+    before = Measurement(metric=state.shown, value=state.before, n=1, method="stored")
+    return f"from {value_text(before)} to {text}"
+
+
 def _time(text: str) -> datetime:
-    """Read a time with a zone, or how long from now."""
+    """Read a day (00:00 UTC), a time with a zone, or how long from now."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         return datetime.now(UTC) + _length(text)
+    if time.tzinfo is None and _DAY.fullmatch(text):
+        return time.replace(tzinfo=UTC)
     if time.tzinfo is None:
         raise InputError([f"--until {text!r} has no time zone; add one, as in 2026-12-01T08:00Z"])
     return time.astimezone(UTC)
@@ -132,7 +160,9 @@ def _length(text: str) -> timedelta:
     except InputError:
         rule = None
     if rule is None or rule.kind != "time":
-        raise InputError([f"--until {text!r}: expected 7d, 12h, or a time with a zone, as in 2026-12-01T08:00Z"])
+        raise InputError(
+            [f"--until {text!r}: expected 7d, 12h, a day (00:00 UTC), or a time with a zone, as in 2026-12-01T08:00Z"]
+        )
     return timedelta(microseconds=rule.amount)
 
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from audit.measurement import Measurement, utc_time
 from audit.result import Alarm, Result
+from monitors.performance.settings import UNSETTLED
 
 _ENDINGS = ("_gap_e_value", "_e_value", "_e_detector")
 _EFFECTS = ("kolmogorov_smirnov_statistic", "total_variation_distance")
 _RATIO = 1.25
 """Factor of traffic that is tolerated."""
-_NOT_SETTLED = "not settled"
 _Rows = Mapping[tuple[object, ...], Measurement]
 
 
@@ -112,7 +112,7 @@ def _before(now: Measurement, difference: Measurement | None) -> float | None:
 
 
 def _shows(now: Measurement, difference: Measurement | None, first: Measurement, result: Result) -> bool:
-    if any(row is not None and _NOT_SETTLED in (row.reason or "") for row in (now, difference)):
+    if any(row is not None and UNSETTLED in (row.reason or "") for row in (now, difference)):
         return False
     if now.metric in _EFFECTS:
         return now.low is not None and now.low > _setting(result, "effect")

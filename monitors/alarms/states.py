@@ -78,9 +78,9 @@ class AlarmState:
 def alarm_states(events: Sequence[Event], *, at: datetime) -> tuple[AlarmState, ...]:
     """Return how each alarm stands at a time: the replay of its events, in the order in which they were first raised.
 
-    An alarm that rings again, or still, in a later window after it was cleared is raised again; one that was acknowledged or
-    snoozed stays so. A cleared one that rings again in a window it is known to have rung in, or an earlier one, stays
-    cleared: late labels rewrite windows, not decisions.
+    An alarm that rings again, or still, in a later window after it was cleared is raised again; one that was
+    acknowledged or snoozed stays so. A cleared one that rings again in a window it is known to have rung in, or an
+    earlier one, stays cleared: late labels rewrite windows, not decisions.
 
     Examples
     --------

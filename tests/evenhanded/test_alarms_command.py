@@ -49,7 +49,7 @@ def test_a_process_lists_the_alarms_without_escape_sequences(folder, alarm):
     line = next(line for line in done.stdout.splitlines() if line.startswith(alarm))
     assert "raised" in line
     assert "2026-01-05" in line
-    assert "31 >= 20" in line
+    assert "31 to 1" in line
 
 
 def test_acknowledged_snoozed_cleared(call, folder, alarm):
@@ -81,20 +81,24 @@ def test_cron_and_ci_get_an_exit_code_and_json(call, folder, alarm):
     [
         (["ack", "zzzz", "--by", "Ada"], "no alarm is called 'zzzz'"),
         (["ack", "ALARM", "--by", " "], "nobody is named"),
-        (["snooze", "ALARM", "--by", "Ada", "--until", "2099-01-01"], "has no time zone"),
-        (["snooze", "ALARM", "--by", "Ada", "--until", "5000 rows"], "expected 7d, 12h, or a time with a zone"),
+        (["snooze", "ALARM", "--by", "Ada", "--until", "2099-01-01T08:00"], "has no time zone"),
+        (
+            ["snooze", "ALARM", "--by", "Ada", "--until", "5000 rows"],
+            "expected 7d, 12h, a day (00:00 UTC), or a time with a zone",
+        ),
         (
             ["snooze", "ALARM", "--by", "Ada", "--until", "soon"],
-            "--until 'soon': expected 7d, 12h, or a time",
+            "--until 'soon': expected 7d, 12h, a day (00:00 UTC), or a time",
         ),
         (
             ["snooze", "ALARM", "--by", "Ada", "--until", "yesterday"],
-            "'yesterday': expected 7d, 12h, or a time",
+            "'yesterday': expected 7d, 12h, a day (00:00 UTC), or a time",
         ),
         (
             ["snooze", "ALARM", "--by", "Ada", "--until", "2020-01-01T00:00Z"],
             "2020-01-01T00:00:00Z is past: it is",
         ),
+        (["snooze", "ALARM", "--by", "Ada", "--until", "2020-01-01"], "until 2020-01-01T00:00:00Z is past: it is"),
         (["clear", "ALARM", "--by", "Ada", "--evidence", " "], "no evidence is named"),
         (["clear", "ALARM", "--by", "Ada"], "Missing option '--evidence'"),
         (["ack", "ALARM"], "Missing option '--by'"),
@@ -136,3 +140,25 @@ def test_alarms_of_several_logs_are_listed_with_their_logs(call, folder, alarm):
     record = json.loads(call("alarms", "list", "--json", cwd=folder, code=0).stdout)
     assert [each["log"] for each in record] == [None, "../north.csv"]
     assert record[0]["alarm"] == alarm
+
+
+def test_a_day_is_its_midnight_utc(call, folder, alarm):
+    call("alarms", "snooze", alarm, "--until", "2099-01-01", "--by", "Ada", cwd=folder, code=0)
+    assert load_alarms(folder / "runs")[0].until == datetime(2099, 1, 1, tzinfo=UTC)
+
+
+def test_the_list_says_from_what_to_what_with_its_interval(call, tmp_path):
+    window = (MONDAY, MONDAY + timedelta(7))
+    share = Measurement(metric="accuracy", window=window, value=0.5, low=0.4, high=0.6, n=99, level=0.95, method="x")
+    digest = {"kind": "reference", "digest": "d"}
+    difference = Measurement(
+        metric="accuracy_difference", window=window, against=digest, value=-0.25, low=-0.35, high=-0.15, n=99,
+        level=0.95, method="x",
+    )  # fmt: skip
+    evidence = Measurement(metric="accuracy_e_value", window=window, against=digest, value=31.0, n=99, method="x")
+    alarms = [Alarm(key=evidence.key(), e_value=31.0, limit=20.0, since=MONDAY)]
+    raise_alarms(Result(measurements=[share, difference, evidence], alarms=alarms), tmp_path / "runs")
+    (state,) = load_alarms(tmp_path / "runs")
+    assert (state.before, state.value, state.low, state.high) == (0.75, 0.5, 0.4, 0.6)
+    shown = " ".join(call("alarms", "list", cwd=tmp_path, code=0).stdout.split())
+    assert "from 75.0 % to 50.0 % [40.0, 60.0]" in shown
