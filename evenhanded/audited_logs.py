@@ -1,5 +1,6 @@
 """A log of `evenhanded ingest` that is audited: it knows its own columns, and a version of it is named."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from audit.errors import InputError, raise_violations
+from audit.errors import EvidenceError, InputError, raise_violations
 from audit.predictions import PredictionLog, feature_column
 from audit.result import Result
 
 if TYPE_CHECKING:
-    pass
+    from monitors.log_store.store import LogStore
 
 KNOWN = (
     "y_true", "y_pred", "y_score", "task", "positive", "threshold", "score_max", "labels", "separator", "abstain",
@@ -92,7 +93,7 @@ class AuditedLog:
 
         self.path = path
         self.store: LogStore = LogStore.open(path)
-        self.version: str = version or self.store.version
+        self.version: str = self.store.version if version is None else _present(self.store, version, name=str(path))
 
     def read(self, sensitive: tuple[str, ...]) -> PredictionLog:
         """Return the version as a log with some of its sensitive features; none named = all of them.
@@ -100,11 +101,27 @@ class AuditedLog:
         Raises
         ------
         InputError
-            If the log has no such sensitive feature.
+            If the log has no such sensitive feature, the version was erased, or the log holds labels with which it
+            cannot be read: they are named, with the first ids.
         EvidenceError
-            If the version, or a file of it, is gone.
+            If a file of the version is gone.
         """
-        return with_features(self.store.read(self.version), sensitive, name=str(self.path))
+        log = self._read()
+        _check_labels(log, name=str(self.path))
+        return with_features(log, sensitive, name=str(self.path))
+
+    def _read(self) -> PredictionLog:
+        try:
+            return self.store.read(self.version)
+        except EvidenceError as error:
+            removed = any(event["event"] in {"erase", "retain"} for event in self.store.events())
+            if self.version == self.store.version or not removed:
+                raise
+            msg = (
+                f"version {self.version} of {self.path} can no longer be read: erasing or retention removed rows of it "
+                f"for good; audit a later version, up to {self.store.version}, the newest"
+            )
+            raise InputError([msg]) from error
 
     def named(self, result: Result) -> Result:
         """Return a result that says which version of which log it rests on."""
@@ -115,6 +132,38 @@ class AuditedLog:
         """Return which version was audited, and how to audit it again."""
         again = f"evenhanded audit {self.path} --log-version {self.version}"
         return f"version {self.version} of {self.path}; the same bytes again: {again}"
+
+
+def _present(store: "LogStore", version: str, *, name: str) -> str:
+    """Return a version that a person named, where the log has ever had it."""
+    from monitors.log_store.version import Version
+
+    asked, newest = Version.parse(version), Version.parse(store.version)
+    if asked.predictions > newest.predictions or asked.labels > newest.labels:
+        msg = (
+            f"{name} never had a version {version}: its newest is {newest} (predictions 0 to {newest.predictions}, "
+            f"labels 0 to {newest.labels})"
+        )
+        raise InputError([msg])
+    return version
+
+
+def _check_labels(log: PredictionLog, *, name: str) -> None:
+    """Do nothing where the log can be read with the labels that it holds; each is counted before ids are looked at."""
+    from monitors.log_store.label_check import check_stored, unreadable
+
+    roles = [role for role in ("y_true", "y_pred") if role in log.columns]
+    if log.reading.task not in {"binary", "multiclass"} or not roles:
+        return
+    counts: Counter[str] = Counter()
+    for role in roles:
+        found = log.table.group_by(role).agg(number=nw.len()).collect(backend="pyarrow").to_native()
+        for label, number in zip(found[role].to_pylist(), found["number"].to_pylist(), strict=True):
+            counts[label] += number if label is not None and label != log.reading.abstain else 0
+    held = {label: number for label, number in counts.items() if number}
+    if unreadable(held, log.reading):
+        check_stored(log.table.select("prediction_id", *roles).collect(backend="pyarrow").to_native(), log.reading,
+                     name=name)  # fmt: skip
 
 
 def with_features(log: PredictionLog, sensitive: tuple[str, ...], *, name: str) -> PredictionLog:

@@ -22,7 +22,7 @@ _PARTS = {
         "prediction_id", "timestamp", "y_pred", "y_score", "y_true", "label_timestamp", "sensitive", "features",
         "hashed", "left_out",
     ),
-    "What to do": ("labels", "correct", "erase", "erase_file", "by", "retain", "compact"),
+    "What to do": ("labels", "correct", "erase", "erase_file", "by", "retain", "dry_run", "yes", "compact"),
     "More (columns)": ("numbers", "texts", "model_version", "weight", "cluster", "place", "role"),
     "More (how they are read)": ("task", "positive", "threshold", "score_max", "bins"),
     "More": ("source", "salt_file", "rows", "as_json", "config", "help"),
@@ -38,7 +38,7 @@ to a million rows is in the log as a whole or not at all. Run it again whenever 
       --sensitive sex --features age,income --hash case
   evenhanded ingest log tuesday.csv
   evenhanded ingest log outcomes.csv --labels --y-true outcome
-  evenhanded ingest log --erase 4711 --erase 4712
+  evenhanded ingest log --erase 4711 --erase 4712 --yes
 """
 
 
@@ -64,6 +64,8 @@ to a million rows is in the log as a whole or not at all. Run it again whenever 
 @click.option("--erase-file", type=_PATH, help="Remove the ids in this file, one per line.")
 @click.option("--by", metavar="COLUMN", help="What is erased is named by this column, not by the id: all of a person.")
 @click.option("--retain", metavar="DAYS", help="Remove predictions older than, say, 400d, for good.")
+@click.option("--dry-run", is_flag=True, help="Say what --erase and --retain would remove; remove nothing.")
+@click.option("--yes", is_flag=True, help="Remove without asking; needed where there is no terminal, as under cron.")
 @click.option("--compact", is_flag=True, help="Write small files together.")
 @click.option("--numbers", type=Names(), help="Columns that hold numbers; features that look so are taken for such.")
 @click.option("--texts", type=Names(), help="Features that are codes though they look like numbers.")
@@ -90,6 +92,13 @@ def command(**options: Any) -> int:  # noqa: ANN401 - the options above
     require("A prediction log", modules=["deltalake"], extra="store")
     raise_violations(_violations(options))
     ids = _ids(options)
+    removing = bool(ids) or options["retain"] is not None
+    if options["dry_run"]:
+        return _previewed(options, ids)
+    if removing and _is_there(options):
+        from evenhanded.removals import confirmed
+
+        confirmed(options, ids)
     store, made = _store(options)
     done: dict[str, Any] = {"made": made} if made else {}
     if options["data"] is not None:
@@ -119,6 +128,12 @@ def _violations(options: dict[str, Any]) -> list[str]:
         found.append("--labels and --correct say what DATA holds; name DATA")
     if options["by"] and not erase:
         found.append("--by says what --erase names; name what is to be erased")
+    if options["dry_run"] and (options["data"] is not None or options["compact"] or not (erase or options["retain"])):
+        found.append(
+            "--dry-run says what --erase or --retain would remove; name one of these, and no DATA or --compact"
+        )
+    if (erase or options["retain"]) and options["data"] is not None and not (options["yes"] or options["dry_run"]):
+        found.append("--erase and --retain beside DATA need --yes; --dry-run without DATA shows what would be removed")
     if options["source"] and not options["labels"]:
         found.append("--source is kept with labels; use it with --labels")
     if options["data"] is not None and not options["data"].exists():
@@ -129,6 +144,22 @@ def _violations(options: dict[str, Any]) -> list[str]:
         except InputError as error:
             found += error.violations
     return found
+
+
+def _is_there(options: dict[str, Any]) -> bool:
+    from monitors.log_store.opened import exists, place_of
+
+    return exists(place_of(options["store"]))
+
+
+def _previewed(options: dict[str, Any], ids: list[str]) -> int:
+    from evenhanded.removals import previewed, told
+
+    found = previewed(options, ids)
+    words = told(found) + "; nothing was removed"
+    console().print(json.dumps({"store": options["store"], "would": found}) if options["as_json"] else words,
+                    soft_wrap=True)  # fmt: skip
+    return 0
 
 
 def _ids(options: dict[str, Any]) -> list[str]:
@@ -189,20 +220,36 @@ def _received(store: "LogStore", options: dict[str, Any]) -> dict[str, int]:
 
 def _piece(store: "LogStore", piece: Any, options: dict[str, Any]) -> dict[str, int]:  # noqa: ANN401 - an Arrow table
     if options["labels"]:
-        roles = store.columns.roles
-        received = store.append_labels(
-            piece,
-            prediction_id=options["prediction_id"],
-            y_true=options["y_true"] or roles.get("y_true", "y_true"),
-            label_timestamp=options["label_timestamp"],
-            source=options["source"],
-            correct=options["correct"],
-        )
+        received = _labels(store, piece, options)
     elif options["correct"]:
         return {"corrected": store.correct(piece)}
     else:
         received = store.append(piece)
     return {name: number for name, number in received._asdict().items() if name != "version"}
+
+
+def _labels(store: "LogStore", piece: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - an Arrow table; counts
+    """Append labels under the names of the options, or of the last file of labels, or of the predictions."""
+    from monitors.log_store.label_names import label_columns, remember
+    from monitors.log_store.opened import Tables
+
+    tables, roles = Tables(store.place), store.columns.roles
+    named = {name: options[name] for name in ("prediction_id", "y_true", "label_timestamp") if options[name]}
+    known = {**label_columns(tables), **named}
+    y_true = known.get("y_true") or roles.get("y_true", "y_true")
+    if y_true not in piece.column_names:
+        has = ", ".join(map(repr, piece.column_names[:20]))
+        raise InputError([f"--y-true names the column of the labels; {y_true!r} is missing: the file has {has}"])
+    received = store.append_labels(
+        piece,
+        prediction_id=known.get("prediction_id"),
+        y_true=y_true,
+        label_timestamp=known.get("label_timestamp"),
+        source=options["source"],
+        correct=options["correct"],
+    )
+    remember(tables, named)
+    return received
 
 
 def _placed(error: InputError, start: int, rows: int) -> list[str]:
@@ -227,6 +274,8 @@ _SENTENCES = {
 
 
 def _say(store: "LogStore", done: dict[str, Any], options: dict[str, Any]) -> None:
+    from evenhanded.removals import counted, rows
+
     screen = console()
     if options["as_json"]:
         screen.print(json.dumps({"store": options["store"], "version": store.version, **done}), soft_wrap=True)
@@ -237,13 +286,12 @@ def _say(store: "LogStore", done: dict[str, Any], options: dict[str, Any]) -> No
                      f"{_listed(store.columns.hashed)}")  # fmt: skip
     for name, words in _SENTENCES.items():
         if done.get(name) or (name == "new" and "new" in done and not options["labels"]):
-            screen.print(f"{done[name]:,} {words}")
+            screen.print(rows(done[name], words))
     for name, words in (("erased", "erased"), ("left_behind", "older than retained, erased")):
         if name in done:
             counts = done[name]
-            rows = f"{counts['predictions']:,} predictions, {counts['labels']:,} labels"
-            files = f"{counts['files']:,} files deleted, those of earlier versions among them: these are gone"
-            screen.print(f"{words}: {rows}; {files}")
+            files = f"{rows(counts['files'], 'files')} deleted, those of earlier versions among them: these are gone"
+            screen.print(f"{words}: {counted(counts)}; {files}")
     screen.print(f"version {store.version} of {path}")
 
 

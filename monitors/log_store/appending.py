@@ -231,8 +231,9 @@ def _refuse(batch: pa.Table, match: Match, rows: np.ndarray, what: str, advice: 
         for row, names in places[:_SHOWN]
     ]
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    rows_have = "1 row has" if len(places) == 1 else f"{len(places):,} rows have"
     msg = (
-        f"{len(places):,} {'row has' if len(places) == 1 else 'rows have'} an id ({batch.column_names[0]!r}) that {what}: "
-        f"{'; '.join(shown)}{more}; nothing was written; {advice}"
+        f"{rows_have} an id ({batch.column_names[0]!r}) that {what}: {'; '.join(shown)}{more}; nothing was written; "
+        f"{advice}"
     )
     raise InputError([msg])

@@ -41,7 +41,8 @@ def unreadable(
     --------
     >>> unreadable({"1": 9, "0": 5, "maybe": 1}, Reading())
     ('maybe',)
-    >>> unreadable({"yes": 9, "no": 5, "No": 1}, Reading(positive="yes")), unreadable({"No": 1}, Reading(positive="yes"))
+    >>> said = Reading(positive="yes")
+    >>> unreadable({"yes": 9, "no": 5, "No": 1}, said), unreadable({"No": 1}, said)
     (('No',), ())
     """
     spared = {reading.abstain} if role == "y_pred" else set()
@@ -97,7 +98,7 @@ def check_labels(store: Opened, columns: Mapping[str, pa.Table], *, stored: bool
     for role, table in tables.items():
         bad = unreadable(counts[role], reading, known=usual, role=role)
         if bad:
-            name = store.columns.roles.get(role, table.column_names[1])
+            name = next((name for known, name in store.columns.roles.items() if known == role), role)
             found.append(
                 f"column {name!r} ({role}): {held(table, bad)}; expected {expected(reading, usual)}, and nothing was "
                 f"written; mend it{_otherwise(reading)}"
@@ -127,13 +128,14 @@ def check_stored(table: pa.Table, reading: Reading, *, name: str) -> None:
     >>> held = pa.table({"prediction_id": ["a", "b"], "y_true": ["1", "banana"]})
     >>> check_stored(held, Reading(), name="log")
     Traceback (most recent call last):
-    audit.errors.InputError: y_true in log: 1 row holds 'banana' ('b'); expected 0, 1, true or false; send the ids with
-    the right labels: evenhanded ingest log FILE --labels --correct
+    audit.errors.InputError: true labels in log: 1 row holds 'banana' ('b'); expected 0, 1, true or false; send the ids
+    with the right labels: evenhanded ingest log FILE --labels --correct
     """
     roles = [role for role in ("y_true", "y_pred") if role in table.column_names]
     counts = {role: Counter(table[role].drop_null().to_pylist()) for role in roles}
     total = sum(counts.values(), Counter())
     usual = set(total) - set(unreadable(total, reading))
+    words = {"y_true": "true labels", "y_pred": "predictions"}
     ways = {"y_true": "--labels --correct", "y_pred": "--correct"}
     found = []
     for role in roles:
@@ -141,8 +143,8 @@ def check_stored(table: pa.Table, reading: Reading, *, name: str) -> None:
         if bad:
             rows = held(table.select(["prediction_id", role]), bad)
             found.append(
-                f"{role} in {name}: {rows}; expected {expected(reading, usual)}; send the ids with the right labels: "
-                f"evenhanded ingest {name} FILE {ways[role]}"
+                f"{words[role]} in {name}: {rows}; expected {expected(reading, usual)}; send the ids with the right "
+                f"labels: evenhanded ingest {name} FILE {ways[role]}"
             )
     raise_violations(found)
 

@@ -106,8 +106,8 @@ def ids_with(store: Opened, values: pa.Array, column: str) -> pa.Array:
     if kinds.get(column) != "text" or column in decided:
         texts = ", ".join(repr(name) for name, kind in kinds.items() if kind == "text" and name not in decided)
         msg = (
-            f"rows to remove are found by a column that holds texts and is no prediction, decision or label; the log has "
-            f"{texts}; got {column!r}"
+            f"rows to remove are found by a column that holds texts and is no prediction, decision or label; the log "
+            f"has {texts}; got {column!r}"
         )
         raise InputError([msg])
     found = snapshot(store.tables.predictions)
@@ -149,8 +149,8 @@ def count_ids(store: Opened, ids: pa.Array) -> Removed:
     Removed(predictions=1, labels=0, files=0)
     """
     keep = all_but(ids)
-    counts = (_leaving(place, rule, keep) for place, rule in _both(store))
-    return Removed(*counts, files=0)
+    predictions, labels = (_leaving(place, rule, keep) for place, rule in _both(store))
+    return Removed(predictions, labels, files=0)
 
 
 def count_since(store: Opened, start: datetime) -> Removed:
@@ -185,8 +185,7 @@ def _leaving(place: Place, rule: Rule, keep: Keep) -> int:
 
 
 def _number(rows: duckdb.DuckDBPyRelation) -> int:
-    counted = rows.aggregate("count(*)").fetchone()
-    return 0 if counted is None else int(counted[0])
+    return int(rows.aggregate("count(*)").fetchall()[0][0])
 
 
 def _told_of(store: Opened, limit: duckdb.Expression) -> Keep:

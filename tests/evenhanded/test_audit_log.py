@@ -13,6 +13,8 @@ from dashboards.report.background import provenance_table
 
 pytest.importorskip("deltalake")
 
+from monitors.log_store import receiving
+
 
 def frame_of(seed, rows=400):
     rng = np.random.default_rng(seed)
@@ -106,6 +108,8 @@ def test_a_policy_a_baseline_and_a_population_go_with_a_log(call, folder):
         (("log", "--weights", "sampling"), "--weights is for a file"),
         (("log", "--sensitive", "wealth"), "'wealth' is no sensitive feature of log, which has g, h"),
         (("log", "--log-version", "newest"), "expected a version such as '12.7'"),
+        (("log", "--log-version", ""), "expected a version such as '12.7'"),
+        (("log", "--log-version", "7.1"), "log never had a version 7.1: its newest is 1.1 (predictions 0 to 1,"),
         (("1.csv", "--y-true", "y", "--y-pred", "said", "--sensitive", "g", "--log-version", "1.1"), "1.csv is none"),
         (("1.csv", "--y-true", "y", "--y-pred", "said"), "Missing option '--sensitive'"),
     ],
@@ -118,7 +122,30 @@ def test_what_does_not_go_together_is_refused_and_nothing_is_written(call, folde
 
 
 def test_a_version_that_is_gone_is_broken_evidence(call, folder):
-    assert "7" in call("audit", "log", "--log-version", "7.7", cwd=folder, code=4).stderr
     next((folder / "log" / "predictions").glob("**/*.parquet")).unlink()
     assert "missing" in call("audit", "log", "--out", "runs", cwd=folder, code=4).stderr
     assert not (folder / "runs").exists()
+
+
+def test_a_version_that_was_erased_is_told_as_such(call, folder):
+    rows = pd.read_csv(folder / "1.csv")
+    call("ingest", "log", "--erase", str(rows["id"].iloc[0]), "--yes", cwd=folder, code=0)
+    told = call("audit", "log", "--log-version", "1.1", cwd=folder, code=2).stderr
+    assert "version 1.1 of log can no longer be read: erasing or retention removed rows of it" in " ".join(told.split())
+
+
+def test_a_log_with_a_label_that_cannot_be_read_names_it_and_can_be_mended(call, folder, monkeypatch):
+    ids = pd.read_csv(folder / "1.csv")["id"].astype(str)
+    store = eh.LogStore.open(folder / "log")
+    with monkeypatch.context() as before:
+        before.setattr(receiving, "check_labels", lambda *_, **__: None)  # as logs were written without the check
+        store.correct(pd.DataFrame({"id": ids[:2], "said": "maybe"}))
+        store.append_labels(pd.DataFrame({"id": ids[:1], "y_true": "banana"}), correct=True)
+    told = " ".join(call("audit", "log", cwd=folder, code=2).stderr.split())
+    assert f"predictions in log: 2 rows hold 'maybe' ('{ids[0]}', '{ids[1]}'); expected 0, 1, true or false" in told
+    assert f"true labels in log: 1 row holds 'banana' ('{ids[0]}')" in told
+    pd.DataFrame({"id": ids[:2], "said": 1}).to_csv(folder / "mended.csv", index=False)
+    pd.DataFrame({"id": ids[:1], "y": 1}).to_csv(folder / "labels.csv", index=False)
+    call("ingest", "log", "mended.csv", "--correct", cwd=folder, code=0)
+    call("ingest", "log", "labels.csv", "--labels", "--correct", cwd=folder, code=0)
+    call("audit", "log", cwd=folder, code=0)

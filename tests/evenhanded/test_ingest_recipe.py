@@ -35,7 +35,7 @@ def test_the_recipe_does_what_it_says(call, tmp_path, monkeypatch, capsys):
     pd.DataFrame({"case": ["c4"], "age": [71]}).to_csv(tmp_path / "corrected.csv", index=False)
     shell = "\n".join(re.findall(r"^```sh\n(.*?)^```", RECIPE, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
     commands = [shlex.split(line)[1:] for line in shell.splitlines() if line]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for words in commands:
         call(*words, cwd=tmp_path, code=0)
     monkeypatch.chdir(tmp_path)

@@ -333,7 +333,7 @@ def log(call, files):
     )
     call("ingest", "log", "before.csv", *first, cwd=files, code=0)
     call("ingest", "log", "moved.csv", cwd=files, code=0)
-    call("ingest", "log", "--erase", "8-0", cwd=files, code=0)
+    call("ingest", "log", "--erase", "8-0", "--yes", cwd=files, code=0)
     return files / "log"
 
 

@@ -75,8 +75,10 @@ def test_all_rows_of_a_person_go_by_another_column(store, batch, rows_of):
     store.append_labels(labels(["p0", "p1", "p3"], [1, 1, 1]))
     assert store.erase(["M"], by="sex")[:2] == (2, 2)  # p0 and p3
     assert sorted(rows_of(store)) == ["p1", "p2", "p4", "p5"]
-    with pytest.raises(InputError, match="a column that holds texts; the log has 'id', 'said', 'sex'; got 'age'"):
+    with pytest.raises(InputError, match="no prediction, decision or label; the log has 'id', 'sex'; got 'age'"):
         store.erase(["20"], by="age")
+    with pytest.raises(InputError, match="the log has 'id', 'sex'; got 'said'"):
+        store.erase(["1"], by="said")
 
 
 def test_what_is_not_there_is_no_error_and_still_sweeps(store, batch, tmp_path):
