@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from evenhanded.neighbours import check
 
 USAGE, BROKEN, INTERRUPTED = 2, 4, 130
+_OURS = frozenset({"audit", "monitors", "checklists", "dashboards", "trainer", "evenhanded"})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,8 +40,8 @@ def _failed(error: Exception) -> int:
 
     if isinstance(error, InputError):
         return _say(in_options(str(error)), USAGE)
-    if isinstance(error, ImportError):
-        return _say(str(error), USAGE)
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in _OURS:
+        return _say(str(error), USAGE)  # something that the user can install
     if isinstance(error, EvidenceError):
         return _say(str(error), BROKEN)
     sys.stderr.write("".join(traceback.format_exception(error)))

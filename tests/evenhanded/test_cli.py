@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evenhanded.__main__ import _failed
+
 ROOT = Path(__file__).parents[2]
 FIVE = {"demo", "audit", "gate", "report", "dashboard"}
 
@@ -153,6 +155,16 @@ def test_an_unexpected_error_is_4_and_never_1(csv, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [("import no_such_wings", 2), ("from audit.run import no_such_name", 4), ("import audit.no_such_module", 4)],
+)
+def test_what_is_not_installed_is_2_and_what_we_broke_is_4(raised, code):
+    with pytest.raises(ImportError) as caught:
+        exec(raised)  # noqa: S102 - one of the three lines above
+    assert _failed(caught.value) == code
+
+
 def test_interrupted_is_130(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-m", "evenhanded", "demo", "--out", str(tmp_path / "runs"), "--epochs", "100"],
