@@ -136,7 +136,7 @@ class AuditedLog:
 
 def _present(store: "LogStore", version: str, *, name: str) -> str:
     """Return a version that a person named, where the log has ever had it."""
-    from monitors.log_store.version import Version
+    from monitors.log_versions import Version
 
     asked, newest = Version.parse(version), Version.parse(store.version)
     if asked.predictions > newest.predictions or asked.labels > newest.labels:

@@ -165,7 +165,7 @@ def with_versions(result: Result, chosen: Compared, options: Mapping[str, Any]) 
     for name, log in (("current", chosen.current), ("reference", chosen.reference)):
         folder = options[name]
         if folder is not None and isinstance(log, PredictionLog) and is_log(folder):
-            from monitors.log_store.version import cited
+            from monitors.log_versions import cited
 
             files = (path.absolute().relative_to(folder.absolute()).as_posix() for path in log.source)
             given[f"{name}_version"] = cited(Provenance(data=dict.fromkeys(files, "")))

@@ -7,11 +7,10 @@ import plotly.graph_objects as go
 from audit.measurement import Measurement
 from dashboards.figures.wrapping import added_height, wrapped
 from dashboards.labels import safe_label
-from dashboards.tables import cell_text, interval_text, value_text
+from dashboards.loop_captions import CLOSED, HELD_OUT, gap_text, known_of, round_name
+from dashboards.tables import cell_text
 from dashboards.theme import EMPHASIS, PALETTE, POINT
 from dashboards.words import metric_title, unit_of
-
-CLOSED, HELD_OUT = "data that the model influenced", "hold-out that it never touched"
 
 _SHADE = "rgba(86, 180, 233, 0.25)"  # the sky blue of the palette, behind everything
 
@@ -46,7 +45,7 @@ def rounds_figure(
     >>> [(trace.name, trace.y) for trace in figure.data][-2:]
     [('hold-out that it never touched', (0.7, 0.6)), ('alarm of the gap', (0.9,))]
     """
-    names = list(dict.fromkeys(_round(row) for row in (*closed, *held_out)))
+    names = list(dict.fromkeys(round_name(row) for row in (*closed, *held_out)))
     figure = go.Figure()
     _shade(figure, names, closed, held_out)
     styles = ((CLOSED, closed, PALETTE["orange"], "solid", "square"), (HELD_OUT, held_out, POINT, "dash", "circle"))
@@ -70,30 +69,10 @@ def rounds_figure(
     return figure
 
 
-def alternative_text(
-    closed: Sequence[Measurement], held_out: Sequence[Measurement], gap: Sequence[Measurement] = ()
-) -> str:
-    """Return what the picture shows, for those who do not see it.
-
-    Examples
-    --------
-    >>> rows = [Measurement(metric="accuracy", at=(("round", k),), value=v, n=90, method="x")
-    ...         for k, v in (("1", 0.7), ("2", 0.9))]
-    >>> alternative_text(rows, rows)[36:92]
-    'On data that the model influenced: from 70.0 % to 90.0 %'
-    """
-    sides = ((f"On {CLOSED}", closed), (f"On the {HELD_OUT}", held_out))
-    told = [f"{name}: {_from_to(known)}." for name, rows in sides if (known := _known(rows))]
-    last = _known(gap)
-    told += [f"The gap in the last round: {_gap_text(last[-1])}."] if last else []
-    rounds = len({_round(row) for row in (*closed, *held_out)})
-    return " ".join([f"Two lines over {rounds} retraining rounds.", *told])
-
-
 def _line(name: str, rows: Sequence[Measurement], *, colour: str, dash: str, symbol: str) -> go.Scatter:
     up, down = ([_arm(row, end) for row in rows] for end in ("high", "low"))
     return go.Scatter(
-        x=_labels([_round(row) for row in rows]),
+        x=_labels([round_name(row) for row in rows]),
         y=[row.value for row in rows],
         error_y={"type": "data", "array": up, "arrayminus": down, "thickness": 1},
         mode="lines+markers",
@@ -109,7 +88,7 @@ def _shade(
     figure: go.Figure, names: Sequence[str], closed: Sequence[Measurement], held_out: Sequence[Measurement]
 ) -> None:
     """Fill the space between the lines, over the rounds in which both are known."""
-    sides = [{_round(row): row.value for row in rows if row.value is not None} for rows in (held_out, closed)]
+    sides = [{round_name(row): row.value for row in rows if row.value is not None} for rows in (held_out, closed)]
     both = [name for name in names if all(name in side for side in sides)]
     for side, fill in zip(sides, (None, "tonexty"), strict=True):
         figure.add_trace(
@@ -128,12 +107,12 @@ def _shade(
 
 
 def _crosses(figure: go.Figure, closed: Sequence[Measurement], rang: Collection[str]) -> None:
-    rung = [row for row in _known(closed) if _round(row) in rang]
+    rung = [row for row in known_of(closed) if round_name(row) in rang]
     if not rung:
         return
     figure.add_trace(
         go.Scatter(
-            x=_labels([_round(row) for row in rung]),
+            x=_labels([round_name(row) for row in rung]),
             y=[row.value for row in rung],
             mode="markers",
             marker={"symbol": "x", "size": 15, "color": EMPHASIS, "line": {"width": 1, "color": "#ffffff"}},
@@ -150,15 +129,15 @@ def _say_gap(
     closed: Sequence[Measurement],
     held_out: Sequence[Measurement],
 ) -> None:
-    ends = [{_round(row): row.value for row in _known(rows)} for rows in (closed, held_out)]
-    shown = [row for row in _known(gap) if all(_round(row) in end for end in ends)]
+    ends = [{round_name(row): row.value for row in known_of(rows)} for rows in (closed, held_out)]
+    shown = [row for row in known_of(gap) if all(round_name(row) in end for end in ends)]
     if not shown:
         return
-    name = _round(shown[-1])
+    name = round_name(shown[-1])
     figure.add_annotation(
         x=names.index(name),  # the place: a round "6" would be read as the sixth place
         y=sum(end[name] or 0.0 for end in ends) / 2,
-        text=f"gap {_gap_text(shown[-1])}",
+        text=f"gap {gap_text(shown[-1])}",
         showarrow=False,
         xanchor="right",
         xshift=-8,
@@ -166,24 +145,8 @@ def _say_gap(
     )
 
 
-def _round(row: Measurement) -> str:
-    return str(dict(row.at).get("round", ""))
-
-
 def _labels(names: Sequence[str]) -> list[str]:
     return [safe_label(name, target="plotly", limit=20) for name in names]
-
-
-def _known(rows: Sequence[Measurement]) -> list[Measurement]:
-    return [row for row in rows if row.value is not None]
-
-
-def _gap_text(row: Measurement) -> str:
-    return f"{value_text(row)} {interval_text(row)}".strip()
-
-
-def _from_to(rows: Sequence[Measurement]) -> str:
-    return f"from {value_text(rows[0])} to {value_text(rows[-1])}"
 
 
 def _arm(row: Measurement, end: str) -> float:

@@ -13,7 +13,7 @@ from dashboards.loops import hidden_groups, is_loops
 from dashboards.report.blocks import ExtraSection, Table, TableRow, numbers_table
 from dashboards.report.section import Section
 from dashboards.tables import display_row, hidden_text
-from monitors.log_store.version import cited
+from monitors.log_versions import cited
 
 LONGEST = 24
 """Most rows of the table of a section; the JSON holds them all."""

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from audit.measurement import Measurement
-from dashboards.figures.loop_rounds import CLOSED, HELD_OUT, alternative_text
 from dashboards.labels import safe_label
+from dashboards.loop_captions import CLOSED, HELD_OUT, alternative_text
 from dashboards.report.blocks import Picture
 from dashboards.report.drawing import SETTINGS, drawn, lay_out
 from dashboards.report.svg import GRID, INK, MUTED

@@ -8,8 +8,9 @@ from dashboards.export import csv_text
 from dashboards.figures.forest import alternative_text as forest_text
 from dashboards.figures.forest import forest
 from dashboards.figures.loop_concentration import NAMES, concentration_figure, concentration_text
-from dashboards.figures.loop_rounds import alternative_text, rounds_figure
+from dashboards.figures.loop_rounds import rounds_figure
 from dashboards.labels import reading_order, safe_label
+from dashboards.loop_captions import alternative_text
 from dashboards.loop_columns import because, columns_to_log, has, lacking_roles, unmeasured
 from dashboards.loop_command import loops_command
 from dashboards.loop_sentences import HOW_STRONG, IS_THERE, WHAT_TO_DO, answers, row_title

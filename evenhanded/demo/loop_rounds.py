@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from audit.measurement import Measurement
 from audit.result import Result
-from dashboards.figures.loop_rounds import CLOSED, HELD_OUT
+from dashboards.loop_captions import CLOSED, HELD_OUT
 from dashboards.report.section import Section
 from dashboards.tables import interval_text, value_text
 from dashboards.words import metric_title

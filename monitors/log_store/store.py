@@ -29,7 +29,7 @@ from monitors.log_store.receiving import (
     record_event,
 )
 from monitors.log_store.removing import Removed, as_ids, erase_ids, ids_with, retain_since
-from monitors.log_store.version import Version
+from monitors.log_versions import Version
 
 _MOST_DAYS = 36_500
 
@@ -66,7 +66,7 @@ class LogStore:
     a batch is in the log or it is not, and one that was acknowledged is.
 
     **Versions.** `version` is "12.7": predictions at 12, labels at 7. `read` with it gives the same rows from the same
-    files, so an audit of it gives the same digests; `monitors.log_store.version.cited` finds the version that an audit
+    files, so an audit of it gives the same digests; `monitors.log_versions.cited` finds the version that an audit
     rested on. A version can be read until something is erased or falls under `retain`: both delete the files that held
     those rows, and earlier versions that named one of them can no longer be read (the error names the file). Nothing
     else deletes files.

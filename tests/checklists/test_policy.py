@@ -146,7 +146,7 @@ not_auditable:
         ("metric: accuracy_difference, compare: ratio, groups: [r], max: 0.1", "compare: accuracy_difference is a gap"),
         ("metric: equalized_odds_difference, max: 0.1", "compare: a gap lies between groups"),
         ("metric: Accuracy, max: 0.1", "metric: expected the name of a metric"),
-        ("metric: accuracy, min: 0.5, at: {hour: 3}", "at: expected keys among bin, class"),
+        ("metric: accuracy, min: 0.5, at: {hour: 3}", "at: expected keys among arm, bin, class"),
         ("metric: accuracy, min: 0.5, min_n: 30.5", "min_n: expected a whole number; got 30.5"),
         ("metric: accuracy, min: 0.5, slice: {r: [x]}", "slice.r: a group or label must be text"),
         ("metric: accuracy, min: 0.5, expires: 2026-13-45", "expires: month must be in 1..12; got '2026-13-45'"),

@@ -11,7 +11,7 @@ from audit.errors import EvidenceError, InputError
 from audit.run import run_audit
 from monitors.log_store.columns import LogColumns
 from monitors.log_store.store import LogStore
-from monitors.log_store.version import Version, cited
+from monitors.log_versions import Version, cited
 
 
 def labels(ids, values, **columns):
