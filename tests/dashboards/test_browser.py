@@ -73,8 +73,8 @@ def choose(page, box, option, *, shows):
     """Choose an option until the page shows it: a page that is still being drawn may close the list again."""
     for _ in range(5):
         page.locator("[data-testid='stApp'][data-test-script-state='notRunning']").wait_for()
-        page.get_by_role("combobox", name=box).click()
         try:
+            page.get_by_role("combobox", name=box).click(timeout=10_000)
             page.get_by_role("option", name=option).click(timeout=5000)
             page.get_by_text(shows).wait_for(timeout=10_000)
         except playwright.TimeoutError:
